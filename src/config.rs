@@ -1,0 +1,1 @@
+//! Settings: raw values resolved once, each with its source.

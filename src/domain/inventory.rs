@@ -1,0 +1,1 @@
+//! Inventory arithmetic: what a unit owns, before and after.

@@ -1,0 +1,1 @@
+//! kpt packages: Kptfile, pipeline, functions, render.

@@ -1,0 +1,1 @@
+//! Which targets a demand goes to, and in which waves.

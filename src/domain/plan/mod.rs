@@ -1,0 +1,1 @@
+//! Plans: declared against observed, as ordered stages of steps with guards.

@@ -1,0 +1,5 @@
+//! Package revisions as data: names, lifecycle, and how a revision maps to refs, trees and commit messages.
+
+mod lifecycle;
+
+pub use lifecycle::Lifecycle;
