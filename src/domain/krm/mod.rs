@@ -1,5 +1,10 @@
 //! KRM objects: read, write, compare and merge them as the API server does.
 
+pub mod fieldset;
 pub mod object;
+pub mod path;
+pub mod value;
 
+pub use fieldset::FieldSet;
 pub use object::{Gvk, Object, ObjectId};
+pub use path::{Path, PathElement};
