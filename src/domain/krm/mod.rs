@@ -3,8 +3,10 @@
 pub mod fieldset;
 pub mod object;
 pub mod path;
+pub mod schema;
 pub mod value;
 
 pub use fieldset::FieldSet;
 pub use object::{Gvk, Object, ObjectId};
 pub use path::{Path, PathElement};
+pub use schema::{Grade, Schema, Schemas};
