@@ -1,6 +1,7 @@
 //! KRM objects: read, write, compare and merge them as the API server does.
 
 pub mod fieldset;
+pub mod merge;
 pub mod normal;
 pub mod object;
 pub mod path;
