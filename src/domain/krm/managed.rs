@@ -1,0 +1,184 @@
+//! `metadata.managedFields`: who owns which fields of an object.
+//!
+//! Source: `ManagedFieldsEntry` of the Kubernetes API reference and the behaviour of apimachinery's `managedfields`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::domain::krm::fieldset::{FieldSet, FieldsError};
+use crate::domain::krm::path::Path;
+use crate::domain::time::{Timestamp, rfc3339_seconds};
+
+/// How an owner came to own its fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// It applied them: it declares all that it wants, and what it no longer declares goes.
+    Apply,
+    /// It created or changed them by any other write.
+    Update,
+}
+
+impl Operation {
+    /// `Apply` or `Update`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "Apply",
+            Self::Update => "Update",
+        }
+    }
+}
+
+/// Who an owner is. An applier is the same one in every API version; an updater is one per version.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// Field manager, such as `kubectl`.
+    pub manager: String,
+    /// How it writes.
+    pub operation: Operation,
+    /// Version it writes in; empty for appliers, whose entry holds the last one they used.
+    pub api_version: String,
+    /// Subresource it writes to, such as `status`; empty for the object itself.
+    pub subresource: String,
+}
+
+/// One entry of `managedFields`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Field manager.
+    pub manager: String,
+    /// How it writes.
+    pub operation: Operation,
+    /// Version the fields are meant in.
+    pub api_version: String,
+    /// When the fields last changed hands; whole seconds.
+    pub time: Option<Timestamp>,
+    /// Subresource; empty for the object itself.
+    pub subresource: String,
+    /// The fields.
+    pub fields: FieldSet,
+}
+
+/// An entry that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManagedFieldsError {
+    /// A part is missing or has another form.
+    #[error("reading managedFields entry {index}: {what} is missing or not valid")]
+    Entry {
+        /// Position, from 0.
+        index: usize,
+        /// Which part.
+        what: &'static str,
+    },
+    /// The field set does not parse.
+    #[error("reading managedFields entry {index}: {source}")]
+    Fields {
+        /// Position, from 0.
+        index: usize,
+        /// Why.
+        source: FieldsError,
+    },
+}
+
+impl Entry {
+    /// Who owns the fields.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        let applies = self.operation == Operation::Apply;
+        Owner {
+            manager: self.manager.clone(),
+            operation: self.operation,
+            api_version: if applies { String::new() } else { self.api_version.clone() },
+            subresource: self.subresource.clone(),
+        }
+    }
+
+    fn read(index: usize, value: &Value) -> Result<Self, ManagedFieldsError> {
+        let wrong = |what| ManagedFieldsError::Entry { index, what };
+        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+        let operation = match text("operation") {
+            "Apply" => Operation::Apply,
+            "Update" => Operation::Update,
+            _ => return Err(wrong("operation")),
+        };
+        if text("apiVersion").is_empty() {
+            return Err(wrong("apiVersion"));
+        }
+        if text("fieldsType") != "FieldsV1" {
+            return Err(wrong("fieldsType"));
+        }
+        let fields = value.get("fieldsV1").map_or_else(|| Ok(FieldSet::new()), FieldSet::from_fields_v1);
+        Ok(Self {
+            manager: text("manager").to_owned(),
+            operation,
+            api_version: text("apiVersion").to_owned(),
+            time: value.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok()),
+            subresource: text("subresource").to_owned(),
+            fields: fields.map_err(|source| ManagedFieldsError::Fields { index, source })?,
+        })
+    }
+
+    fn write(&self) -> Value {
+        let mut out = Map::new();
+        let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
+        put("apiVersion", json!(self.api_version));
+        put("fieldsType", json!("FieldsV1"));
+        put("fieldsV1", self.fields.to_fields_v1());
+        put("manager", json!(self.manager));
+        put("operation", json!(self.operation.as_str()));
+        if !self.subresource.is_empty() {
+            put("subresource", json!(self.subresource));
+        }
+        if let Some(time) = self.time {
+            put("time", json!(rfc3339_seconds(time)));
+        }
+        Value::Object(out)
+    }
+
+    /// Appliers first, then by time (in seconds), manager, version and subresource.
+    fn rank(&self) -> (Operation, i64, &str, &str, &str) {
+        let time = self.time.map_or(0, Timestamp::as_second);
+        (self.operation, time, &self.manager, &self.api_version, &self.subresource)
+    }
+}
+
+/// Reads the entries of an object; none when it has no `managedFields`.
+///
+/// # Errors
+/// [`ManagedFieldsError`] naming the entry.
+pub fn read(object: &Value) -> Result<Vec<Entry>, ManagedFieldsError> {
+    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    entries.into_iter().flatten().enumerate().map(|(index, entry)| Entry::read(index, entry)).collect()
+}
+
+/// Puts `entries` on an object in the server's order; no entry leaves no `managedFields`.
+pub fn write(object: &mut Value, mut entries: Vec<Entry>) {
+    let Some(object) = object.as_object_mut() else { return };
+    let metadata = object.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+    let Some(metadata) = metadata.as_object_mut() else { return };
+    if entries.is_empty() {
+        metadata.remove("managedFields");
+        return;
+    }
+    entries.sort_by(|a, b| a.rank().cmp(&b.rank()));
+    metadata.insert("managedFields".to_owned(), entries.iter().map(Entry::write).collect());
+}
+
+/// Takes `managedFields` off an object.
+#[must_use]
+pub fn stripped(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+    object
+}
+
+/// Who owns the field at `path` of a live object; entries that cannot be read own nothing.
+#[must_use]
+pub fn field_owners(live: &Value, path: &Path) -> Vec<(String, Operation)> {
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let entries = entries.into_iter().flatten().enumerate().filter_map(|(i, entry)| Entry::read(i, entry).ok());
+    let owned = entries.filter(|entry| entry.fields.contains(path.elements()));
+    owned.map(|entry| (entry.manager, entry.operation)).collect()
+}

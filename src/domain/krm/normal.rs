@@ -1,0 +1,42 @@
+//! The form in which the API server stores what it was sent: quantities in canonical form, no explicit nulls.
+
+use serde_json::{Map, Value};
+
+use crate::domain::krm::quantity::Quantity;
+use crate::domain::krm::schema::{Format, Node, Schema, Shape};
+
+/// `value` as the server stores it. Custom resources are stored as they are sent.
+#[must_use]
+pub fn normalise(value: &Value, schema: &Schema) -> Value {
+    if schema.keeps_nulls() { value.clone() } else { walk(value, schema.node()) }
+}
+
+/// Whether two scalars mean the same at a place of a schema.
+#[must_use]
+pub fn same_meaning(old: &Value, new: &Value, node: Node<'_>) -> bool {
+    if let Shape::Scalar(Format::Quantity) = node.shape()
+        && let (Some(old), Some(new)) = (Quantity::of(old), Quantity::of(new))
+    {
+        return old == new;
+    }
+    super::value::same(old, new)
+}
+
+fn walk(value: &Value, node: Node<'_>) -> Value {
+    match (node.shape(), value) {
+        (Shape::Map(map), Value::Object(fields)) => {
+            let kept = fields.iter().filter(|(_, field)| !field.is_null()).map(|(name, field)| {
+                let shape = map.fields.get(name).or(map.element.as_deref());
+                (name.clone(), shape.map_or_else(|| field.clone(), |shape| walk(field, node.at(shape))))
+            });
+            Value::Object(kept.collect::<Map<_, _>>())
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            items.iter().map(|item| walk(item, node.at(&list.element))).collect()
+        }
+        (Shape::Scalar(Format::Quantity), value) => {
+            Quantity::of(value).map_or_else(|| value.clone(), |quantity| Value::String(quantity.to_string()))
+        }
+        _ => value.clone(),
+    }
+}

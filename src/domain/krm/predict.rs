@@ -1,0 +1,215 @@
+//! What the server would hold after an apply, and which fields that changes.
+
+use serde_json::{Map, Value};
+
+use crate::domain::krm::Gvk;
+use crate::domain::krm::apply::{ApplyError, ApplyOptions, Conflict, LAST_APPLIED, take_over};
+use crate::domain::krm::managed;
+use crate::domain::krm::merge::{elements, names};
+use crate::domain::krm::normal::{normalise, same_meaning};
+use crate::domain::krm::path::{Path, PathElement};
+use crate::domain::krm::schema::{Grade, ListShape, Node, Schema, Schemas, Shape, View};
+use crate::domain::krm::value::{is_void, same};
+use crate::domain::time::Timestamp;
+
+/// Metadata that the server keeps for itself.
+const BOOKKEEPING: [&str; 6] =
+    ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"];
+
+/// One changed field.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Change {
+    /// Where: the topmost path that appears, vanishes or differs as a whole.
+    pub path: Path,
+    /// What is there now; `None` when nothing is.
+    pub before: Option<Value>,
+    /// What will be there; `None` when nothing will be.
+    pub after: Option<Value>,
+}
+
+/// The outcome of an apply, foretold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predicted {
+    /// The object that the server would hold when all conflicts were taken over, with `managedFields`.
+    pub object: Value,
+    /// The fields that differ from the live object, in path order.
+    pub changes: Vec<Change>,
+    /// The fields that others own with other values. An apply without force fails when there is one.
+    pub conflicts: Vec<Conflict>,
+    /// How good the prediction is; never [`Grade::Server`].
+    pub grade: Grade,
+}
+
+/// Foretells what applying `config` as `manager` leads to. Fields that are absent in `config` and were never applied by
+/// `manager` stay as they are, so defaults that the server filled in are no change. Status, the server's metadata and the
+/// last-applied annotation are not looked at.
+///
+/// # Errors
+/// [`ApplyError::ManagedFields`] when the ownership records of the live object cannot be read.
+pub fn predict(
+    live: Option<&Value>,
+    config: &Value,
+    manager: &str,
+    schemas: &Schemas,
+) -> Result<Predicted, ApplyError> {
+    let (schema, grade) = schemas.lookup(&gvk(config));
+    let config = normalise(&decoded_secret(config), schema);
+    let status = [Path::fields(&["status"])];
+    let options = ApplyOptions { manager, force: true, subresource: "", now: Timestamp::UNIX_EPOCH, reset: &status };
+    let applied = take_over(live, &config, &options, schema)?;
+    let changes = changes(live.unwrap_or(&Value::Null), &applied.object, schema);
+    Ok(Predicted { object: applied.object, changes, conflicts: applied.conflicts, grade })
+}
+
+/// The fields that differ in meaning between two objects of a kind, in path order, without bookkeeping, status and the
+/// last-applied annotation. Lists are compared by their keys, not by position.
+#[must_use]
+pub fn changes(old: &Value, new: &Value, schema: &Schema) -> Vec<Change> {
+    let (old, new) = (compared(old), compared(new));
+    let mut walk = Walk { path: Path::default(), found: Vec::new(), lenient: !schema.keeps_nulls() };
+    walk.values(old.as_object().map(|_| &old), Some(&new), schema.node());
+    walk.found
+}
+
+fn gvk(object: &Value) -> Gvk {
+    let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
+    Gvk::parse(text("apiVersion"), text("kind"))
+}
+
+/// A Secret with its `stringData` moved into `data`, as the server stores it.
+fn decoded_secret(config: &Value) -> Value {
+    if gvk(config) != Gvk::new("", "v1", "Secret") || config.get("stringData").is_none() {
+        return config.clone();
+    }
+    let mut config = config.clone();
+    let Some(fields) = config.as_object_mut() else { return config };
+    let Some(Value::Object(texts)) = fields.remove("stringData") else { return config };
+    let data = fields.entry("data").or_insert_with(|| Value::Object(Map::new()));
+    if let Some(data) = data.as_object_mut() {
+        let encoded = texts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, Value::String(super::base64::encode(text.as_str()?.as_bytes())))));
+        data.extend(encoded);
+    }
+    config
+}
+
+/// An object without what no comparison looks at.
+fn compared(object: &Value) -> Value {
+    let mut object = managed::stripped(object);
+    let Some(fields) = object.as_object_mut() else { return object };
+    fields.remove("status");
+    let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) else { return object };
+    BOOKKEEPING.iter().for_each(|name| drop(metadata.remove(*name)));
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.remove(LAST_APPLIED);
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+    object
+}
+
+struct Walk {
+    path: Path,
+    found: Vec<Change>,
+    /// Whether null, and empty lists and plain maps, are the same as nothing.
+    lenient: bool,
+}
+
+impl Walk {
+    fn values(&mut self, old: Option<&Value>, new: Option<&Value>, node: Node<'_>) {
+        let old = old.filter(|value| !self.is_nothing(value, node));
+        let new = new.filter(|value| !self.is_nothing(value, node));
+        match (old, new) {
+            (None, None) => {}
+            (Some(old), Some(new)) => self.both(old, new, node),
+            _ => self.report(old, new),
+        }
+    }
+
+    fn both(&mut self, old: &Value, new: &Value, node: Node<'_>) {
+        if same(old, new) {
+            return;
+        }
+        match node.view_both(Some(old), Some(new)) {
+            View::Map(fields) => {
+                for name in names(Some(old), Some(new)) {
+                    self.part(PathElement::field(name), old.get(name), new.get(name), fields.get(name));
+                }
+            }
+            View::List(list) => self.items(list, old, new, node.at(&list.element)),
+            View::Leaf => {
+                if !self.same_leaf(old, new, node) {
+                    self.report(Some(old), Some(new));
+                }
+            }
+        }
+    }
+
+    fn part(&mut self, element: PathElement, old: Option<&Value>, new: Option<&Value>, node: Node<'_>) {
+        self.path.push(element);
+        self.values(old, new, node);
+        self.path.pop();
+    }
+
+    fn items(&mut self, list: &ListShape, old: &Value, new: &Value, node: Node<'_>) {
+        let (before, after) = (elements(list, Some(old)), elements(list, Some(new)));
+        let unique = |items: &[(PathElement, &Value)]| {
+            let all: std::collections::BTreeSet<_> = items.iter().map(|(element, _)| element.clone()).collect();
+            all.len() == items.len()
+        };
+        if !unique(&before) || !unique(&after) {
+            self.report(Some(old), Some(new));
+            return;
+        }
+        let (before, after): (std::collections::BTreeMap<_, _>, std::collections::BTreeMap<_, _>) =
+            (before.into_iter().collect(), after.into_iter().collect());
+        let all: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
+        for element in all {
+            let (old, new) = (before.get(&element).copied(), after.get(&element).copied());
+            self.part(element, old, new, node);
+        }
+    }
+
+    fn report(&mut self, before: Option<&Value>, after: Option<&Value>) {
+        self.found.push(Change { path: self.path.clone(), before: before.cloned(), after: after.cloned() });
+    }
+
+    fn is_nothing(&self, value: &Value, node: Node<'_>) -> bool {
+        let plain = match node.shape() {
+            Shape::List(_) => true,
+            Shape::Map(map) => map.fields.is_empty(),
+            _ => false,
+        };
+        self.lenient && (value.is_null() || (plain && is_void(value)))
+    }
+
+    /// Whether two values that are replaced as a whole mean the same, all the way down.
+    fn same_leaf(&self, old: &Value, new: &Value, node: Node<'_>) -> bool {
+        match (node.shape(), old, new) {
+            (Shape::Map(map), Value::Object(a), Value::Object(b)) => {
+                names(Some(old), Some(new)).into_iter().all(|name| {
+                    let shape = map.fields.get(name).or(map.element.as_deref());
+                    let node = node.at(shape.unwrap_or(node.shape()));
+                    self.same_part(a.get(name), b.get(name), node)
+                })
+            }
+            (Shape::List(list), Value::Array(a), Value::Array(b)) => {
+                let node = node.at(&list.element);
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| self.same_part(Some(a), Some(b), node))
+            }
+            _ => same_meaning(old, new, node),
+        }
+    }
+
+    fn same_part(&self, old: Option<&Value>, new: Option<&Value>, node: Node<'_>) -> bool {
+        let old = old.filter(|value| !self.is_nothing(value, node));
+        let new = new.filter(|value| !self.is_nothing(value, node));
+        match (old, new) {
+            (None, None) => true,
+            (Some(old), Some(new)) => self.same_leaf(old, new, node),
+            _ => false,
+        }
+    }
+}

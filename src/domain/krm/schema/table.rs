@@ -1,0 +1,168 @@
+//! Reads the table of built-in kinds. The table is a constant of this crate, so a test proves that it is whole; what does
+//! not parse would be read as [`Shape::Any`].
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+
+use super::{Format, ListKey, ListKind, ListShape, MapShape, Schema, Schemas, Shape};
+use crate::domain::krm::Gvk;
+
+pub(super) const TABLE: &str = include_str!("builtin.txt");
+
+/// One line of the table, taken apart.
+struct Line<'a> {
+    name: &'a str,
+    atomic: bool,
+    gvk: Option<Gvk>,
+    fields: Vec<Column<'a>>,
+}
+
+/// One field of a line.
+struct Column<'a> {
+    name: &'a str,
+    shape: &'a str,
+    default: Option<&'a str>,
+}
+
+/// The whole table: what a reference and a list key need to be resolved.
+struct Table<'a> {
+    numbers: BTreeMap<&'a str, usize>,
+    lines: Vec<Line<'a>>,
+}
+
+/// The built-in kinds.
+pub(super) fn builtin() -> Schemas {
+    static BUILTIN: OnceLock<Schemas> = OnceLock::new();
+    BUILTIN.get_or_init(|| read(TABLE)).clone()
+}
+
+fn read(text: &str) -> Schemas {
+    let lines: Vec<Line<'_>> = text.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect();
+    let numbers = lines.iter().enumerate().map(|(number, line)| (line.name, number)).collect();
+    let table = Table { numbers, lines };
+    let types: Arc<[Shape]> = table.lines.iter().map(|line| table.map(line)).collect();
+    let kinds = table.lines.iter().enumerate().filter_map(|(number, line)| {
+        let root = Shape::Named(number);
+        Some((line.gvk.clone()?, Schema { types: Arc::clone(&types), root, keeps_nulls: false }))
+    });
+    let kinds = kinds.collect();
+    let object_meta = table.shape("ObjectMeta");
+    let unknown = Schema { types, root: untyped_object(&object_meta), keeps_nulls: true };
+    Schemas { kinds, unknown, object_meta }
+}
+
+/// An object of which only the metadata is known.
+fn untyped_object(object_meta: &Shape) -> Shape {
+    let fields = [
+        ("apiVersion", Shape::Scalar(Format::Text)),
+        ("kind", Shape::Scalar(Format::Text)),
+        ("metadata", object_meta.clone()),
+    ];
+    Shape::Map(MapShape {
+        fields: fields.map(|(name, shape)| (name.to_owned(), shape)).into(),
+        element: Some(Box::new(Shape::Any)),
+        atomic: false,
+    })
+}
+
+fn line(text: &str) -> Option<Line<'_>> {
+    let mut words = text.split_ascii_whitespace();
+    let head = words.next()?;
+    let (name, gvk) = head.split_once('@').map_or((head, None), |(name, kind)| (name, kind.rsplit_once('/')));
+    Some(Line {
+        name: name.trim_end_matches('!'),
+        atomic: name.ends_with('!'),
+        gvk: gvk.map(|(api_version, kind)| Gvk::parse(api_version, kind)),
+        fields: words.map(column).collect(),
+    })
+}
+
+fn column(text: &str) -> Column<'_> {
+    let (text, default) = text.split_once('=').map_or((text, None), |(text, default)| (text, Some(default)));
+    let (name, shape) = text.split_once(':').unwrap_or((text, "s"));
+    Column { name, shape, default }
+}
+
+impl Table<'_> {
+    fn map(&self, line: &Line<'_>) -> Shape {
+        let fields = line.fields.iter().map(|field| (field.name.to_owned(), self.shape(field.shape))).collect();
+        Shape::Map(MapShape { fields, element: None, atomic: line.atomic })
+    }
+
+    fn shape(&self, text: &str) -> Shape {
+        match text {
+            "s" => Shape::Scalar(Format::Text),
+            "n" => Shape::Scalar(Format::Number),
+            "b" => Shape::Scalar(Format::Bool),
+            "q" => Shape::Scalar(Format::Quantity),
+            "x" => Shape::Scalar(Format::IntOrString),
+            "?" => Shape::Any,
+            "!" => Shape::Opaque,
+            _ => self.container(text),
+        }
+    }
+
+    fn container(&self, text: &str) -> Shape {
+        if let Some((item, keys)) = text.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')) {
+            return Shape::List(ListShape { element: Box::new(self.shape(item)), kind: self.list_kind(item, keys) });
+        }
+        let (atomic, rest) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
+        if let Some(item) = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            let element = Some(Box::new(self.shape(item)));
+            return Shape::Map(MapShape { element, atomic, ..MapShape::default() });
+        }
+        self.numbers.get(text).map_or(Shape::Any, |number| Shape::Named(*number))
+    }
+
+    fn list_kind(&self, item: &str, keys: &str) -> ListKind {
+        match keys {
+            "" => ListKind::Atomic,
+            "*" => ListKind::Set,
+            keys => ListKind::Keyed(keys.split(',').map(|key| self.key(item, key)).collect()),
+        }
+    }
+
+    fn key(&self, item: &str, name: &str) -> ListKey {
+        let line = self.numbers.get(item).and_then(|number| self.lines.get(*number));
+        let field = line.and_then(|line| line.fields.iter().find(|field| field.name == name));
+        let default = field.and_then(|field| field.default).map(|text| Value::String(text.to_owned()));
+        ListKey { name: name.to_owned(), default }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names of other lines that a shape mentions.
+    fn references(shape: &str) -> Vec<&str> {
+        let inner = shape.trim_start_matches(['!', '[', '{']);
+        let inner = inner.split([']', '}']).next().unwrap();
+        if inner.len() > 1 { vec![inner] } else { vec![] }
+    }
+
+    #[test]
+    fn every_reference_and_key_of_the_table_exists() {
+        let lines: Vec<Line<'_>> = TABLE.lines().filter(|l| !l.starts_with('#')).filter_map(line).collect();
+        let by_name: BTreeMap<&str, &Line<'_>> = lines.iter().map(|l| (l.name, l)).collect();
+        assert_eq!(by_name.len(), lines.len(), "a name is used twice");
+        for (line, field) in lines.iter().flat_map(|l| l.fields.iter().map(move |f| (l, f))) {
+            for name in references(field.shape) {
+                let target = by_name.get(name).unwrap_or_else(|| panic!("{}.{}: {name}", line.name, field.name));
+                let keys = field.shape.rsplit_once(']').map_or("", |(_, keys)| keys);
+                for key in keys.split(',').filter(|k| !k.is_empty() && *k != "*") {
+                    assert!(target.fields.iter().any(|f| f.name == key), "{}.{}: {key}", line.name, field.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_named_shape_is_only_another_name() {
+        let schemas = read(TABLE);
+        assert!(schemas.unknown.types.iter().all(|shape| matches!(shape, Shape::Map(_))));
+        assert!(schemas.kinds.len() > 50);
+    }
+}

@@ -1,0 +1,125 @@
+//! Whether a configuration fits its schema, in the words of the API server's typed conversion.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::domain::krm::merge::{element_of, elements};
+use crate::domain::krm::path::{Path, PathElement};
+use crate::domain::krm::quantity::Quantity;
+use crate::domain::krm::schema::{Format, ListKind, ListShape, Node, Schema, Shape};
+
+/// One way in which a value does not fit its schema.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Violation {
+    /// Where.
+    pub path: Path,
+    /// What is wrong, such as `field not declared in schema`.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// All the ways in which `value` does not fit: undeclared fields, wrong types, list items without or with the same keys.
+#[must_use]
+pub fn validate(value: &Value, schema: &Schema) -> Vec<Violation> {
+    let mut check = Check { path: Path::default(), found: Vec::new() };
+    check.value(value, schema.node());
+    check.found
+}
+
+struct Check {
+    path: Path,
+    found: Vec<Violation>,
+}
+
+impl Check {
+    fn refuse(&mut self, message: String) {
+        self.found.push(Violation { path: self.path.clone(), message });
+    }
+
+    fn part(&mut self, element: PathElement, value: &Value, node: Node<'_>) {
+        self.path.push(element);
+        self.value(value, node);
+        self.path.pop();
+    }
+
+    fn value(&mut self, value: &Value, node: Node<'_>) {
+        match (node.shape(), value) {
+            (_, Value::Null) | (Shape::Any | Shape::Opaque | Shape::Named(_), _) => {}
+            (Shape::Scalar(format), value) => self.scalar(*format, value),
+            (Shape::Map(map), Value::Object(fields)) => {
+                for (name, value) in fields {
+                    match map.fields.get(name).or(map.element.as_deref()) {
+                        Some(shape) => self.part(PathElement::field(name), value, node.at(shape)),
+                        None => self.undeclared(name),
+                    }
+                }
+            }
+            (Shape::List(list), Value::Array(items)) => self.items(list, items, node.at(&list.element)),
+            (Shape::Map(_), value) => self.refuse(format!("expected map, got {value}")),
+            (Shape::List(_), value) => self.refuse(format!("expected list, got {value}")),
+        }
+    }
+
+    fn undeclared(&mut self, name: &str) {
+        self.path.push(PathElement::field(name));
+        self.refuse("field not declared in schema".to_owned());
+        self.path.pop();
+    }
+
+    fn scalar(&mut self, format: Format, value: &Value) {
+        let (fits, name) = match format {
+            Format::Text => (value.is_string(), "string"),
+            Format::Number => (value.is_number(), "numeric (int or float)"),
+            Format::Bool => (value.is_boolean(), "boolean"),
+            Format::Quantity => (Quantity::of(value).is_some(), "quantity"),
+            Format::IntOrString => (value.is_string() || value.is_number(), "integer or string"),
+        };
+        if !fits {
+            self.refuse(format!("expected {name}, got {value}"));
+        }
+    }
+
+    fn items(&mut self, list: &ListShape, items: &[Value], node: Node<'_>) {
+        if list.kind == ListKind::Atomic {
+            for (index, item) in items.iter().enumerate() {
+                self.part(PathElement::Index(index), item, node);
+            }
+            return;
+        }
+        let mut seen = BTreeSet::new();
+        for (index, item) in items.iter().enumerate() {
+            let element = element_of(list, index, item);
+            if element == PathElement::Index(index) {
+                self.refuse(format!("element {index}: {}", nameless(list, item)));
+            } else if !seen.insert(element.clone()) {
+                self.refuse(format!("duplicate entries for key {element}"));
+            }
+        }
+        for (element, item) in elements(list, Some(&Value::Array(items.to_vec()))) {
+            self.part(element, item, node);
+        }
+    }
+}
+
+/// Why an item cannot be told from the others.
+fn nameless(list: &ListShape, item: &Value) -> String {
+    match (&list.kind, item) {
+        (ListKind::Keyed(_), Value::Null) => "associative list with keys may not have a null element".to_owned(),
+        (ListKind::Keyed(keys), Value::Object(_)) => {
+            let keys: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+            format!(
+                "associative list with keys has an element that omits all key fields {keys:?} (and doesn't have \
+                 default values for any key fields)"
+            )
+        }
+        (ListKind::Keyed(_), _) => "associative list with keys may not have non-map elements".to_owned(),
+        _ => "a set may only have scalar elements".to_owned(),
+    }
+}
