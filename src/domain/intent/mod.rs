@@ -1,1 +1,1 @@
-//! Declared kinds, one file each, and their expansion to demands.
+//! x

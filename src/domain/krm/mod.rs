@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod base64;
+pub mod document;
 pub mod fieldset;
 pub mod managed;
 pub mod merge;

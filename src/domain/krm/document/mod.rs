@@ -1,0 +1,123 @@
+//! YAML as Kubernetes reads it, with positions, and edited without touching a byte that was not meant.
+//!
+//! The event parser comes from a library; what the events mean is decided here, because it must be what the Go decoder
+//! of Kubernetes makes of them: YAML 1.1 booleans, octal and underscored numbers, merge keys, duplicate keys refused.
+
+mod edit;
+mod emit;
+mod node;
+mod parse;
+mod resolve;
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+pub use edit::EditError;
+pub use emit::{scalar_text, to_yaml};
+pub use node::{Entry, Node, NodeKind};
+
+/// How much a file may ask of us. Never unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a file. Default 4 MiB.
+    pub bytes: usize,
+    /// Documents in a file. Default 10,000.
+    pub documents: usize,
+    /// Nesting. Default 64; large CRDs stay below.
+    pub depth: usize,
+    /// Nodes after aliases are followed. Default 1,000,000.
+    pub nodes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 4 << 20, documents: 10_000, depth: 64, nodes: 1_000_000 }
+    }
+}
+
+/// Why a file cannot be read; `line` and `column` count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {code}: {message}")]
+pub struct DocumentError {
+    /// Stable code, such as `yaml.duplicate_key`.
+    pub code: &'static str,
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+/// A YAML (or JSON) file: its text, and its documents as trees of positions into it.
+#[derive(Debug, Clone)]
+pub struct YamlFile {
+    text: String,
+    documents: Vec<Node>,
+    comments: std::collections::BTreeMap<usize, String>,
+    limits: Limits,
+}
+
+impl YamlFile {
+    /// Reads a file. Empty documents are skipped, as the API machinery does.
+    ///
+    /// # Errors
+    /// [`DocumentError`] with line and column.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, DocumentError> {
+        let text = parse::text_of(bytes, limits)?;
+        let (documents, comments) = parse::documents(&text, limits)?;
+        Ok(Self { text, documents, comments, limits: *limits })
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The documents in order.
+    #[must_use]
+    pub fn documents(&self) -> &[Node] {
+        &self.documents
+    }
+
+    /// Comment at the end of `line` (from 1), without `#` and outer spaces.
+    #[must_use]
+    pub fn comment(&self, line: usize) -> Option<&str> {
+        self.comments.get(&line).map(String::as_str)
+    }
+
+    /// The document's value as JSON.
+    ///
+    /// # Errors
+    /// [`DocumentError`] when aliases grow beyond the limit or a merge key holds no map.
+    pub fn value(&self, document: usize) -> Result<Value, DocumentError> {
+        let Some(node) = self.documents.get(document) else { return Ok(Value::Null) };
+        resolve::value(node, self.limits.nodes)
+    }
+
+    /// All documents as JSON.
+    ///
+    /// # Errors
+    /// As [`YamlFile::value`].
+    pub fn values(&self) -> Result<Vec<Value>, DocumentError> {
+        (0..self.documents.len()).map(|document| self.value(document)).collect()
+    }
+
+    fn slice(&self, range: Range<usize>) -> &str {
+        self.text.get(range).unwrap_or_default()
+    }
+}
+
+/// Reads all documents of a file as JSON with the line that each begins on.
+///
+/// # Errors
+/// [`DocumentError`] with line and column.
+pub fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<(usize, Value)>, DocumentError> {
+    let file = YamlFile::parse(bytes, limits)?;
+    file.values().map(|values| file.documents.iter().map(|node| node.line).zip(values).collect())
+}
+
+#[cfg(test)]
+mod tests;

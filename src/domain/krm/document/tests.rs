@@ -1,0 +1,258 @@
+use super::*;
+use serde_json::json;
+
+fn parse(text: &str) -> YamlFile {
+    YamlFile::parse(text.as_bytes(), &Limits::default()).unwrap()
+}
+
+fn value(text: &str) -> Value {
+    parse(text).value(0).unwrap()
+}
+
+fn refused(text: &str) -> DocumentError {
+    match YamlFile::parse(text.as_bytes(), &Limits::default()) {
+        Err(error) => error,
+        Ok(file) => file.values().unwrap_err(),
+    }
+}
+
+/// What Go's `sigs.k8s.io/yaml` makes of these (reference: the probe table in the crate notes).
+#[test]
+fn scalars_mean_what_kubernetes_reads() {
+    let table = [
+        ("yes", json!(true)),
+        ("on", json!(true)),
+        ("y", json!(true)),
+        ("NO", json!(false)),
+        ("0755", json!(493)),
+        ("010", json!(8)),
+        ("08", json!(8)),
+        ("1_000", json!(1000)),
+        ("0x1F", json!(31)),
+        ("12:30:45", json!("12:30:45")),
+        ("1:30", json!("1:30")),
+        ("2001-12-14", json!("2001-12-14")),
+        ("1e400", json!("1e400")),
+        ("1.5", json!(1.5)),
+        ("-3", json!(-3)),
+        ("1.2.3", json!("1.2.3")),
+        ("~", Value::Null),
+        ("", Value::Null),
+        ("\"yes\"", json!("yes")),
+        ("'010'", json!("010")),
+        ("!!str 5", json!("5")),
+        ("1.4.2", json!("1.4.2")),
+        ("-", json!([null])),
+    ];
+    for (text, expected) in table {
+        if text == "-" {
+            assert_eq!(value("v:\n-"), json!({"v": expected}), "{text}");
+            continue;
+        }
+        assert_eq!(value(&format!("v: {text}")), json!({"v": expected}), "{text}");
+    }
+    assert_eq!(value("base: &b {a: 1}\nuse:\n  <<: *b\n  c: 2"), json!({"base": {"a": 1}, "use": {"a": 1, "c": 2}}));
+    assert_eq!(value("1: a\ntrue: b"), json!({"1": "a", "true": "b"}));
+}
+
+#[test]
+fn what_is_refused_names_place_and_rule() {
+    let table = [
+        ("a: 1\nb: 2\na: 3", "yaml.duplicate_key", 3),
+        ("a: !!python/object x", "yaml.tag_not_allowed", 1),
+        ("a: !include x", "yaml.tag_not_allowed", 1),
+        ("a: .inf", "yaml.number", 1),
+        ("a:\n\tb: 1", "yaml.syntax", 2),
+        ("a: \"open", "yaml.syntax", 1),
+        ("a: *nobody", "yaml.alias", 1),
+        ("<<: 5", "yaml.merge", 1),
+    ];
+    for (text, code, line) in table {
+        let error = refused(text);
+        assert_eq!((error.code, error.line), (code, line), "{text:?}: {error}");
+    }
+    assert!(refused("a:\n\tb: 1").message.contains("tabs"), "{}", refused("a:\n\tb: 1"));
+    let both = refused("a: 1\nb: 2\na: 3").message;
+    assert!(both.contains("lines 1 and 3"), "{both}");
+}
+
+#[test]
+fn bombs_and_giants_are_refused() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for n in 1..10 {
+        bomb.push_str(&format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", ")));
+    }
+    assert_eq!(refused(&bomb).code, "yaml.alias_limit");
+    assert_eq!(refused(&"[".repeat(10_000)).code, "yaml.depth_limit");
+    assert_eq!(refused(&format!("a: {}", "x".repeat(5 << 20))).code, "yaml.size_limit");
+    assert_eq!(refused(&"--- 1\n".repeat(10_001)).code, "yaml.document_limit");
+    assert_eq!(YamlFile::parse(b"a: \xFF", &Limits::default()).unwrap_err().code, "yaml.encoding");
+    assert_eq!(YamlFile::parse(b"\xFF\xFEa\0", &Limits::default()).unwrap_err().code, "yaml.encoding");
+}
+
+#[test]
+fn documents_are_split_and_empty_ones_skipped() {
+    let file = parse("---\n# nothing\n---\na: 1\n---\n---\nb: 2 # note\n...\n");
+    assert_eq!(file.values().unwrap(), [json!({"a": 1}), json!({"b": 2})]);
+    assert_eq!(file.documents()[1].line, 7);
+    assert_eq!(file.comment(7), Some("note"));
+    assert_eq!(value("{\"a\": [1, \"yes\"]}"), json!({"a": [1, "yes"]}));
+}
+
+const DEPLOYMENT: &str = "# a person's words
+apiVersion: apps/v1
+kind: Deployment
+metadata: # who
+  name: upf   # kept
+  labels: {app: upf}
+spec:
+  replicas: 2 # kpt-set: ${replicas}
+  template:
+    spec:
+      containers:
+      - name: upf
+        image: \"registry.example/upf:1.4.2\"
+        args: []
+      - name: side
+
+# the end
+";
+
+#[test]
+fn edits_touch_only_what_they_mean() {
+    let mut file = parse(DEPLOYMENT);
+    assert!(file.set(0, &["spec", "replicas"], &json!(3)).unwrap());
+    assert!(file.set(0, &["metadata", "namespace"], &json!("core")).unwrap());
+    assert!(file.set(0, &["metadata", "labels", "tier"], &json!("edge")).unwrap());
+    assert!(file.set(0, &["metadata", "annotations", "a/b"], &json!("yes")).unwrap());
+    assert!(file.set(0, &["spec", "template", "spec", "containers", "0", "image"], &json!("x:2")).unwrap());
+    assert!(!file.set(0, &["kind"], &json!("Deployment")).unwrap());
+    let expected = DEPLOYMENT
+        .replace("replicas: 2 #", "replicas: 3 #")
+        .replace("{app: upf}\n", "{app: upf, tier: edge}\n  namespace: core\n  annotations:\n    a/b: \"yes\"\n")
+        .replace("\"registry.example/upf:1.4.2\"", "x:2");
+    assert_eq!(file.text(), expected);
+}
+
+#[test]
+fn keys_go_with_their_lines() {
+    let mut file = parse(DEPLOYMENT);
+    assert!(file.remove(0, &["spec", "replicas"]).unwrap());
+    assert!(file.remove(0, &["metadata", "name"]).unwrap());
+    assert!(!file.remove(0, &["metadata", "nothing"]).unwrap());
+    assert_eq!(
+        file.text(),
+        DEPLOYMENT.replace("  replicas: 2 # kpt-set: ${replicas}\n", "").replace("  name: upf   # kept\n", "")
+    );
+}
+
+#[test]
+fn absent_values_get_one() {
+    let mut file = parse("a:\nb: # why\nc: {}\n");
+    file.set(0, &["a"], &json!("x")).unwrap();
+    file.set(0, &["b", "d"], &json!(1)).unwrap();
+    file.set(0, &["c", "e"], &json!("f,g")).unwrap();
+    assert_eq!(file.text(), "a: x\nb: # why\n  d: 1\nc: {e: \"f,g\"}\n");
+}
+
+#[test]
+fn what_cannot_be_edited_is_refused_and_left() {
+    let text = "a: &x 1\nb: *x\nc: |\n  text\n";
+    let mut file = parse(text);
+    assert!(file.set(0, &["b"], &json!(2)).is_err());
+    assert!(file.set(0, &["c"], &json!("y")).is_err());
+    assert!(file.set(0, &["a", "b"], &json!("y")).is_err());
+    assert!(file.set(0, &["a"], &json!(3)).is_err(), "the alias would follow");
+    assert_eq!(file.text(), text);
+}
+
+mod laws {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let tricky = prop_oneof![
+            Just("yes"),
+            Just("on"),
+            Just("y"),
+            Just("n"),
+            Just("NO"),
+            Just("12:30:45"),
+            Just("2001-12-14"),
+            Just("1_000"),
+            Just("="),
+            Just("<<"),
+            Just("~"),
+            Just("null"),
+            Just("0o7"),
+            Just("0755"),
+            Just("08"),
+            Just(".5"),
+            Just("1e3"),
+            Just("a: b"),
+            Just("a #b"),
+            Just("- x"),
+            Just(""),
+            Just(" x "),
+            Just("x\ny\n"),
+            Just("x\n\ny"),
+            Just("é"),
+            Just("\u{85}"),
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            tricky.prop_map(Value::from),
+            "\\PC{0,12}".prop_map(Value::from),
+            "[ -~\n]{0,30}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-zA-Z0-9/._-]{1,8}|y|on|null|1", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Two other decoders and our own read back exactly what was written.
+        #[test]
+        fn what_is_written_comes_back(value in json_value()) {
+            let whole = json!({"v": value});
+            let text = to_yaml(&whole);
+            let own = YamlFile::parse(text.as_bytes(), &Limits::default()).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
+            prop_assert_eq!(own.value(0).unwrap(), whole.clone(), "{}", text);
+            let other: Value = serde_yaml::from_str(&text).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
+            prop_assert_eq!(&other, &whole, "serde_yaml: {}", text);
+            let third: Value = serde_saphyr::from_str(&text).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
+            prop_assert_eq!(&third, &whole, "serde-saphyr: {}", text);
+        }
+
+        /// Setting any scalar at any key of a block map changes only that.
+        #[test]
+        fn a_set_value_is_read_back(before in "[a-z]{1,5}", after in "\\PC{0,20}") {
+            let mut file = parse(&format!("# head\nx:\n  k: {before} # tail\n  z: 1\n"));
+            file.set(0, &["x", "k"], &Value::from(after.clone())).unwrap();
+            prop_assert_eq!(file.value(0).unwrap(), json!({"x": {"k": after, "z": 1}}));
+            prop_assert!(file.text().starts_with("# head\nx:\n  k: ") && file.text().ends_with(" # tail\n  z: 1\n"));
+        }
+
+        #[test]
+        fn no_input_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(file) = YamlFile::parse(&bytes, &Limits::default()) {
+                let _ = file.values();
+            }
+        }
+
+        #[test]
+        fn no_yaml_like_input_panics(text in "([a-c]|: |- |\n|  |\\{|\\}|\\[|\\]|,|&a |\\*a|#|\\||>|\"|'|<<){0,60}") {
+            if let Ok(mut file) = YamlFile::parse(text.as_bytes(), &Limits::default()) {
+                let _ = file.values();
+                let _ = file.set(0, &["a", "b"], &json!("c"));
+                let _ = file.remove(0, &["a"]);
+            }
+        }
+    }
+}
