@@ -1,1 +1,16 @@
-//! kpt packages: Kptfile, pipeline, functions, render.
+//! kpt packages: Kptfile, pipeline, functions, render, and how one package is made from another.
+
+pub mod derive;
+pub mod functions;
+pub mod kptfile;
+mod problem;
+pub mod render;
+mod resources;
+
+pub use functions::Catalog;
+pub use kptfile::Kptfile;
+pub use problem::Problem;
+pub use render::{RenderError, Rendered, objects, render};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! The resources of a package while its pipeline runs: files with their documents, edited in place.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Problem;
+use super::kptfile::Selector;
+use crate::domain::krm::document::{EditError, Limits, YamlFile};
+use crate::domain::source::{File, FileMode, FileTree};
+
+/// Annotation that keeps a resource from being applied.
+pub(super) const LOCAL_CONFIG: &str = "config.kubernetes.io/local-config";
+
+/// Most objects in a package.
+const MAX_OBJECTS: usize = 10_000;
+
+/// Where a resource stands: file, and which document of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// File, relative to the package's root.
+    pub(super) file: String,
+    /// Document in it, from 0.
+    pub(super) index: usize,
+}
+
+/// The YAML files of a package.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Resources {
+    files: BTreeMap<String, YamlFile>,
+}
+
+fn is_resource_file(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    name == super::kptfile::FILE || matches!(extension, Some("yaml" | "yml"))
+}
+
+impl Resources {
+    /// Reads every YAML file; all problems at once.
+    pub(super) fn read(tree: &FileTree) -> Result<Self, Vec<Problem>> {
+        let mut files = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (path, file) in tree.iter() {
+            if file.mode == FileMode::Symlink {
+                let target = String::from_utf8_lossy(&file.bytes).into_owned();
+                let problem = Problem::new("path.symlink", path, 1, format!("it is a symbolic link to {target:?}"));
+                problems.push(problem.hint("packages hold no links; put the file itself there"));
+            } else if is_resource_file(path) {
+                match YamlFile::parse(&file.bytes, &Limits::default()).and_then(|yaml| yaml.values().map(|_| yaml)) {
+                    Ok(yaml) => drop(files.insert(path.to_owned(), yaml)),
+                    Err(error) => problems.push(Problem::unreadable(path, &error)),
+                }
+            }
+        }
+        let count: usize = files.values().map(|file| file.documents().len()).sum();
+        if count > MAX_OBJECTS {
+            let message = format!("the package has {count} objects; the limit is {MAX_OBJECTS}");
+            problems.push(Problem::new("package.object_limit", super::kptfile::FILE, 1, message));
+        }
+        if problems.is_empty() { Ok(Self { files }) } else { Err(problems) }
+    }
+
+    /// All places below `directory` that a pipeline of that directory sees, in path and index order.
+    pub(super) fn places(&self, directory: &str) -> Vec<Place> {
+        let below = |path: &str| directory.is_empty() || path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+        let files = self.files.iter().filter(|(path, _)| below(path));
+        files
+            .flat_map(|(path, file)| (0..file.documents().len()).map(move |index| Place { file: path.clone(), index }))
+            .collect()
+    }
+
+    /// The value at a place; null when there is nothing.
+    pub(super) fn value(&self, place: &Place) -> Value {
+        self.files.get(&place.file).and_then(|file| file.value(place.index).ok()).unwrap_or(Value::Null)
+    }
+
+    /// The file of a place, to be read with its comments.
+    pub(super) fn file(&self, place: &Place) -> Option<&YamlFile> {
+        self.files.get(&place.file)
+    }
+
+    /// Line of a path in a place, or of what is nearest to it.
+    pub(super) fn line(&self, place: &Place, path: &[&str]) -> usize {
+        let node = self.files.get(&place.file).and_then(|file| file.documents().get(place.index));
+        node.map_or(1, |node| node.nearest(path).line)
+    }
+
+    /// Sets a value; see [`YamlFile::set`].
+    pub(super) fn set(&mut self, place: &Place, path: &[&str], value: &Value) -> Result<bool, EditError> {
+        match self.files.get_mut(&place.file) {
+            Some(file) => file.set(place.index, path, value),
+            None => Ok(false),
+        }
+    }
+
+    /// Sets a scalar as written; see [`YamlFile::set_raw`].
+    pub(super) fn set_raw(&mut self, place: &Place, path: &[&str], raw: &str, meaning: &Value) -> Result<bool, EditError> {
+        match self.files.get_mut(&place.file) {
+            Some(file) => file.set_raw(place.index, path, raw, meaning),
+            None => Ok(false),
+        }
+    }
+
+    /// The tree with every edited file in it.
+    pub(super) fn written(&self, tree: &FileTree) -> FileTree {
+        let mut written = tree.clone();
+        for (path, yaml) in &self.files {
+            let Some(old) = tree.get(path) else { continue };
+            if *old.bytes != *yaml.text().as_bytes() && !old.bytes.starts_with(b"\xEF\xBB\xBF") {
+                // The path was in the tree, so it is a valid one.
+                let _ = written.insert(path.clone(), File { mode: old.mode, bytes: yaml.text().as_bytes().into() });
+            }
+        }
+        written
+    }
+}
+
+/// Whether a resource is only for the package itself.
+pub(super) fn is_local(value: &Value) -> bool {
+    let annotation = value.pointer("/metadata/annotations").and_then(|map| map.get(LOCAL_CONFIG));
+    let kind = value.get("kind").and_then(Value::as_str);
+    annotation.and_then(Value::as_str).is_some_and(|text| text != "false") || kind == Some("Kptfile")
+}
+
+/// Whether a resource is among those that a function asked for.
+pub(super) fn is_selected(value: &Value, selectors: &[Selector], exclude: &[Selector]) -> bool {
+    (selectors.is_empty() || selectors.iter().any(|selector| matches(value, selector)))
+        && !exclude.iter().any(|selector| matches(value, selector))
+}
+
+fn matches(value: &Value, selector: &Selector) -> bool {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+    let equal = |wanted: &Option<String>, pointer: &str| wanted.as_deref().is_none_or(|wanted| text(pointer) == Some(wanted));
+    let all = |wanted: &BTreeMap<String, String>, pointer: &str| {
+        let found = value.pointer(pointer);
+        wanted.iter().all(|(key, text)| found.and_then(|map| map.get(key)).and_then(Value::as_str) == Some(text))
+    };
+    equal(&selector.api_version, "/apiVersion")
+        && equal(&selector.kind, "/kind")
+        && equal(&selector.name, "/metadata/name")
+        && equal(&selector.namespace, "/metadata/namespace")
+        && all(&selector.labels, "/metadata/labels")
+        && all(&selector.annotations, "/metadata/annotations")
+}
