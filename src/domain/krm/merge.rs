@@ -37,10 +37,10 @@ pub fn merge(live: &Value, config: &Value, schema: &Schema) -> Value {
     merge_values(Some(live), Some(config), schema.node()).unwrap_or(Value::Null)
 }
 
-/// `value` without the members of `set` and what is below them. A map or list that loses all it had goes too.
+/// `value` without the members of `set` and what is below them. A map or list that loses all it had becomes null.
 #[must_use]
 pub fn remove(value: &Value, set: &FieldSet, schema: &Schema) -> Value {
-    remove_from(value, set, schema.node()).unwrap_or_else(|| Value::Object(Map::new()))
+    remove_from(value, set, schema.node())
 }
 
 /// Only the members of `set` out of `value`, with the keys of the list items they are in.
@@ -247,32 +247,32 @@ fn merge_lists(list: &ListShape, old: Option<&Value>, new: Option<&Value>, node:
     out
 }
 
-fn remove_from(value: &Value, set: &FieldSet, node: Node<'_>) -> Option<Value> {
+fn remove_from(value: &Value, set: &FieldSet, node: Node<'_>) -> Value {
     let below = |element: &PathElement, part: &Value, node: Node<'_>| {
         if set.has(element) {
             return None;
         }
-        set.below(element).map_or_else(|| Some(part.clone()), |below| remove_from(part, below, node))
+        Some(set.below(element).map_or_else(|| part.clone(), |below| remove_from(part, below, node)))
     };
     match node.view(value) {
         View::Map(fields) => {
             let all = value.as_object().filter(|all| !all.is_empty());
-            let Some(all) = all else { return Some(value.clone()) };
+            let Some(all) = all else { return value.clone() };
             let left: Map<String, Value> = all
                 .iter()
                 .filter_map(|(name, part)| {
                     Some((name.clone(), below(&PathElement::field(name), part, fields.get(name))?))
                 })
                 .collect();
-            (!left.is_empty()).then_some(Value::Object(left))
+            if left.is_empty() { Value::Null } else { Value::Object(left) }
         }
         View::List(list) if length(Some(value)) > 0 => {
             let item = node.at(&list.element);
             let items = elements(list, Some(value));
             let left: Vec<Value> = items.iter().filter_map(|(element, part)| below(element, part, item)).collect();
-            (!left.is_empty()).then_some(Value::Array(left))
+            if left.is_empty() { Value::Null } else { Value::Array(left) }
         }
-        View::List(_) | View::Leaf => Some(value.clone()),
+        View::List(_) | View::Leaf => value.clone(),
     }
 }
 
@@ -386,3 +386,6 @@ impl Walk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
