@@ -217,7 +217,8 @@ pub(super) fn take_over(
     let declared = fields_of(&config, schema);
     let mut new = merge(&old, &config, schema);
     if let Some(last) = &last {
-        new = prune(&new, &last.fields, &owners.all().union(&declared), schema);
+        let pruned = prune(&new, &last.fields, &owners.all().union(&declared), schema);
+        new = if schema.keeps_nulls() { pruned } else { declared_empty(&pruned, &config, schema) };
     }
     let conflicts = owners.give_way(&compare(&old, &new, schema));
     let new = normalise(&new, schema);
@@ -323,6 +324,11 @@ fn prune(merged: &Value, last: &FieldSet, owned: &FieldSet, schema: &Schema) -> 
     // And what nobody owned, unless the applier did.
     let kept = ensure_named(&fields_of(&pruned, schema), node);
     remove(merged, &before.difference(&kept).intersection(&last), schema)
+}
+
+/// What pruning emptied is null, which the server drops; what `config` declares to be empty is empty.
+fn declared_empty(pruned: &Value, config: &Value, schema: &Schema) -> Value {
+    merge(&normalise(pruned, schema), config, schema)
 }
 
 /// Drops the conflicts about fields that `kubectl apply` set on the client side and that still have that value:
@@ -491,3 +497,6 @@ impl Owners {
         self.0.into_iter().map(entry).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
