@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod base64;
+pub mod diff;
 pub mod fieldset;
 pub mod managed;
 pub mod merge;
@@ -16,6 +17,7 @@ pub mod validate;
 pub mod value;
 
 pub use apply::{ApplyError, ApplyOptions, Conflict, apply, update};
+pub use diff::{Mask, mask_secrets, render};
 pub use fieldset::FieldSet;
 pub use managed::{Operation, field_owners};
 pub use object::{Gvk, Object, ObjectId};
