@@ -23,6 +23,18 @@ pub struct Comparison {
     pub removed: FieldSet,
 }
 
+impl Comparison {
+    /// What is left without the members of `set` and what is below them.
+    #[must_use]
+    pub fn without(&self, set: &FieldSet) -> Self {
+        Self {
+            added: self.added.recursive_difference(set),
+            modified: self.modified.recursive_difference(set),
+            removed: self.removed.recursive_difference(set),
+        }
+    }
+}
+
 /// The paths that an applier of `value` owns.
 #[must_use]
 pub fn fields_of(value: &Value, schema: &Schema) -> FieldSet {
