@@ -8,8 +8,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand"
 	"os"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -378,7 +380,7 @@ func configmap() M {
 func dropSome(v interface{}, depth int) interface{} {
 	switch t := v.(type) {
 	case M:
-		for k := range t {
+		for _, k := range slices.Sorted(maps.Keys(t)) {
 			if depth == 0 && (k == "apiVersion" || k == "kind") || k == "name" || k == "namespace" || k == "uid" || k == "managedFields" || k == "containerPort" || k == "port" || k == "mountPath" || k == "metadata" && depth == 0 || k == "type" {
 				if m, ok := t[k].(M); ok {
 					t[k] = dropSome(m, depth+1)
