@@ -1,7 +1,7 @@
 //! Structured merge diff over plain JSON: field sets of values, merge, removal, extraction and comparison.
 //!
 //! Source: KEP-555 and the behaviour of `sigs.k8s.io/structured-merge-diff` v6, held by recorded vectors in `testdata`.
-//! Values that do not fit their schema are leaves; [`super::validate`] is what refuses them.
+//! Values that do not fit their schema are leaves; [`super::validate()`] is what refuses them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
