@@ -1,1 +1,3 @@
 //! Implementations of the ports. Adapters never import each other.
+
+pub mod git;

@@ -1,1 +1,1 @@
-//! One round: gather, plan, gate, propose, publish, apply, record.
+//! One round.

@@ -4,5 +4,6 @@
 pub mod clock;
 pub mod forge;
 pub mod git;
+pub mod repositories;
 pub mod revisions;
 pub mod state;

@@ -80,3 +80,166 @@ pub struct Record {
     /// More, for people.
     pub message: String,
 }
+
+/// Most records kept in a history.
+const HISTORY: usize = 200;
+
+impl SyncState {
+    /// Appends a record; the oldest beyond 200 are dropped.
+    pub fn record(&mut self, record: Record) {
+        self.history.push(record);
+        let excess = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..excess);
+    }
+
+    /// The state of a target, made when absent.
+    pub fn unit(&mut self, target: &TargetName) -> &mut UnitState {
+        self.units.entry(target.clone()).or_default()
+    }
+}
+
+/// One target of a rollout as the round sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitView {
+    /// Which target.
+    pub target: TargetName,
+    /// Which wave, from 0.
+    pub wave: usize,
+    /// Whether the target answers.
+    pub reachable: bool,
+    /// Whether the plan against the wanted set is empty.
+    pub in_sync: bool,
+    /// Where the proof of health stands.
+    pub health: Proof,
+}
+
+/// Where the proof of a unit's health stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "proof")]
+pub enum Proof {
+    /// The wanted set was not applied yet.
+    NotApplied,
+    /// Applied; not yet healthy for long enough.
+    Waiting {
+        /// What is waited for.
+        message: String,
+    },
+    /// Healthy for long enough with the wanted set.
+    Healthy,
+    /// It failed.
+    Failed {
+        /// The real fault.
+        message: String,
+    },
+}
+
+/// What a rollout does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Move {
+    /// Bring the wanted set to this target (first time, or again because it drifted).
+    Apply(TargetName),
+    /// Wait for proof.
+    Wait(TargetName),
+    /// Return this target to its known-good set.
+    RollBack(TargetName),
+    /// This target has to wait for an earlier wave.
+    Behind(TargetName),
+    /// This target does not answer; the others go on.
+    Unreachable(TargetName),
+    /// Nothing to do here.
+    Settled(TargetName),
+}
+
+/// Decides what happens on each target now. A wave starts when every reachable target of the earlier waves is healthy
+/// and none failed; a failure stops everything that is not yet begun.
+#[must_use]
+pub fn advance(units: &[UnitView]) -> Vec<Move> {
+    let failed = units.iter().any(|unit| matches!(unit.health, Proof::Failed { .. }));
+    let open_wave = units
+        .iter()
+        .filter(|unit| unit.reachable && (unit.health != Proof::Healthy))
+        .map(|unit| unit.wave)
+        .min()
+        .unwrap_or(usize::MAX);
+    units.iter().map(|unit| next(unit, failed, open_wave)).collect()
+}
+
+fn next(unit: &UnitView, failed: bool, open_wave: usize) -> Move {
+    let target = unit.target.clone();
+    match &unit.health {
+        _ if !unit.reachable => Move::Unreachable(target),
+        Proof::Failed { .. } => Move::RollBack(target),
+        Proof::Waiting { .. } if unit.in_sync => Move::Wait(target),
+        Proof::Healthy if unit.in_sync => Move::Settled(target),
+        Proof::Healthy | Proof::Waiting { .. } => Move::Apply(target),
+        Proof::NotApplied if failed || unit.wave > open_wave => Move::Behind(target),
+        Proof::NotApplied => Move::Apply(target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(name: &str, wave: usize, health: Proof, in_sync: bool) -> UnitView {
+        UnitView { target: TargetName::new(name).unwrap(), wave, reachable: true, in_sync, health }
+    }
+
+    fn failed() -> Proof {
+        Proof::Failed { message: "ImagePullBackOff".into() }
+    }
+
+    #[test]
+    fn the_second_wave_waits_for_the_first() {
+        let units = [unit("a", 0, Proof::NotApplied, false), unit("b", 1, Proof::NotApplied, false)];
+        assert_eq!(advance(&units), [Move::Apply(units[0].target.clone()), Move::Behind(units[1].target.clone())]);
+        let units = [unit("a", 0, Proof::Healthy, true), unit("b", 1, Proof::NotApplied, false)];
+        assert_eq!(advance(&units), [Move::Settled(units[0].target.clone()), Move::Apply(units[1].target.clone())]);
+    }
+
+    #[test]
+    fn a_failure_stops_what_is_not_begun_and_rolls_back_only_itself() {
+        let units =
+            [unit("a", 0, failed(), true), unit("b", 0, Proof::NotApplied, false), unit("c", 0, Proof::Healthy, true)];
+        assert_eq!(
+            advance(&units),
+            [
+                Move::RollBack(units[0].target.clone()),
+                Move::Behind(units[1].target.clone()),
+                Move::Settled(units[2].target.clone())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_target_that_is_down_does_not_hold_the_others() {
+        let mut down = unit("a", 0, Proof::NotApplied, false);
+        down.reachable = false;
+        let units = [down, unit("b", 1, Proof::NotApplied, false)];
+        assert_eq!(advance(&units), [Move::Unreachable(units[0].target.clone()), Move::Apply(units[1].target.clone())]);
+    }
+
+    #[test]
+    fn drift_on_a_healthy_target_is_applied_again() {
+        let units = [unit("a", 0, Proof::Healthy, false)];
+        assert_eq!(advance(&units), [Move::Apply(units[0].target.clone())]);
+    }
+
+    #[test]
+    fn history_is_bounded() {
+        let mut state = SyncState::default();
+        for n in 0..(HISTORY as i64 + 5) {
+            state.record(Record {
+                at: Timestamp::UNIX_EPOCH,
+                event: "applied".into(),
+                target: None,
+                revision: n,
+                declared: None,
+                plan: None,
+                by: "loggia".into(),
+                message: String::new(),
+            });
+        }
+        assert_eq!((state.history.len(), state.history[0].revision), (HISTORY, 5));
+    }
+}

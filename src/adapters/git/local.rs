@@ -1,0 +1,291 @@
+//! A bare repository on this machine, used in place: objects go straight into its object database, refs move in one
+//! transaction that locks them all and checks every expected id.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use gix::ObjectId;
+use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
+use gix::refs::{FullName, Target};
+
+use super::tree;
+use crate::domain::id::{CommitId, TreeId};
+use crate::domain::lease::Claim;
+use crate::domain::source::FileTree;
+use crate::domain::time::Timestamp;
+use crate::ports::git::{Commit, GitError, GitRepository, NewCommit, Person, RefUpdate, Refs, TreeBudget};
+
+/// Keeps decoded trees and commits at hand: reading thousands of Kptfiles at a tag gets seven times faster.
+const OBJECT_CACHE: usize = 32 << 20;
+
+/// A repository in place.
+pub struct LocalRepository {
+    url: String,
+    path: PathBuf,
+    shared: gix::ThreadSafeRepository,
+}
+
+impl LocalRepository {
+    /// Opens the repository at `path`; a bare one, or the `.git` of a checkout.
+    ///
+    /// # Errors
+    /// [`GitError::Open`] when there is none.
+    pub fn open(path: &Path) -> Result<Self, GitError> {
+        let url = path.display().to_string();
+        let shared = gix::open_opts(path, gix::open::Options::isolated())
+            .map_err(|error| GitError::Open { url: url.clone(), reason: error.to_string() })?
+            .into_sync();
+        Ok(Self { url, path: path.to_owned(), shared })
+    }
+
+    /// Makes a bare repository whose HEAD is `refs/heads/main`.
+    ///
+    /// # Errors
+    /// [`GitError::Open`] when the folder cannot be made.
+    pub fn init(path: &Path) -> Result<Self, GitError> {
+        let failed = |reason: String| GitError::Open { url: path.display().to_string(), reason };
+        std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
+        gix::init_bare(path).map_err(|error| failed(error.to_string()))?;
+        std::fs::write(path.join("HEAD"), "ref: refs/heads/main\n").map_err(|error| failed(error.to_string()))?;
+        Self::open(path)
+    }
+
+    fn repo(&self) -> Result<gix::Repository, GitError> {
+        if !self.path.exists() {
+            return Err(GitError::Open { url: self.url.clone(), reason: "the folder is gone".to_owned() });
+        }
+        let mut repo = self.shared.to_thread_local();
+        repo.object_cache_size(OBJECT_CACHE);
+        Ok(repo)
+    }
+
+    fn io(&self, act: &'static str) -> impl Fn(String) -> GitError + '_ {
+        move |reason| GitError::Io { url: self.url.clone(), act, reason }
+    }
+
+    fn missing(&self, id: &dyn std::fmt::Display, reason: String) -> GitError {
+        GitError::Missing { url: self.url.clone(), id: id.to_string(), reason }
+    }
+
+    fn read_commit(&self, repo: &gix::Repository, id: ObjectId) -> Result<Commit, GitError> {
+        let failed = |reason: String| self.missing(&id, reason);
+        let commit = repo.find_commit(id).map_err(|error| failed(error.to_string()))?;
+        let decoded = commit.decode().map_err(|error| failed(error.to_string()))?;
+        let author = decoded.author().map_err(|error| failed(error.to_string()))?;
+        let seconds = commit.time().map_err(|error| failed(error.to_string()))?.seconds;
+        Ok(Commit {
+            id: commit_id(id)?,
+            tree: tree_id(decoded.tree())?,
+            parents: decoded.parents().map(commit_id).collect::<Result<_, _>>()?,
+            author: Person { name: author.name.to_string(), email: author.email.to_string() },
+            committed_at: Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH),
+            message: decoded.message.to_string(),
+        })
+    }
+
+    /// Answers which ref is not where it was expected; the transaction itself is what decides.
+    fn moved_ref(&self, updates: &[RefUpdate]) -> Result<Option<GitError>, GitError> {
+        let now = self.refs()?;
+        let name = |id: Option<&CommitId>| id.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        Ok(updates.iter().find(|update| now.get(&update.name) != update.expected.as_ref()).map(|update| {
+            GitError::RefMoved {
+                url: self.url.clone(),
+                name: update.name.clone(),
+                expected: name(update.expected.as_ref()),
+                found: name(now.get(&update.name)),
+            }
+        }))
+    }
+
+    fn edit(&self, repo: &gix::Repository, update: &RefUpdate) -> Result<RefEdit, GitError> {
+        let failed = self.io("moving refs");
+        let name = FullName::try_from(update.name.as_str()).map_err(|error| failed(error.to_string()))?;
+        // The ref is checked against its own id: an annotated tag's id is the tag's, not the commit's.
+        let expected = match &update.expected {
+            None => PreviousValue::MustNotExist,
+            Some(expected) => PreviousValue::MustExistAndMatch(Target::Object(own_id(repo, &update.name, expected)?)),
+        };
+        let change = match &update.new {
+            Some(new) => Change::Update {
+                log: LogChange { mode: RefLog::AndReference, force_create_reflog: false, message: "loggia".into() },
+                expected,
+                new: Target::Object(object_id(new.as_str())?),
+            },
+            None => Change::Delete { expected, log: RefLog::AndReference },
+        };
+        Ok(RefEdit { change, name, deref: false })
+    }
+}
+
+fn own_id(repo: &gix::Repository, name: &str, peeled: &CommitId) -> Result<ObjectId, GitError> {
+    let direct = repo.try_find_reference(name).ok().flatten().and_then(|r| r.try_id().map(gix::Id::detach));
+    let peeled = object_id(peeled.as_str())?;
+    let leads_there = |id: ObjectId| {
+        id == peeled || repo.find_object(id).ok().and_then(|o| o.peel_to_commit().ok()).is_some_and(|c| c.id == peeled)
+    };
+    Ok(direct.filter(|id| leads_there(*id)).unwrap_or(peeled))
+}
+
+/// Reads hex; our id types have been checked, so this fails only on a hash kind that gix was not built for.
+pub(super) fn object_id(hex: &str) -> Result<ObjectId, GitError> {
+    ObjectId::from_hex(hex.as_bytes()).map_err(|error| GitError::Missing {
+        url: String::new(),
+        id: hex.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+fn commit_id(id: ObjectId) -> Result<CommitId, GitError> {
+    CommitId::new(id.to_string()).map_err(|error| GitError::Missing {
+        url: String::new(),
+        id: id.to_string(),
+        reason: error.to_string(),
+    })
+}
+
+pub(super) fn tree_id(id: ObjectId) -> Result<TreeId, GitError> {
+    TreeId::new(id.to_string()).map_err(|error| GitError::Missing {
+        url: String::new(),
+        id: id.to_string(),
+        reason: error.to_string(),
+    })
+}
+
+impl GitRepository for LocalRepository {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn refs(&self) -> Result<Refs, GitError> {
+        let repo = self.repo()?;
+        let failed = self.io("listing refs");
+        let platform = repo.references().map_err(|error| failed(error.to_string()))?;
+        let mut refs = Refs::new();
+        for reference in platform.all().map_err(|error| failed(error.to_string()))? {
+            let mut reference = reference.map_err(|error| failed(error.to_string()))?;
+            let name = reference.name().as_bstr().to_string();
+            // Tags of trees or blobs are nobody's revision.
+            let Ok(id) = reference.peel_to_id() else { continue };
+            if repo.find_header(id).is_ok_and(|header| header.kind() == gix::object::Kind::Commit) {
+                refs.insert(name, commit_id(id.detach())?);
+            }
+        }
+        Ok(refs)
+    }
+
+    fn fetch(&self) -> Result<Refs, GitError> {
+        self.refs()
+    }
+
+    fn commit(&self, id: &CommitId) -> Result<Commit, GitError> {
+        self.read_commit(&self.repo()?, object_id(id.as_str())?)
+    }
+
+    fn log(&self, from: &CommitId, limit: usize) -> Result<Vec<Commit>, GitError> {
+        let repo = self.repo()?;
+        let failed = |reason: String| self.missing(from, reason);
+        let sorting =
+            gix::revision::walk::Sorting::ByCommitTime(gix::traverse::commit::simple::CommitTimeOrder::NewestFirst);
+        let walk = repo.rev_walk([object_id(from.as_str())?]).sorting(sorting);
+        walk.all()
+            .map_err(|error| failed(error.to_string()))?
+            .take(limit)
+            .map(|info| self.read_commit(&repo, info.map_err(|error| failed(error.to_string()))?.id))
+            .collect()
+    }
+
+    fn is_ancestor(&self, ancestor: &CommitId, descendant: &CommitId) -> Result<bool, GitError> {
+        let repo = self.repo()?;
+        let wanted = object_id(ancestor.as_str())?;
+        let failed = |reason: String| self.missing(descendant, reason);
+        let walk = repo.rev_walk([object_id(descendant.as_str())?]).all().map_err(|error| failed(error.to_string()))?;
+        for info in walk {
+            if info.map_err(|error| failed(error.to_string()))?.id == wanted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn subtree(&self, commit: &CommitId, path: &str) -> Result<Option<TreeId>, GitError> {
+        let repo = self.repo()?;
+        let root = object_id(self.commit(commit)?.tree.as_str())?;
+        tree::at(&repo, root, path).map_err(|reason| self.missing(commit, reason))?.map(tree_id).transpose()
+    }
+
+    fn directories_with(&self, commit: &CommitId, path: &str, file: &str) -> Result<Vec<(String, TreeId)>, GitError> {
+        let Some(start) = self.subtree(commit, path)? else { return Ok(Vec::new()) };
+        let repo = self.repo()?;
+        let mut found = Vec::new();
+        tree::directories_with(&repo, object_id(start.as_str())?, "", file, &mut found)
+            .map_err(|reason| self.missing(commit, reason))?;
+        found.into_iter().map(|(path, id)| Ok((path, tree_id(id)?))).collect()
+    }
+
+    fn read_tree(&self, tree: &TreeId, budget: &TreeBudget) -> Result<FileTree, GitError> {
+        let repo = self.repo()?;
+        tree::read(&repo, object_id(tree.as_str())?, budget).map_err(|refusal| match refusal {
+            tree::Failure::Refused { path, reason } => {
+                GitError::Refused { url: self.url.clone(), id: tree.to_string(), path, reason }
+            }
+            tree::Failure::Missing(reason) => self.missing(tree, reason),
+        })
+    }
+
+    fn write_tree(&self, files: &FileTree) -> Result<TreeId, GitError> {
+        let repo = self.repo()?;
+        tree_id(tree::write(&repo, files).map_err(self.io("writing files"))?)
+    }
+
+    fn graft(&self, base: Option<&TreeId>, path: &str, subtree: Option<&TreeId>) -> Result<TreeId, GitError> {
+        let repo = self.repo()?;
+        let base = base.map(|id| object_id(id.as_str())).transpose()?;
+        let subtree = subtree.map(|id| object_id(id.as_str())).transpose()?;
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let root = tree::graft(&repo, base, &parts, subtree).map_err(self.io("writing a tree"))?;
+        tree_id(root.unwrap_or_else(|| ObjectId::empty_tree(repo.object_hash())))
+    }
+
+    fn write_commit(&self, commit: &NewCommit) -> Result<CommitId, GitError> {
+        let repo = self.repo()?;
+        let signature = |person: &Person| gix::actor::Signature {
+            name: person.name.as_str().into(),
+            email: person.email.as_str().into(),
+            time: gix::date::Time { seconds: commit.at.as_second(), offset: 0 },
+        };
+        let parents = commit.parents.iter().map(|id| object_id(id.as_str())).collect::<Result<_, _>>()?;
+        let object = gix::objs::Commit {
+            tree: object_id(commit.tree.as_str())?,
+            parents,
+            author: signature(&commit.author),
+            committer: signature(&commit.committer),
+            encoding: None,
+            message: commit.message.as_str().into(),
+            extra_headers: Vec::new(),
+        };
+        let id = repo.write_object(&object).map_err(|error| self.io("writing a commit")(error.to_string()))?;
+        commit_id(id.detach())
+    }
+
+    fn push(&self, claim: Option<&Claim>, updates: &[RefUpdate]) -> Result<(), GitError> {
+        if let Some(claim) = claim {
+            claim.check(Timestamp::now())?;
+        }
+        let names: BTreeSet<&str> = updates.iter().map(|update| update.name.as_str()).collect();
+        if names.len() != updates.len() {
+            return Err(self.io("moving refs")("the same ref is named twice".to_owned()));
+        }
+        if let Some(moved) = self.moved_ref(updates)? {
+            return Err(moved);
+        }
+        let repo = self.repo()?;
+        let edits = updates.iter().map(|update| self.edit(&repo, update)).collect::<Result<Vec<_>, _>>()?;
+        let committer =
+            gix::actor::SignatureRef { name: "loggia".into(), email: "loggia@localhost".into(), time: "0 +0000" };
+        match repo.edit_references_as(edits, Some(committer)) {
+            Ok(_) => Ok(()),
+            // Somebody else won the race between the look and the lock: tell which ref it was.
+            Err(error) => Err(self.moved_ref(updates)?.unwrap_or_else(|| self.io("moving refs")(error.to_string()))),
+        }
+    }
+}

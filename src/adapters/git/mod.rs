@@ -1,0 +1,63 @@
+//! Git repositories through gix: object database and refs only, never a work tree.
+
+mod local;
+mod tree;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::ports::git::{GitError, GitRepository};
+
+pub use local::LocalRepository;
+
+/// Opens a repository by path or URL.
+///
+/// Paths and `file://` are used in place. Everything that could run a program (`ext::`, a leading `-`) is refused.
+///
+/// # Errors
+/// [`GitError::Url`] for refused forms, [`GitError::Open`] when there is no repository.
+pub fn open(url: &str) -> Result<Arc<dyn GitRepository>, GitError> {
+    let path = local_path(url)?;
+    Ok(Arc::new(LocalRepository::open(&path)?))
+}
+
+/// The path that a local URL names.
+///
+/// # Errors
+/// [`GitError::Url`] when it names none.
+pub fn local_path(url: &str) -> Result<PathBuf, GitError> {
+    let refuse = |reason: &str| Err(GitError::Url { url: without_credentials(url), reason: reason.to_owned() });
+    if url.is_empty() || url.starts_with('-') || url.chars().any(char::is_control) {
+        return refuse("it is empty, starts with a dash or holds a control character");
+    }
+    if let Some(path) = url.strip_prefix("file://") {
+        return if path.starts_with('/') { Ok(PathBuf::from(path)) } else { refuse("file:// needs an absolute path") };
+    }
+    if url.contains("::") {
+        return refuse("remote helpers are not run");
+    }
+    if url.contains("://") {
+        return refuse("only local paths and file:// are supported so far");
+    }
+    let scp_like = url.split('/').next().is_some_and(|first| first.contains(':'));
+    if scp_like && !Path::new(url).exists() {
+        return refuse("ssh is not supported so far");
+    }
+    Ok(PathBuf::from(url))
+}
+
+/// The URL without user name and password, fit to be printed.
+#[must_use]
+pub fn without_credentials(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
+            let host = authority.rsplit('@').next().unwrap_or(authority);
+            path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

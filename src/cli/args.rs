@@ -1,0 +1,331 @@
+//! What can be typed. Parsing does nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Git-native GitOps for KRM packages: intents in Git, plans you approve, clusters that follow.
+#[derive(Debug, Parser)]
+#[command(name = "loggia", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// Where to look and how to print.
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Kubeconfig of the management cluster [default: DATA_DIR/kubeconfig when it exists, then KUBECONFIG, then
+    /// ~/.kube/config]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Context in the kubeconfig [default: its current context]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Namespace of Loggia's objects
+    #[arg(short, long, global = true, default_value = "default", value_name = "NAME")]
+    pub(crate) namespace: String,
+    /// Where `up` and `demo` keep their world
+    #[arg(long, global = true, env = "LOGGIA_DATA_DIR", default_value = ".loggia", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Output format
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub(crate) output: Format,
+    /// Say more about what is going on
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Say only what was asked for
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// Output formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For people and programs.
+    Yaml,
+    /// For pull requests.
+    Markdown,
+    /// Only names, one a line.
+    Name,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// See the whole loop on this machine: three API servers, three git repositories, one person's story
+    Demo(Demo),
+    /// Keep the demo's world running for hands-on use
+    Up(Up),
+    /// Run the reconciler against the cluster of the kubeconfig (or the one it runs in)
+    Controller(Controller),
+    /// Serve the embedded Kubernetes API server alone, for anybody's tests
+    Apiserver(Apiserver),
+    /// Show what would change; exit 0 without, 1 with differences, 2 on error
+    Diff(Plan),
+    /// Show the plan; exit 0 when it could be made
+    Plan(Plan),
+    /// Run a package's pipeline and print the objects
+    Render(Render),
+    /// Check a package or a folder of intents; every problem at once, with file and line
+    Validate(Validate),
+    /// Apply a package to the cluster of the kubeconfig: plan, ask, server-side apply, wait for health
+    Apply(Apply),
+    /// List syncs, proposals, revisions, targets, repositories or intents
+    Get(Get),
+    /// Say where a sync stands on every target, and what it waits for
+    Status(Sync),
+    /// Tell what happened to a sync
+    History(Sync),
+    /// Approve a proposal: exactly the plan that it shows
+    Approve(Approve),
+    /// Reject a proposal; it holds until the content changes
+    Reject(Reject),
+    /// Do not deploy a digest (again) with a sync
+    Hold(Hold),
+    /// Lift holds of a sync, or resume a suspended one
+    Resume(Resume),
+    /// Propose to publish an older revision again
+    Rollback(Rollback),
+    /// Write the generated schemas (CRDs) to a folder
+    Schema(Schema),
+    /// Print the version
+    Version,
+    /// Print shell completions
+    Completions(Completions),
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Wait for a key between steps
+    #[arg(long)]
+    pub(crate) step: bool,
+    /// Approve by plain `git merge` and `git push` instead of `loggia approve`
+    #[arg(long)]
+    pub(crate) merge_with_git: bool,
+}
+
+/// `up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Stop when everything is settled or waits for a person
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// `controller`.
+#[derive(Debug, Args)]
+pub(crate) struct Controller {
+    /// Where metrics and probes listen; loopback only
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Name of this replica in the Lease [default: host name and process id]
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub(crate) identity: Option<String>,
+}
+
+/// `apiserver`.
+#[derive(Debug, Args)]
+pub(crate) struct Apiserver {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Bearer token that clients must send [default: none is asked for]
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// Write a kubeconfig for it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig_out: Option<PathBuf>,
+    /// Keep objects under this folder [default: in memory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+    /// Play the workload controllers and the kubelet
+    #[arg(long, value_enum, default_value_t = Workloads::Simulate, value_name = "MODE")]
+    pub(crate) workloads: Workloads,
+}
+
+/// Whether workloads are played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workloads {
+    /// Deployments get pods that become ready.
+    Simulate,
+    /// Objects stay as written.
+    Off,
+}
+
+/// `diff` and `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// A checkout of intents, a package, or the name of a sync
+    #[arg(default_value = ".", value_name = "PATH|SYNC")]
+    pub(crate) what: String,
+    /// Target to plan a package for, by its kubeconfig context [default: the current context]
+    #[arg(long, value_name = "CONTEXT")]
+    pub(crate) to: Option<String>,
+}
+
+/// `render`.
+#[derive(Debug, Args)]
+pub(crate) struct Render {
+    /// The package
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// A package or a folder of intents
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// The package
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// How long to wait for health, in seconds; 0 does not wait
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub(crate) timeout: u64,
+}
+
+/// `get`.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// What to list
+    #[arg(value_enum)]
+    pub(crate) kind: Kind,
+    /// Only this one
+    pub(crate) name: Option<String>,
+}
+
+/// What `get` lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Syncs and where they stand.
+    #[value(alias = "sync")]
+    Syncs,
+    /// Proposals and their verdicts.
+    #[value(aliases = ["proposal", "pr", "prs"])]
+    Proposals,
+    /// Package revisions of every repository.
+    #[value(aliases = ["revision", "packagerevisions", "rpkg"])]
+    Revisions,
+    /// Targets.
+    #[value(alias = "target")]
+    Targets,
+    /// Repositories.
+    #[value(aliases = ["repository", "repo", "repos"])]
+    Repositories,
+    /// Intents.
+    #[value(aliases = ["intent", "cnfdeployments", "cnf"])]
+    Intents,
+}
+
+/// A sync by name.
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    /// The sync
+    pub(crate) name: String,
+}
+
+/// `approve`.
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    /// Number of the proposal
+    pub(crate) number: u64,
+    /// Plan id that you read (at least 8 digits) [default: the one the proposal shows now]
+    #[arg(long, value_name = "ID")]
+    pub(crate) plan: Option<String>,
+    /// Who approves [default: git's user.name and user.email]
+    #[arg(long = "as", value_name = "NAME <EMAIL>")]
+    pub(crate) person: Option<String>,
+}
+
+/// `reject`.
+#[derive(Debug, Args)]
+pub(crate) struct Reject {
+    /// Number of the proposal
+    pub(crate) number: u64,
+    /// Why
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: String,
+    /// Who rejects [default: git's user.name and user.email]
+    #[arg(long = "as", value_name = "NAME <EMAIL>")]
+    pub(crate) person: Option<String>,
+}
+
+/// `hold`.
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    /// The sync
+    pub(crate) name: String,
+    /// Digest to hold (at least 8 digits) [default: what the sync applies now]
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: Option<String>,
+    /// Why
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: String,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The sync
+    pub(crate) name: String,
+    /// Digest to release (at least 8 digits) [default: all]
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: Option<String>,
+}
+
+/// `rollback`.
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The sync
+    pub(crate) name: String,
+    /// Revision to return to, such as v1 [default: the newest one that was healthy before the present one]
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) to: Option<String>,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Folder to write to
+    #[arg(default_value = "schemas", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Which shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

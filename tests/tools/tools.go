@@ -1,0 +1,4 @@
+//go:build tools
+
+// Package tools pins the real components that the tests run beside Loggia.
+package tools
