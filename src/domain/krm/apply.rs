@@ -4,13 +4,15 @@
 //! `managedfields`, held by recorded vectors in `testdata`. Entries written in another API version are read as if they
 //! were written in this one: there is no conversion here.
 
+mod owners;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use crate::domain::error::{Class, Classify};
 use crate::domain::krm::fieldset::FieldSet;
-use crate::domain::krm::managed::{self, Entry, ManagedFieldsError, Operation, Owner};
+use crate::domain::krm::managed::{self, ManagedFieldsError, Operation, Owner};
 use crate::domain::krm::merge::{Comparison, compare, ensure_named, fields_of, merge, remove};
 use crate::domain::krm::normal::normalise;
 use crate::domain::krm::path::{Path, PathElement};
@@ -19,13 +21,10 @@ use crate::domain::krm::validate::{Violation, validate};
 use crate::domain::krm::value::same;
 use crate::domain::time::Timestamp;
 
+use owners::{Held, Owners};
+
 /// The annotation in which `kubectl apply` keeps what it sent.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-/// Who owns what was there before the first apply of an object without `managedFields`.
-const BEFORE_FIRST_APPLY: &str = "before-first-apply";
-/// The bucket for the oldest updaters of an object that has more than [`MAX_UPDATERS`].
-const ANCIENT_CHANGES: &str = "ancient-changes";
-const MAX_UPDATERS: usize = 10;
 
 /// Metadata that nobody owns.
 const UNOWNED: [&str; 9] = [
@@ -90,6 +89,17 @@ impl Conflict {
         format!("conflict with {}", self.with_whom())
     }
 
+    /// The text by which the API server sorts the owners in its message.
+    fn identifier(&self) -> String {
+        let mut text = format!("{{\"manager\":{:?},\"operation\":{:?}", self.manager, self.operation.as_str());
+        for (name, part) in [("apiVersion", &self.api_version), ("subresource", &self.subresource)] {
+            if !part.is_empty() {
+                text = format!("{text},{name:?}:{part:?}");
+            }
+        }
+        text + "}"
+    }
+
     fn with_whom(&self) -> String {
         let mut text = format!("{:?}", self.manager);
         if !self.subresource.is_empty() {
@@ -138,13 +148,14 @@ fn show_conflicts(conflicts: &[Conflict]) -> String {
     if let [only] = conflicts {
         return format!("1 conflict: {}: {}", only.message(), only.field);
     }
-    let mut by_manager: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut by_owner: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for conflict in conflicts {
-        by_manager.entry(conflict.with_whom()).or_default().push(format!("- {}", conflict.field));
+        let owner = (conflict.identifier(), conflict.with_whom());
+        by_owner.entry(owner).or_default().push(format!("- {}", conflict.field));
     }
-    let lines = by_manager
-        .into_iter()
-        .flat_map(|(who, fields)| std::iter::once(format!("conflicts with {who}:")).chain(fields).collect::<Vec<_>>());
+    let lines = by_owner.into_iter().flat_map(|((_, who), fields)| {
+        std::iter::once(format!("conflicts with {who}:")).chain(fields).collect::<Vec<_>>()
+    });
     format!("{} conflicts: {}", conflicts.len(), lines.collect::<Vec<_>>().join("\n"))
 }
 
@@ -211,22 +222,23 @@ pub(super) fn take_over(
     if owners.0.is_empty() {
         owners = Owners::before_first_apply(&old, config, options, schema);
     }
-    let config = settled(&old, config, live.is_some(), options.reset);
-    let owner = owner_of(options, Operation::Apply, &config);
+    let wanted = settled(&old, config, live.is_some(), options.reset);
+    let owner = owner_of(options, Operation::Apply, &wanted);
     let last = owners.0.remove(&owner);
-    let declared = fields_of(&config, schema);
-    let mut new = merge(&old, &config, schema);
+    let declared = fields_of(&wanted, schema);
+    let mut new = merge(&old, &wanted, schema);
     if let Some(last) = &last {
-        new = prune(&new, &last.fields, &owners.all().union(&declared), schema);
+        let pruned = prune(&new, &last.fields, &owners.all().union(&declared), schema);
+        new = if schema.keeps_nulls() { pruned } else { declared_empty(&pruned, &wanted, schema) };
     }
-    let conflicts = owners.give_way(&compare(&old, &new, schema));
+    let conflicts = owners.give_way(&compare(&old, &new, schema).without(&options.reset.iter().collect()));
     let new = normalise(&new, schema);
     let unchanged = same(&old, &new);
     let time = if unchanged { last.and_then(|last| last.time) } else { Some(options.now) };
-    owners.put(owner, Held { api_version: api_version(&config), time, fields: declared.difference(&unowned()) });
+    owners.put(owner, Held { api_version: api_version(&wanted), time, fields: declared.difference(&unowned()) });
     let mut object = if unchanged { old } else { new };
     if options.manager == "kubectl" {
-        refresh_last_applied(&mut object, &config);
+        refresh_last_applied(&mut object, config);
     }
     managed::write(&mut object, owners.into_entries());
     Ok(Applied { object, conflicts })
@@ -325,6 +337,11 @@ fn prune(merged: &Value, last: &FieldSet, owned: &FieldSet, schema: &Schema) -> 
     remove(merged, &before.difference(&kept).intersection(&last), schema)
 }
 
+/// What pruning emptied is null, which the server drops; what `config` declares to be empty is empty.
+fn declared_empty(pruned: &Value, config: &Value, schema: &Schema) -> Value {
+    merge(&normalise(pruned, schema), config, schema)
+}
+
 /// Drops the conflicts about fields that `kubectl apply` set on the client side and that still have that value:
 /// `kubectl apply --server-side` takes them over, as the API server lets it.
 fn forgive_client_side(live: Option<&Value>, schema: &Schema, conflicts: &mut Vec<Conflict>) {
@@ -353,141 +370,5 @@ fn refresh_last_applied(object: &mut Value, config: &Value) {
     *text = format!("{sent}\n");
 }
 
-/// What an owner holds.
-#[derive(Debug, Clone)]
-struct Held {
-    api_version: String,
-    time: Option<Timestamp>,
-    fields: FieldSet,
-}
-
-/// The owners of an object.
-#[derive(Debug, Clone, Default)]
-struct Owners(BTreeMap<Owner, Held>);
-
-impl Owners {
-    fn read(object: &Value) -> Result<Self, ManagedFieldsError> {
-        let held = |entry: Entry| {
-            let owner = entry.owner();
-            (owner, Held { api_version: entry.api_version, time: entry.time, fields: entry.fields })
-        };
-        Ok(Self(managed::read(object)?.into_iter().map(held).collect()))
-    }
-
-    /// The owners that an update starts from: those that the request carries, else the stored ones. A request with an
-    /// empty list, or a list of one empty entry, resets them. Writes to a subresource cannot set them.
-    fn of_update(old: Option<&Value>, new: &Value, is_subresource: bool) -> Self {
-        let stored = || old.and_then(|old| Self::read(old).ok()).unwrap_or_default();
-        if is_subresource {
-            return stored();
-        }
-        match new.pointer("/metadata/managedFields").and_then(Value::as_array).map(Vec::as_slice) {
-            None => stored(),
-            Some([]) => Self::default(),
-            Some([Value::Object(entry)]) if entry.is_empty() => Self::default(),
-            Some(_) => Self::read(new).ok().filter(|owners| !owners.0.is_empty()).unwrap_or_else(stored),
-        }
-    }
-
-    /// Everything that is there belongs to one updater.
-    fn before_first_apply(old: &Value, config: &Value, options: &ApplyOptions<'_>, schema: &Schema) -> Self {
-        let mut owners = Self::default();
-        let mut stored = old.clone();
-        if let (Some(stored), Some(version)) = (stored.as_object_mut(), config.get("apiVersion")) {
-            stored.insert("apiVersion".to_owned(), version.clone());
-        }
-        let options = ApplyOptions { manager: BEFORE_FIRST_APPLY, ..*options };
-        owners.record_update(&Value::Object(Map::new()), &stored, &options, schema);
-        owners
-    }
-
-    fn all(&self) -> FieldSet {
-        self.0.values().fold(FieldSet::new(), |all, held| all.union(&held.fields))
-    }
-
-    fn put(&mut self, owner: Owner, held: Held) {
-        if !held.fields.is_empty() {
-            self.0.insert(owner, held);
-        }
-    }
-
-    /// Takes changed and vanished fields from every owner; returns what that takes from whom.
-    fn give_way(&mut self, changes: &Comparison) -> Vec<Conflict> {
-        let written = changes.modified.union(&changes.added);
-        let mut conflicts = Vec::new();
-        for (owner, held) in &mut self.0 {
-            let taken = held.fields.intersection(&written);
-            conflicts.extend(taken.paths().into_iter().map(|field| Conflict {
-                manager: owner.manager.clone(),
-                operation: owner.operation,
-                api_version: owner.api_version.clone(),
-                subresource: owner.subresource.clone(),
-                field,
-            }));
-            held.fields = held.fields.difference(&taken).difference(&changes.removed);
-        }
-        self.0.retain(|_, held| !held.fields.is_empty());
-        conflicts
-    }
-
-    fn record_update(&mut self, old: &Value, new: &Value, options: &ApplyOptions<'_>, schema: &Schema) {
-        let changes = compare(old, new, schema);
-        self.give_way(&changes);
-        let written = changes.modified.union(&changes.added).difference(&unowned());
-        if written.is_empty() {
-            return;
-        }
-        let owner = owner_of(options, Operation::Update, new);
-        let fields = self.0.remove(&owner).map_or_else(|| written.clone(), |held| held.fields.union(&written));
-        self.put(owner, Held { api_version: api_version(new), time: Some(options.now), fields });
-    }
-
-    /// Merges the oldest updaters of one version into a bucket until there are at most [`MAX_UPDATERS`].
-    fn cap_updaters(&mut self) {
-        let mut updaters: Vec<(i64, Owner)> = self
-            .0
-            .iter()
-            .filter(|(owner, _)| owner.operation == Operation::Update)
-            .map(|(owner, held)| (held.time.map_or(0, Timestamp::as_second), owner.clone()))
-            .collect();
-        updaters.sort();
-        let mut count = updaters.len();
-        let mut first: BTreeMap<String, Owner> = BTreeMap::new();
-        for (_, owner) in updaters {
-            if count <= MAX_UPDATERS {
-                return;
-            }
-            let Some(oldest) = first.get(&owner.api_version).cloned() else {
-                first.insert(owner.api_version.clone(), owner);
-                continue;
-            };
-            let bucket = Owner {
-                manager: ANCIENT_CHANGES.to_owned(),
-                operation: Operation::Update,
-                api_version: owner.api_version.clone(),
-                subresource: String::new(),
-            };
-            if let Some(held) = self.0.remove(&oldest) {
-                self.0.insert(bucket.clone(), held);
-                first.insert(owner.api_version.clone(), bucket.clone());
-            }
-            if let Some(held) = self.0.remove(&owner) {
-                let earlier = self.0.remove(&bucket).map(|held| held.fields).unwrap_or_default();
-                self.0.insert(bucket, Held { fields: held.fields.union(&earlier), ..held });
-            }
-            count -= 1;
-        }
-    }
-
-    fn into_entries(self) -> Vec<Entry> {
-        let entry = |(owner, held): (Owner, Held)| Entry {
-            manager: owner.manager,
-            operation: owner.operation,
-            api_version: held.api_version,
-            time: held.time,
-            subresource: owner.subresource,
-            fields: held.fields,
-        };
-        self.0.into_iter().map(entry).collect()
-    }
-}
+#[cfg(test)]
+mod tests;

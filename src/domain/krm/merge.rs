@@ -1,7 +1,7 @@
 //! Structured merge diff over plain JSON: field sets of values, merge, removal, extraction and comparison.
 //!
 //! Source: KEP-555 and the behaviour of `sigs.k8s.io/structured-merge-diff` v6, held by recorded vectors in `testdata`.
-//! Values that do not fit their schema are leaves; [`super::validate`] is what refuses them.
+//! Values that do not fit their schema are leaves; [`super::validate()`] is what refuses them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +23,18 @@ pub struct Comparison {
     pub removed: FieldSet,
 }
 
+impl Comparison {
+    /// What is left without the members of `set` and what is below them.
+    #[must_use]
+    pub fn without(&self, set: &FieldSet) -> Self {
+        Self {
+            added: self.added.recursive_difference(set),
+            modified: self.modified.recursive_difference(set),
+            removed: self.removed.recursive_difference(set),
+        }
+    }
+}
+
 /// The paths that an applier of `value` owns.
 #[must_use]
 pub fn fields_of(value: &Value, schema: &Schema) -> FieldSet {
@@ -37,10 +49,10 @@ pub fn merge(live: &Value, config: &Value, schema: &Schema) -> Value {
     merge_values(Some(live), Some(config), schema.node()).unwrap_or(Value::Null)
 }
 
-/// `value` without the members of `set` and what is below them. A map or list that loses all it had goes too.
+/// `value` without the members of `set` and what is below them. A map or list that loses all it had becomes null.
 #[must_use]
 pub fn remove(value: &Value, set: &FieldSet, schema: &Schema) -> Value {
-    remove_from(value, set, schema.node()).unwrap_or_else(|| Value::Object(Map::new()))
+    remove_from(value, set, schema.node())
 }
 
 /// Only the members of `set` out of `value`, with the keys of the list items they are in.
@@ -247,32 +259,32 @@ fn merge_lists(list: &ListShape, old: Option<&Value>, new: Option<&Value>, node:
     out
 }
 
-fn remove_from(value: &Value, set: &FieldSet, node: Node<'_>) -> Option<Value> {
+fn remove_from(value: &Value, set: &FieldSet, node: Node<'_>) -> Value {
     let below = |element: &PathElement, part: &Value, node: Node<'_>| {
         if set.has(element) {
             return None;
         }
-        set.below(element).map_or_else(|| Some(part.clone()), |below| remove_from(part, below, node))
+        Some(set.below(element).map_or_else(|| part.clone(), |below| remove_from(part, below, node)))
     };
     match node.view(value) {
         View::Map(fields) => {
             let all = value.as_object().filter(|all| !all.is_empty());
-            let Some(all) = all else { return Some(value.clone()) };
+            let Some(all) = all else { return value.clone() };
             let left: Map<String, Value> = all
                 .iter()
                 .filter_map(|(name, part)| {
                     Some((name.clone(), below(&PathElement::field(name), part, fields.get(name))?))
                 })
                 .collect();
-            (!left.is_empty()).then_some(Value::Object(left))
+            if left.is_empty() { Value::Null } else { Value::Object(left) }
         }
         View::List(list) if length(Some(value)) > 0 => {
             let item = node.at(&list.element);
             let items = elements(list, Some(value));
             let left: Vec<Value> = items.iter().filter_map(|(element, part)| below(element, part, item)).collect();
-            (!left.is_empty()).then_some(Value::Array(left))
+            if left.is_empty() { Value::Null } else { Value::Array(left) }
         }
-        View::List(_) | View::Leaf => Some(value.clone()),
+        View::List(_) | View::Leaf => value.clone(),
     }
 }
 
@@ -386,3 +398,6 @@ impl Walk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,14 @@
 
 pub mod apply;
 pub mod base64;
+pub mod diff;
 pub mod document;
 pub mod fieldset;
 pub mod managed;
 pub mod merge;
 pub mod normal;
 pub mod object;
+pub mod order;
 pub mod path;
 pub mod predict;
 pub mod quantity;
@@ -16,9 +18,11 @@ pub mod validate;
 pub mod value;
 
 pub use apply::{ApplyError, ApplyOptions, Conflict, apply, update};
+pub use diff::{Mask, mask_secrets, render};
 pub use fieldset::FieldSet;
 pub use managed::{Operation, field_owners};
 pub use object::{Gvk, Object, ObjectId};
+pub use order::{Stage, apply_order, delete_order, stage};
 pub use path::{Path, PathElement};
 pub use predict::{Change, Predicted, changes, predict};
 pub use quantity::Quantity;

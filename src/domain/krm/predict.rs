@@ -1,6 +1,6 @@
 //! What the server would hold after an apply, and which fields that changes.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::domain::krm::Gvk;
 use crate::domain::krm::apply::{ApplyError, ApplyOptions, Conflict, LAST_APPLIED, take_over};
@@ -62,12 +62,14 @@ pub fn predict(
 }
 
 /// The fields that differ in meaning between two objects of a kind, in path order, without bookkeeping, status and the
-/// last-applied annotation. Lists are compared by their keys, not by position.
+/// last-applied annotation. Lists are compared by their keys, not by position. A null `old` is an object that does not
+/// exist: every field of `new` but its identity is added.
 #[must_use]
 pub fn changes(old: &Value, new: &Value, schema: &Schema) -> Vec<Change> {
-    let (old, new) = (compared(old), compared(new));
+    let new = compared(new);
+    let old = if old.is_null() { identity(&new) } else { compared(old) };
     let mut walk = Walk { path: Path::default(), found: Vec::new(), lenient: !schema.keeps_nulls() };
-    walk.values(old.as_object().map(|_| &old), Some(&new), schema.node());
+    walk.both(&old, &new, schema.node());
     walk.found
 }
 
@@ -100,7 +102,9 @@ fn compared(object: &Value) -> Value {
     let Some(fields) = object.as_object_mut() else { return object };
     fields.remove("status");
     let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) else { return object };
-    BOOKKEEPING.iter().for_each(|name| drop(metadata.remove(*name)));
+    for name in BOOKKEEPING {
+        metadata.remove(name);
+    }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.remove(LAST_APPLIED);
         if annotations.is_empty() {
@@ -108,6 +112,14 @@ fn compared(object: &Value) -> Value {
         }
     }
     object
+}
+
+/// An object of the same name with nothing in it.
+fn identity(object: &Value) -> Value {
+    let metadata = object.get("metadata").and_then(Value::as_object).into_iter().flatten();
+    let name = metadata.filter(|(field, _)| matches!(field.as_str(), "name" | "namespace"));
+    let metadata: Map<String, Value> = name.map(|(field, value)| (field.clone(), value.clone())).collect();
+    json!({"apiVersion": object.get("apiVersion"), "kind": object.get("kind"), "metadata": metadata})
 }
 
 struct Walk {
@@ -213,3 +225,6 @@ impl Walk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,6 +117,13 @@ impl Schema {
         self.keeps_nulls
     }
 
+    /// The same schema for a server that stores what it is sent, byte for byte.
+    #[cfg(test)]
+    pub(super) fn keeping_nulls(mut self) -> Self {
+        self.keeps_nulls = true;
+        self
+    }
+
     /// Where a walk over an object of this kind begins.
     #[must_use]
     pub fn node(&self) -> Node<'_> {

@@ -1,0 +1,268 @@
+use super::*;
+use crate::domain::krm::apply::{apply, update};
+use crate::domain::krm::diff::render;
+use crate::domain::krm::managed::{Operation, field_owners};
+use proptest::prelude::*;
+
+const NOW: &str = "2026-11-21T10:00:00Z";
+
+fn options(manager: &str) -> ApplyOptions<'_> {
+    ApplyOptions { manager, force: false, subresource: "", now: NOW.parse().unwrap(), reset: &[] }
+}
+
+fn deployment(replicas: i64, image: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "upf", "namespace": "core", "labels": {"app": "upf"}},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "upf"}},
+            "template": {
+                "metadata": {"labels": {"app": "upf"}},
+                "spec": {"containers": [{
+                    "name": "upf", "image": image,
+                    "ports": [{"containerPort": 80}],
+                    "resources": {"limits": {"cpu": "1000m", "memory": "1024Mi"}},
+                }]}
+            }
+        }
+    })
+}
+
+/// What a server holds after an apply: defaults filled in, quantities canonical, status set by a controller.
+fn live(config: &Value, manager: &str) -> Value {
+    let schemas = Schemas::builtin();
+    let (schema, _) = schemas.lookup(&gvk(config));
+    let mut object = apply(None, config, &options(manager), schema).unwrap();
+    object["metadata"]["uid"] = json!("u-1");
+    object["metadata"]["resourceVersion"] = json!("7");
+    object["metadata"]["creationTimestamp"] = json!(NOW);
+    object["spec"]["progressDeadlineSeconds"] = json!(600);
+    object["spec"]["template"]["spec"]["restartPolicy"] = json!("Always");
+    object["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] = json!("IfNotPresent");
+    object["spec"]["template"]["spec"]["containers"][0]["ports"][0]["protocol"] = json!("TCP");
+    object["status"] = json!({"replicas": 2});
+    object
+}
+
+fn foretold(live: Option<&Value>, config: &Value) -> String {
+    render(&predict(live, config, "loggia", &Schemas::builtin()).unwrap().changes)
+}
+
+#[test]
+fn applying_what_is_there_changes_nothing() {
+    let mut config = deployment(2, "upf:1");
+    let live = live(&config, "loggia");
+    assert_eq!(foretold(Some(&live), &config), "");
+    // Spellings that the server does not keep, and fields that it ignores.
+    config["metadata"]["creationTimestamp"] = Value::Null;
+    config["status"] = json!({});
+    config["spec"]["template"]["spec"]["containers"][0]["env"] = json!([]);
+    config["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] = json!({"cpu": 1, "memory": "1Gi"});
+    config["metadata"]["annotations"] = json!({});
+    assert_eq!(foretold(Some(&live), &config), "");
+}
+
+#[test]
+fn changes_name_the_item_by_its_keys() {
+    let live = live(&deployment(2, "upf:1"), "loggia");
+    let mut config = deployment(3, "upf:2");
+    config["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "A", "value": "1"}]);
+    assert_eq!(
+        foretold(Some(&live), &config),
+        "~ .spec.replicas: 2 -> 3\n\
+         + .spec.template.spec.containers[name=\"upf\"].env: [{\"name\":\"A\",\"value\":\"1\"}]\n\
+         ~ .spec.template.spec.containers[name=\"upf\"].image: \"upf:1\" -> \"upf:2\"\n"
+    );
+}
+
+#[test]
+fn what_is_no_longer_declared_goes_and_what_was_never_declared_stays() {
+    let live = live(&deployment(2, "upf:1"), "loggia");
+    let mut config = deployment(2, "upf:1");
+    config["spec"].as_object_mut().unwrap().remove("replicas");
+    config["metadata"].as_object_mut().unwrap().remove("labels");
+    assert_eq!(foretold(Some(&live), &config), "- .metadata.labels: {\"app\":\"upf\"}\n- .spec.replicas: 2\n");
+}
+
+#[test]
+fn fields_of_others_are_conflicts_and_shared_fields_are_not() {
+    let schemas = Schemas::builtin();
+    let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
+    let before = live(&deployment(2, "upf:1"), "loggia");
+    let mut scaled = before.clone();
+    scaled["spec"]["replicas"] = json!(5);
+    let scaled = update(Some(&before), &scaled, &options("kubectl-scale"), schema);
+    let replicas = Path::fields(&["spec", "replicas"]);
+    assert_eq!(field_owners(&scaled, &replicas), [("kubectl-scale".to_owned(), Operation::Update)]);
+
+    let predicted = predict(Some(&scaled), &deployment(2, "upf:1"), "loggia", &schemas).unwrap();
+    assert_eq!(predicted.conflicts.len(), 1);
+    assert_eq!(predicted.conflicts[0].field, replicas);
+    assert_eq!(render(&predicted.changes), "~ .spec.replicas: 5 -> 2\n");
+    let refused = apply(Some(&scaled), &deployment(2, "upf:1"), &options("loggia"), schema).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "Apply failed with 1 conflict: conflict with \"kubectl-scale\" using apps/v1: .spec.replicas"
+    );
+    let shared = predict(Some(&scaled), &deployment(5, "upf:1"), "loggia", &schemas).unwrap();
+    assert!(shared.conflicts.is_empty() && shared.changes.is_empty());
+}
+
+#[test]
+fn a_new_object_adds_all_its_fields() {
+    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}});
+    assert_eq!(foretold(None, &config), "+ .data: {\"a\":\"1\"}\n");
+}
+
+#[test]
+fn string_data_is_stored_as_data() {
+    let config = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"a": "1"}});
+    let live = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "MQ=="}});
+    assert_eq!(foretold(Some(&live), &config), "");
+}
+
+#[test]
+fn grades_tell_what_is_known() {
+    let thing = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t"}, "spec": {"a": [1]}});
+    let grade = |config: &Value| predict(None, config, "loggia", &Schemas::builtin()).unwrap().grade;
+    assert_eq!(grade(&thing), Grade::None);
+    assert_eq!(grade(&deployment(1, "a")), Grade::Schema);
+}
+
+#[test]
+fn status_is_kept_by_a_write_to_the_object_itself() {
+    let schemas = Schemas::builtin();
+    let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
+    let status = [Path::fields(&["status"])];
+    let options = ApplyOptions { reset: &status, ..options("loggia") };
+    let before = live(&deployment(2, "upf:1"), "loggia");
+    let mut config = deployment(2, "upf:1");
+    config["status"] = json!({"replicas": 9});
+    let after = apply(Some(&before), &config, &options, schema).unwrap();
+    assert_eq!(after["status"], before["status"]);
+    assert_eq!(after, before);
+    let mut replaced = before.clone();
+    replaced["status"] = json!({"replicas": 9});
+    assert_eq!(update(Some(&before), &replaced, &options, schema), before);
+}
+
+fn labels() -> impl Strategy<Value = Value> {
+    proptest::collection::btree_map("[a-c]", "[xy]", 0..3).prop_map(|map| json!(map))
+}
+
+fn container() -> impl Strategy<Value = Value> {
+    let env = proptest::collection::btree_map("[A-C]", "[12]", 0..3).prop_shuffle_values();
+    ("[a-c]", proptest::option::of("i:[12]"), env, proptest::option::of(80..82_u16), any::<bool>()).prop_map(
+        |(name, image, env, port, tcp)| {
+            let mut out = json!({"name": name});
+            if let Some(image) = image {
+                out["image"] = json!(image);
+            }
+            if !env.is_empty() {
+                out["env"] = env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+            }
+            if let Some(port) = port {
+                out["ports"] = if tcp {
+                    json!([{"containerPort": port, "protocol": "TCP"}])
+                } else {
+                    json!([{"containerPort": port}])
+                };
+            }
+            out
+        },
+    )
+}
+
+trait Shuffled: Strategy<Value = std::collections::BTreeMap<String, String>> + Sized {
+    fn prop_shuffle_values(self) -> impl Strategy<Value = Vec<(String, String)>> {
+        self.prop_map(|map| map.into_iter().collect::<Vec<_>>()).prop_shuffle()
+    }
+}
+
+impl<S: Strategy<Value = std::collections::BTreeMap<String, String>>> Shuffled for S {}
+
+prop_compose! {
+    fn config()(
+        labels in proptest::option::of(labels()),
+        replicas in proptest::option::of(0..3_i64),
+        selector in proptest::option::of(labels()),
+        containers in proptest::collection::vec(container(), 0..3),
+        finalizers in proptest::collection::btree_set("f/[a-c]", 0..3),
+    ) -> Value {
+        let mut names = std::collections::BTreeSet::new();
+        let containers: Vec<Value> =
+            containers.into_iter().filter(|c| names.insert(c["name"].to_string())).collect();
+        let mut out = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {}});
+        if let Some(labels) = labels {
+            out["metadata"]["labels"] = labels;
+        }
+        if !finalizers.is_empty() {
+            out["metadata"]["finalizers"] = json!(finalizers);
+        }
+        if let Some(replicas) = replicas {
+            out["spec"]["replicas"] = json!(replicas);
+        }
+        if let Some(selector) = selector {
+            out["spec"]["selector"] = json!({"matchLabels": selector});
+        }
+        if !containers.is_empty() {
+            out["spec"]["template"] = json!({"spec": {"containers": containers}});
+        }
+        out
+    }
+}
+
+proptest! {
+    #[test]
+    fn applying_twice_is_applying_once(configs in proptest::collection::vec((config(), "[mn]"), 1..5)) {
+        let schemas = Schemas::builtin();
+        let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
+        let mut live: Option<Value> = None;
+        for (config, manager) in &configs {
+            let force = ApplyOptions { force: true, ..options(manager) };
+            let once = apply(live.as_ref(), config, &force, schema).unwrap();
+            let later = ApplyOptions { now: "2027-01-01T00:00:00Z".parse().unwrap(), ..force };
+            prop_assert_eq!(&apply(Some(&once), config, &later, schema).unwrap(), &once);
+            let again = predict(Some(&once), config, manager, &schemas).unwrap();
+            prop_assert_eq!(again.changes, vec![]);
+            prop_assert_eq!(again.conflicts, vec![]);
+            live = Some(once);
+        }
+    }
+
+    #[test]
+    fn applying_what_one_owns_is_no_change(configs in proptest::collection::vec((config(), "[mn]"), 1..5)) {
+        let schemas = Schemas::builtin();
+        let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
+        let mut live: Option<Value> = None;
+        for (config, manager) in &configs {
+            live = Some(apply(live.as_ref(), config, &ApplyOptions { force: true, ..options(manager) }, schema).unwrap());
+        }
+        let live = live.unwrap();
+        for entry in managed::read(&live).unwrap() {
+            let mut own = crate::domain::krm::merge::extract(&managed::stripped(&live), &entry.fields, schema);
+            own["apiVersion"] = json!("apps/v1");
+            own["kind"] = json!("Deployment");
+            own["metadata"]["name"] = json!("d");
+            let predicted = predict(Some(&live), &own, &entry.manager, &schemas).unwrap();
+            prop_assert_eq!(render(&predicted.changes), "", "{} applied {}", entry.manager, own);
+        }
+    }
+
+    #[test]
+    fn prediction_is_what_apply_does(old in config(), other in config(), new in config()) {
+        let schemas = Schemas::builtin();
+        let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
+        let force = |manager| ApplyOptions { force: true, ..options(manager) };
+        let live = apply(None, &old, &force("m"), schema).unwrap();
+        let live = apply(Some(&live), &other, &force("n"), schema).unwrap();
+        let predicted = predict(Some(&live), &new, "m", &schemas).unwrap();
+        let applied = apply(Some(&live), &new, &force("m"), schema).unwrap();
+        prop_assert_eq!(managed::stripped(&predicted.object), managed::stripped(&applied));
+        prop_assert_eq!(predicted.changes.is_empty(), managed::stripped(&applied) == managed::stripped(&live)
+            || changes(&live, &applied, schema).is_empty());
+        let refused = apply(Some(&live), &new, &options("m"), schema).is_err();
+        prop_assert_eq!(refused, !predicted.conflicts.is_empty());
+    }
+}
