@@ -90,7 +90,8 @@ fn same(agreed: &Plan, now: &Plan, bind: Bind) -> bool {
 }
 
 fn new_guards(agreed: &Plan, now: &Plan) -> Vec<String> {
-    let known: BTreeSet<String> = agreed.guards().map(|(unit, guard)| format!("{}: {guard}", unit.unit.target)).collect();
+    let known: BTreeSet<String> =
+        agreed.guards().map(|(unit, guard)| format!("{}: {guard}", unit.unit.target)).collect();
     let found = now.guards().map(|(unit, guard)| format!("{}: {guard}", unit.unit.target));
     found.filter(|guard| !known.contains(guard)).collect()
 }

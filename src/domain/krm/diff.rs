@@ -69,6 +69,13 @@ impl Mask {
         Self { key: key.to_vec(), marks: BTreeMap::new() }
     }
 
+    /// A mask whose marks tell nothing at all, not even whether two values are equal; the same everywhere, so that a
+    /// plan made in two places is the same plan.
+    #[must_use]
+    pub fn opaque() -> Self {
+        Self::new(&[])
+    }
+
     /// Learns the values of a Secret, plain and base64; other kinds teach nothing.
     pub fn learn(&mut self, object: &Value) {
         for (place, value) in stored(object) {
@@ -155,6 +162,9 @@ impl Mask {
 
     /// Twelve digits of a nested keyed digest, and the length.
     fn mark(&self, plain: &[u8]) -> String {
+        if self.key.is_empty() {
+            return "(hidden)".to_owned();
+        }
         let inner = Digest::of(&[&self.key, plain].concat());
         let outer = Digest::of(&[&self.key, inner.as_str().as_bytes()].concat());
         format!("*** ({}, {} bytes)", outer.short(), plain.len())

@@ -55,7 +55,8 @@ fn read(path: &str, bytes: &[u8]) -> Result<YamlFile, RenderError> {
 }
 
 fn edit<T>(path: &str, result: Result<T, EditError>) -> Result<T, RenderError> {
-    result.map_err(|error| RenderError::Problems { problems: vec![Problem::new("fn.edit", path, 1, error.to_string())] })
+    result
+        .map_err(|error| RenderError::Problems { problems: vec![Problem::new("fn.edit", path, 1, error.to_string())] })
 }
 
 fn put(tree: &mut FileTree, path: &str, yaml: &YamlFile, old: &File) {

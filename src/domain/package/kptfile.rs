@@ -101,7 +101,8 @@ impl Kptfile {
     /// # Errors
     /// All [`Problem`]s, with their lines; `file` is the path to name in them.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
-        let yaml = YamlFile::parse(bytes, &Limits::default()).map_err(|error| vec![Problem::unreadable(file, &error)])?;
+        let yaml =
+            YamlFile::parse(bytes, &Limits::default()).map_err(|error| vec![Problem::unreadable(file, &error)])?;
         let value = yaml.value(0).map_err(|error| vec![Problem::unreadable(file, &error)])?;
         let Some(root) = yaml.documents().first().filter(|_| value.is_object()) else {
             return Err(vec![Problem::new("kptfile.version", file, 1, "the Kptfile is not a map")]);
@@ -120,7 +121,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn line(&self, path: &[&str]) -> usize {
-        self.root.nearest(path).line
+        self.root.line_of(path)
     }
 
     fn problem(&mut self, code: &'static str, path: &[&str], message: impl Into<String>) -> &mut Problem {
@@ -148,7 +149,8 @@ impl Reader<'_> {
     fn check_version(&mut self, value: &Value) {
         let version = text(value, "/apiVersion");
         if version != "kpt.dev/v1" {
-            let problem = self.problem("kptfile.version", &["apiVersion"], format!("apiVersion is {version:?}, not kpt.dev/v1"));
+            let problem =
+                self.problem("kptfile.version", &["apiVersion"], format!("apiVersion is {version:?}, not kpt.dev/v1"));
             if version.starts_with("kpt.dev/v1alpha") {
                 problem.hint = Some("migrate it with kpt 1.0's `kpt pkg` or rewrite it as kpt.dev/v1".to_owned());
             }
@@ -188,7 +190,9 @@ impl Reader<'_> {
     }
 
     fn functions(&mut self, value: &Value, list: &str) -> Vec<Function> {
-        let Some(items) = value.pointer(&format!("/pipeline/{list}")).and_then(Value::as_array) else { return Vec::new() };
+        let Some(items) = value.pointer(&format!("/pipeline/{list}")).and_then(Value::as_array) else {
+            return Vec::new();
+        };
         items.iter().enumerate().map(|(index, item)| self.function(item, list, index)).collect()
     }
 
@@ -246,7 +250,12 @@ fn upstream(value: &Value) -> Option<Upstream> {
     let place = if value.pointer("/upstreamLock/git").is_some() { "/upstreamLock/git" } else { "/upstream/git" };
     value.pointer(place)?;
     let field = |name: &str| text(value, &format!("{place}/{name}"));
-    Some(Upstream { repo: field("repo"), directory: field("directory"), reference: field("ref"), commit: field("commit") })
+    Some(Upstream {
+        repo: field("repo"),
+        directory: field("directory"),
+        reference: field("ref"),
+        commit: field("commit"),
+    })
 }
 
 fn selectors(item: &Value, list: &str) -> Vec<Selector> {

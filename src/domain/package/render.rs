@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::Problem;
 use super::functions::{Call, Catalog, FunctionError, FunctionResult};
 use super::kptfile::{self, Function, Kptfile};
 use super::resources::{Place, Resources, is_local, is_selected};
-use super::Problem;
 use crate::domain::id::Digest;
 use crate::domain::krm::{Object, ObjectId};
 use crate::domain::plan::DeclaredObject;
@@ -186,7 +186,9 @@ fn run(
 fn config(resources: &Resources, directory: &str, file: &str, function: &Function) -> Result<Value, RenderError> {
     let Some(path) = &function.config_path else {
         let data: BTreeMap<&String, &String> = function.config_map.iter().collect();
-        return Ok(serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "function-input"}, "data": data}));
+        return Ok(
+            serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "function-input"}, "data": data}),
+        );
     };
     let place = Place { file: join(directory, path), index: 0 };
     match resources.value(&place) {

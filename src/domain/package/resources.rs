@@ -63,7 +63,8 @@ impl Resources {
 
     /// All places below `directory` that a pipeline of that directory sees, in path and index order.
     pub(super) fn places(&self, directory: &str) -> Vec<Place> {
-        let below = |path: &str| directory.is_empty() || path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+        let below =
+            |path: &str| directory.is_empty() || path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
         let files = self.files.iter().filter(|(path, _)| below(path));
         files
             .flat_map(|(path, file)| (0..file.documents().len()).map(move |index| Place { file: path.clone(), index }))
@@ -95,7 +96,13 @@ impl Resources {
     }
 
     /// Sets a scalar as written; see [`YamlFile::set_raw`].
-    pub(super) fn set_raw(&mut self, place: &Place, path: &[&str], raw: &str, meaning: &Value) -> Result<bool, EditError> {
+    pub(super) fn set_raw(
+        &mut self,
+        place: &Place,
+        path: &[&str],
+        raw: &str,
+        meaning: &Value,
+    ) -> Result<bool, EditError> {
         match self.files.get_mut(&place.file) {
             Some(file) => file.set_raw(place.index, path, raw, meaning),
             None => Ok(false),
@@ -131,7 +138,8 @@ pub(super) fn is_selected(value: &Value, selectors: &[Selector], exclude: &[Sele
 
 fn matches(value: &Value, selector: &Selector) -> bool {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
-    let equal = |wanted: &Option<String>, pointer: &str| wanted.as_deref().is_none_or(|wanted| text(pointer) == Some(wanted));
+    let equal =
+        |wanted: &Option<String>, pointer: &str| wanted.as_deref().is_none_or(|wanted| text(pointer) == Some(wanted));
     let all = |wanted: &BTreeMap<String, String>, pointer: &str| {
         let found = value.pointer(pointer);
         wanted.iter().all(|(key, text)| found.and_then(|map| map.get(key)).and_then(Value::as_str) == Some(text))

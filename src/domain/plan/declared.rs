@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::id::{Digest, UnitId};
 use crate::domain::inventory::{PART_OF, applyset_id};
-use crate::domain::krm::{Object, ObjectId, order};
+use crate::domain::krm::{Object, ObjectId, apply_order};
 
 /// One object that shall exist, and where it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +48,6 @@ pub fn declare(unit: UnitId, wave: usize, rendered: &[DeclaredObject]) -> Declar
     for declared in &mut objects {
         declared.object.set_label(PART_OF, &set);
     }
-    objects.sort_by_cached_key(|declared| (order::sort_key(&declared.object.gvk()), declared.object.id()));
+    objects.sort_by_cached_key(|declared| apply_order(&declared.object.id()));
     Declared { unit, wave, digest, objects, teardown: false }
 }

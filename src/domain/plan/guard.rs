@@ -62,6 +62,14 @@ pub enum Guard {
         /// Its kind.
         kind: String,
     },
+    /// What an apply would do cannot be foretold.
+    #[serde(rename_all = "camelCase")]
+    Unpredictable {
+        /// Which object.
+        object: String,
+        /// Why.
+        reason: String,
+    },
     /// The namespace does not exist on the target and the package does not bring it.
     #[serde(rename_all = "camelCase")]
     NamespaceMissing {
@@ -82,12 +90,15 @@ impl Guard {
     pub const fn advice(&self) -> &'static str {
         match self {
             Self::PruneLimit { .. } => "approve the plan that shows it, or raise spec.apply.pruneLimit",
-            Self::DestroysData { .. } => "approve the plan that shows it, or annotate the object loggia.dev/prune: disabled",
+            Self::DestroysData { .. } => {
+                "approve the plan that shows it, or annotate the object loggia.dev/prune: disabled"
+            }
             Self::EmptySet { .. } => "delete the intent to remove everything, or repair the package",
             Self::PartialView { .. } => "make the target readable; it is tried again",
             Self::ForeignOwner { .. } => "rename the object, or remove the other owner's label",
             Self::FieldConflict { .. } => "agree on one owner, set spec.apply.conflicts, or ignore the field",
             Self::UnknownKind { .. } => "install the CRD on the target, or add it to the package",
+            Self::Unpredictable { .. } => "repair the object's managedFields on the target",
             Self::NamespaceMissing { .. } => "create the namespace on the target, or add it to the package",
         }
     }
@@ -100,11 +111,14 @@ impl fmt::Display for Guard {
                 write!(f, "{deletes} of {owned} objects would be deleted; the limit is {limit}")
             }
             Self::DestroysData { object } => write!(f, "deleting {object} destroys what is in it"),
-            Self::EmptySet { owned } => write!(f, "nothing is declared but {owned} objects are owned; nothing is pruned"),
+            Self::EmptySet { owned } => {
+                write!(f, "nothing is declared but {owned} objects are owned; nothing is pruned")
+            }
             Self::PartialView { reason } => write!(f, "the target was not seen whole: {reason}"),
             Self::ForeignOwner { object, owner } => write!(f, "{object} belongs to {owner}"),
             Self::FieldConflict { object, manager, field } => write!(f, "{manager} owns {field} of {object}"),
             Self::UnknownKind { object, kind } => write!(f, "{object}: the target does not know kind {kind}"),
+            Self::Unpredictable { object, reason } => write!(f, "{object}: {reason}"),
             Self::NamespaceMissing { namespace } => write!(f, "namespace {namespace} does not exist on the target"),
         }
     }

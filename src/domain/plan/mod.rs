@@ -12,7 +12,7 @@ pub use declared::{Declared, DeclaredObject, declare, declared_digest};
 pub use guard::Guard;
 pub use observed::{Observed, Seen};
 pub use show::{irreversible, markdown, text};
-pub use step::{Action, Step};
+pub use step::{Action, FieldChange, Step};
 pub use unit::{PlanPolicy, Stage, UnitPlan, plan_unit};
 
 use serde::{Deserialize, Serialize};

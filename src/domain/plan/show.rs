@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{Action, Plan, Step, Summary, UnitPlan};
-use crate::domain::krm::diff;
 
 /// Targets that get the same steps, told once.
 struct Group<'a> {
@@ -84,7 +83,7 @@ fn step_text(out: &mut String, step: &Step) {
     let _ = writeln!(out, "  {} {}{origin}", step.symbol(), step.object);
     match &step.action {
         Action::Patch { changes } => {
-            for line in diff::lines(changes) {
+            for line in changes {
                 let _ = writeln!(out, "      {line}");
             }
         }
@@ -114,12 +113,8 @@ fn totals(summary: &Summary) -> String {
 pub fn markdown(plan: &Plan) -> String {
     let mut out = String::new();
     let targets = plan.units.len();
-    let _ = writeln!(
-        out,
-        "**{}** on {targets} target{}.\n",
-        totals(&plan.summary),
-        if targets == 1 { "" } else { "s" }
-    );
+    let _ =
+        writeln!(out, "**{}** on {targets} target{}.\n", totals(&plan.summary), if targets == 1 { "" } else { "s" });
     for group in Group::of(plan) {
         let _ = writeln!(out, "### {}\n", group.title());
         for guard in group.units.first().into_iter().flat_map(|unit| &unit.guards) {
@@ -155,7 +150,7 @@ fn step_markdown(out: &mut String, step: &Step) {
     let origin = step.origin.as_deref().map(|origin| format!("  # {origin}")).unwrap_or_default();
     let _ = writeln!(out, "{symbol} {}{origin}", step.object);
     if let Action::Patch { changes } = &step.action {
-        for line in diff::lines(changes) {
+        for line in changes {
             let _ = writeln!(out, "    {line}");
         }
     }
@@ -186,7 +181,9 @@ pub fn irreversible(plan: &Plan) -> Vec<String> {
             (Action::Delete, "CustomResourceDefinition") => "all its custom resources go with it",
             (Action::Delete, "Secret") => "values that only the cluster held are gone",
             (Action::Create { .. } | Action::Patch { .. }, "Job") => "a job that has run cannot be unrun",
-            (Action::Patch { .. }, "CustomResourceDefinition") => "objects stored in a new version may not convert back",
+            (Action::Patch { .. }, "CustomResourceDefinition") => {
+                "objects stored in a new version may not convert back"
+            }
             _ => continue,
         };
         let line = format!("{}: {reason}", step.object);

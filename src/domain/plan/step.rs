@@ -1,10 +1,52 @@
 //! One object's part in a plan.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::id::Digest;
-use crate::domain::krm::predict::Grade;
-use crate::domain::krm::{Change, Gvk, ObjectId};
+use crate::domain::krm::{Change, Grade, Gvk, ObjectId};
+
+/// One field of a patch, as it is printed, stored and compared; secret values are hidden before it is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldChange {
+    /// Where, such as `.spec.template.spec.containers[name="upf"].image`.
+    pub path: String,
+    /// What is there now; none when nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What will be there; none when nothing will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+}
+
+impl From<Change> for FieldChange {
+    fn from(change: Change) -> Self {
+        Self { path: change.path.to_string(), before: change.before, after: change.after }
+    }
+}
+
+impl std::fmt::Display for FieldChange {
+    /// `~ .spec.replicas: 2 -> 3`, `+ path: value`, `- path: value`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = &self.path;
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => write!(f, "~ {path}: {} -> {}", shown(before), shown(after)),
+            (None, Some(after)) => write!(f, "+ {path}: {}", shown(after)),
+            (Some(before), None) => write!(f, "- {path}: {}", shown(before)),
+            (None, None) => write!(f, "= {path}"),
+        }
+    }
+}
+
+/// Long values are cut; nobody reads them on one line.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(160) {
+        Some((end, _)) => format!("{}... ({} characters)", &text[..end], text.chars().count()),
+        None => text,
+    }
+}
 
 /// What happens to an object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,7 +60,7 @@ pub enum Action {
     /// Some fields change.
     Patch {
         /// Which, and how. Secret values are masked.
-        changes: Vec<Change>,
+        changes: Vec<FieldChange>,
     },
     /// It goes.
     Delete,

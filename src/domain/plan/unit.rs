@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Action, Declared, DeclaredObject, Guard, Observed, Seen, Step};
+use super::{Action, Declared, DeclaredObject, FieldChange, Guard, Observed, Seen, Step};
 use crate::domain::id::{Digest, UnitId};
 use crate::domain::inventory::{Inventory, PART_OF, applyset_id};
-use crate::domain::krm::predict::{Grade, predict};
-use crate::domain::krm::{Gvk, Object, ObjectId, Schemas, diff, order};
+use crate::domain::krm::{Grade, Gvk, Mask, Object, ObjectId, Schemas, delete_order, predict, stage};
 
 /// Annotation on an object that keeps it when it is no longer declared.
 const PRUNE: &str = "loggia.dev/prune";
+/// Names of the stages of `krm::order`.
+const STAGES: [&str; 7] = ["definitions", "access", "configuration", "services", "workloads", "the rest", "hooks"];
 
 /// What the Sync's policy says about planning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +113,9 @@ fn apply_stages(
 ) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
     for wanted in &declared.objects {
-        let name = format!("apply {}", order::stage(&wanted.object.gvk()).name());
+        let kind = wanted.object.gvk();
+        let number = usize::from(stage(&kind.group, &kind.kind).number());
+        let name = format!("apply {}", STAGES.get(number).unwrap_or(&"the rest"));
         let step = apply_step(declared, wanted, observed, schemas, policy, guards);
         match stages.last_mut() {
             Some(stage) if stage.name == name => stage.steps.push(step),
@@ -132,7 +135,13 @@ fn apply_step(
 ) -> Step {
     let id = wanted.object.id();
     let kind = wanted.object.gvk();
-    let step = |action, grade| Step { object: id.clone(), kind: kind.clone(), action, grade, origin: Some(wanted.origin.clone()) };
+    let step = |action, grade| Step {
+        object: id.clone(),
+        kind: kind.clone(),
+        action,
+        grade,
+        origin: Some(wanted.origin.clone()),
+    };
     if observed.unknown_kinds.contains(&kind) && !brings_kind(declared, &kind) {
         guards.push(Guard::UnknownKind { object: id.to_string(), kind: kind.to_string() });
         return step(Action::Skip { reason: "the target does not know this kind".to_owned() }, Grade::None);
@@ -142,7 +151,13 @@ fn apply_step(
         guards.push(Guard::ForeignOwner { object: id.to_string(), owner });
         return step(Action::Skip { reason: "it belongs to somebody else".to_owned() }, Grade::None);
     }
-    let predicted = predict(live.map(Object::value), wanted.object.value(), &policy.manager, schemas);
+    let predicted = match predict(live.map(Object::value), wanted.object.value(), &policy.manager, schemas) {
+        Ok(predicted) => predicted,
+        Err(error) => {
+            guards.push(Guard::Unpredictable { object: id.to_string(), reason: error.to_string() });
+            return step(Action::Skip { reason: "its change cannot be foretold".to_owned() }, Grade::None);
+        }
+    };
     for conflict in &predicted.conflicts {
         guards.push(Guard::FieldConflict {
             object: id.to_string(),
@@ -153,7 +168,13 @@ fn apply_step(
     let action = match live {
         None => Action::Create { content: wanted.object.digest() },
         Some(_) if predicted.changes.is_empty() => Action::Keep,
-        Some(_) => Action::Patch { changes: diff::mask_changes(&kind, predicted.changes) },
+        Some(live) => {
+            let mut mask = Mask::opaque();
+            mask.learn(live.value());
+            mask.learn(wanted.object.value());
+            let changes = mask.changes(wanted.object.value(), &predicted.changes);
+            Action::Patch { changes: changes.into_iter().map(FieldChange::from).collect() }
+        }
     };
     step(action, predicted.grade)
 }
@@ -186,7 +207,7 @@ fn prune_steps(declared: &Declared, observed: &Observed, policy: &PlanPolicy, gu
             step
         })
         .collect();
-    steps.sort_by_cached_key(|step| std::cmp::Reverse((order::sort_key(&step.kind), step.object.clone())));
+    steps.sort_by_cached_key(|step| delete_order(&step.object));
     prune_guards(&steps, observed.inventory.len(), policy, declared.teardown, guards);
     steps
 }
@@ -221,7 +242,9 @@ fn prune_guards(steps: &[Step], owned: usize, policy: &PlanPolicy, teardown: boo
 /// How many of `owned` objects a limit allows to go: a percentage is rounded down, at least one; nonsense allows none.
 fn allowed_deletes(limit: &str, owned: usize) -> usize {
     match limit.strip_suffix('%') {
-        Some(percent) => percent.trim().parse::<usize>().map_or(0, |p| (owned.saturating_mul(p) / 100).max(usize::from(p > 0))),
+        Some(percent) => {
+            percent.trim().parse::<usize>().map_or(0, |p| (owned.saturating_mul(p) / 100).max(usize::from(p > 0)))
+        }
         None => limit.trim().parse().unwrap_or(0),
     }
 }

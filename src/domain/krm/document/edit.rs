@@ -159,13 +159,14 @@ impl YamlFile {
             if !block {
                 return Ok(flow);
             }
-            let indent = node.column - 1;
+            let start = self.block_start(node);
+            let indent = start - self.text[..start].rfind('\n').map_or(0, |at| at + 1);
             let text = to_yaml(new).trim_end().replace('\n', &format!("\n{}", " ".repeat(indent)));
-            return Ok(Splice { range: node.span.start..node.end(), text });
+            return Ok(Splice { range: start..node.end(), text });
         }
         let text = scalar_text(new);
         let block = !matches!(node.kind, NodeKind::Scalar { .. });
-        let range = if block { node.span.start..node.end() } else { range };
+        let range = if block { self.block_start(node)..node.end() } else { range };
         Ok(Splice { range, text: if node.is_absent() { format!(" {text}") } else { text } })
     }
 
@@ -200,6 +201,17 @@ impl YamlFile {
                 Ok(Splice { range: at..at, text: format!("\n{}", block.trim_end()) })
             }
             _ => Err(EditError::NoSuchPlace { path: path.join("."), reason: "it is not a map" }),
+        }
+    }
+
+    /// Where a collection begins; a block list with the dash of its first item.
+    fn block_start(&self, node: &Node) -> usize {
+        match &node.kind {
+            NodeKind::Sequence { items, flow: false } => {
+                let first = items.first().map_or(node.span.start, |item| item.span.start);
+                self.text[..first].rfind('-').unwrap_or(first)
+            }
+            _ => node.span.start,
         }
     }
 

@@ -89,6 +89,21 @@ impl Node {
         (0..=path.len()).rev().find_map(|length| self.at(&path[..length])).unwrap_or(self)
     }
 
+    /// Line to name for `path`: of the deepest key on it that exists.
+    #[must_use]
+    pub fn line_of(&self, path: &[&str]) -> usize {
+        let Some((first, rest)) = path.split_first() else { return self.line };
+        match &self.kind {
+            NodeKind::Mapping { entries, .. } => match entries.iter().find(|entry| entry.key == *first) {
+                Some(entry) if rest.is_empty() => entry.key_node.line,
+                Some(entry) => entry.value.at(&rest[..1]).map_or(entry.key_node.line, |_| entry.value.line_of(rest)),
+                None => self.line,
+            },
+            NodeKind::Sequence { .. } => self.at(&path[..1]).map_or(self.line, |item| item.line_of(rest)),
+            _ => self.line,
+        }
+    }
+
     /// Whether nothing is written here: `key:` without a value.
     #[must_use]
     pub fn is_absent(&self) -> bool {

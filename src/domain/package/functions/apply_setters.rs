@@ -83,7 +83,13 @@ fn walk(file: &YamlFile, node: &Node, place: &Place, path: &mut Vec<String>, fou
                 path.push(entry.key.clone());
                 let block_list = matches!(entry.value.kind, NodeKind::Sequence { flow: false, .. });
                 if let Some(pattern) = pattern_on(file, entry.key_node.last_line).filter(|_| block_list) {
-                    found.push(Use { place: place.clone(), path: path.clone(), pattern, line: entry.key_node.line, kind: Kind::List });
+                    found.push(Use {
+                        place: place.clone(),
+                        path: path.clone(),
+                        pattern,
+                        line: entry.key_node.line,
+                        kind: Kind::List,
+                    });
                 } else {
                     walk(file, &entry.value, place, path, found);
                 }
@@ -141,13 +147,17 @@ fn scalar(
     let quoted = present_is_text(call, found, &path);
     // A text stays a text: `"5"` in quotes must not turn into a number.
     let meaning = if quoted { Value::from(text.as_str()) } else { meaning(&text) };
-    let raw = if text.is_empty() { "\"\"".to_owned() } else if quoted { scalar_text(&meaning) } else { text.clone() };
+    let raw = if text.is_empty() {
+        "\"\"".to_owned()
+    } else if quoted {
+        scalar_text(&meaning)
+    } else {
+        text.clone()
+    };
     let file = found.place.file.clone();
     let raw = if quoted || parses_as(&raw, &meaning) { raw } else { scalar_text(&Value::from(text)) };
     let meaning = if parses_as(&raw, &meaning) { meaning } else { Value::from(raw.as_str()) };
-    call.resources
-        .set_raw(&found.place, &path, &raw, &meaning)
-        .map_err(|source| FunctionError::Edit { file, source })
+    call.resources.set_raw(&found.place, &path, &raw, &meaning).map_err(|source| FunctionError::Edit { file, source })
 }
 
 fn present_is_text(call: &Call<'_>, found: &Use, path: &[&str]) -> bool {
@@ -204,11 +214,20 @@ fn derive(pattern: &str, current: &str) -> BTreeMap<String, String> {
     if rest == rest_pattern { derived } else { BTreeMap::new() }
 }
 
-fn list(call: &mut Call<'_>, found: &Use, names: &[&str], values: &BTreeMap<String, String>) -> Result<bool, FunctionError> {
+fn list(
+    call: &mut Call<'_>,
+    found: &Use,
+    names: &[&str],
+    values: &BTreeMap<String, String>,
+) -> Result<bool, FunctionError> {
     let wrong = |message: String| FunctionError::SetterValue { origin: origin(found), message };
     let [name] = names else { return Err(wrong("a list takes exactly one setter".to_owned())) };
     let text = values.get(*name).map_or("", String::as_str);
-    let items = if text.trim().is_empty() { Value::Array(Vec::new()) } else { parse_list(text).ok_or_else(|| wrong(format!("setter {name} is not a YAML list")))? };
+    let items = if text.trim().is_empty() {
+        Value::Array(Vec::new())
+    } else {
+        parse_list(text).ok_or_else(|| wrong(format!("setter {name} is not a YAML list")))?
+    };
     let path: Vec<&str> = found.path.iter().map(String::as_str).collect();
     call.set(&found.place, &path, &items)
 }
