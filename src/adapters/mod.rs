@@ -1,3 +1,4 @@
 //! Implementations of the ports. Adapters never import each other.
 
 pub mod git;
+pub mod native;

@@ -26,7 +26,9 @@ impl Cluster {
         let failed = |reason: String| ClusterError::Connect { cluster: name.to_owned(), reason };
         let kubeconfig = Kubeconfig::from_yaml(text).map_err(|error| failed(error.to_string()))?;
         if !may_run_programs && runs_programs(&kubeconfig) {
-            return Err(failed("its kubeconfig asks to run a program, which is refused; use a token or a certificate".to_owned()));
+            return Err(failed(
+                "its kubeconfig asks to run a program, which is refused; use a token or a certificate".to_owned(),
+            ));
         }
         let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)

@@ -115,7 +115,12 @@ impl Mirror {
         self.wait_until(patience, scope, |view| view.synced && !view.objects.contains_key(id)).await
     }
 
-    async fn wait_until(&self, patience: Duration, scope: &Scope, holds: impl Fn(&View) -> bool) -> Result<(), ClusterError> {
+    async fn wait_until(
+        &self,
+        patience: Duration,
+        scope: &Scope,
+        holds: impl Fn(&View) -> bool,
+    ) -> Result<(), ClusterError> {
         let waiting = async {
             loop {
                 let progress = self.progress.notified();
@@ -234,7 +239,8 @@ fn take_in(
             let new = fresh.take().unwrap_or_default();
             let old = std::mem::replace(&mut view.objects, new);
             view.synced = true;
-            let changed = view.objects.iter().filter(|(id, object)| old.get(*id) != Some(*object)).map(|(id, _)| id.clone());
+            let changed =
+                view.objects.iter().filter(|(id, object)| old.get(*id) != Some(*object)).map(|(id, _)| id.clone());
             let gone = old.keys().filter(|id| !view.objects.contains_key(*id)).cloned();
             changed.chain(gone).collect()
         }

@@ -34,7 +34,8 @@ impl Resource {
         } else {
             format!("/apis/{}/{}", self.kind.group, self.kind.version)
         };
-        let scope = if self.namespaced && !namespace.is_empty() { format!("/namespaces/{namespace}") } else { String::new() };
+        let scope =
+            if self.namespaced && !namespace.is_empty() { format!("/namespaces/{namespace}") } else { String::new() };
         let name = name.map(|name| format!("/{name}")).unwrap_or_default();
         format!("{root}{scope}/{}{name}", self.plural)
     }

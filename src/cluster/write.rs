@@ -74,7 +74,8 @@ impl Cluster {
             if how.dry_run { "&dryRun=All" } else { "" }
         );
         let headers = [("content-type", "application/apply-patch+yaml")];
-        let answer = self.call(self.asked("apply", object.id()), "PATCH", &path, Some(object.value()), &headers).await?;
+        let answer =
+            self.call(self.asked("apply", object.id()), "PATCH", &path, Some(object.value()), &headers).await?;
         self.object(answer, "apply", &object.id())
     }
 
@@ -87,7 +88,8 @@ impl Cluster {
         let resource = self.served(&object.gvk(), "create").await?;
         let path = format!("{}?fieldManager=loggia", resource.path(object.namespace(), None));
         let headers = [("content-type", "application/json")];
-        let answer = self.call(self.asked("create", object.id()), "POST", &path, Some(object.value()), &headers).await?;
+        let answer =
+            self.call(self.asked("create", object.id()), "POST", &path, Some(object.value()), &headers).await?;
         self.object(answer, "create", &object.id())
     }
 
