@@ -1,0 +1,5 @@
+//! Forges: where people approve.
+
+mod local;
+
+pub use local::LocalForge;
