@@ -10,6 +10,9 @@ pub mod gather;
 pub mod leader;
 pub mod observe;
 pub mod planning;
+pub mod propose;
+pub mod reconcile;
+pub mod retire;
 pub mod rollout;
 pub mod targets;
 pub mod verify;
@@ -52,6 +55,8 @@ pub struct Engine {
     pub catalog: Catalog,
     /// Schemas of built-in kinds.
     pub schemas: Schemas,
+    /// States that were read already.
+    pub states: reconcile::StateCache,
     /// What is counted.
     pub metrics: Metrics,
     /// Timing that a Sync does not set itself.
