@@ -4,6 +4,7 @@
 pub mod agenda;
 pub mod apply;
 pub mod candidate;
+pub mod controllers;
 mod drift;
 mod error;
 pub mod gather;
@@ -14,6 +15,7 @@ pub mod propose;
 pub mod reconcile;
 pub mod retire;
 pub mod rollout;
+mod status;
 pub mod targets;
 pub mod verify;
 

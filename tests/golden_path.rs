@@ -1,0 +1,325 @@
+//! The golden path, end to end, against real API servers: a person commits an intent, approves the plan, ships a bad
+//! image, sees the rollback, deletes the intent.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use loggia::app::{self, Running};
+use loggia::cluster::{Apply, Cluster};
+use loggia::config::Config;
+use loggia::domain::id::RepositoryName;
+use loggia::domain::krm::{Gvk, Object};
+use loggia::domain::time::SignedDuration;
+use loggia::ports::forge::{Decision, Proposal, ProposalKind};
+use loggia::ports::repositories::Location;
+use serde_json::{Value, json};
+use support::kube::{Control, Kubelet, assets};
+use support::person::{Repositories, git};
+
+struct World {
+    management: Cluster,
+    edges: [Cluster; 2],
+    repositories: Repositories,
+    running: Option<Running>,
+    _kubelets: Vec<Kubelet>,
+    _controls: Vec<Control>,
+}
+
+fn object(value: Value) -> Object {
+    Object::new(value).unwrap()
+}
+
+async fn put(cluster: &Cluster, value: Value) {
+    cluster.apply(None, &object(value), &Apply::new("person").forced()).await.unwrap();
+}
+
+fn config() -> Config {
+    Config {
+        stable_for: SignedDuration::from_secs(1),
+        health_timeout: SignedDuration::from_secs(60),
+        ..Config::new("test")
+    }
+}
+
+impl World {
+    async fn start(assets: &std::path::Path) -> Self {
+        let controls: Vec<Control> = (0..2).map(|_| Control::start(assets)).collect();
+        let connect = |name: &'static str, index: usize| {
+            let text = controls[index].kubeconfig();
+            async move { Cluster::from_kubeconfig(name, &text, None, false).await.unwrap() }
+        };
+        // The first server is management cluster and edge-1 at once, the second is edge-2.
+        let (management, one, two) =
+            (connect("management", 0).await, connect("edge-1", 0).await, connect("edge-2", 1).await);
+        let kubelets = vec![Kubelet::start(one.clone()), Kubelet::start(two.clone())];
+        for edge in [&one, &two] {
+            put(edge, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "core"}})).await;
+        }
+        app::install(&management).await.unwrap();
+        let repositories = Repositories::from_examples();
+        register(&management, &repositories, &controls).await;
+        let running = Some(app::start(management.clone(), &config()).unwrap());
+        Self { management, edges: [one, two], repositories, running, _kubelets: kubelets, _controls: controls }
+    }
+
+    async fn proposals(&self) -> Vec<Proposal> {
+        let location = Location {
+            name: RepositoryName::new("deployments").unwrap(),
+            url: self.repositories.bare("deployments").display().to_string(),
+            branch: "main".into(),
+            directory: String::new(),
+        };
+        let engine = &self.running.as_ref().unwrap().engine;
+        engine.repositories.forge(&location).unwrap().list().await.unwrap()
+    }
+
+    async fn open_proposal(&self, number: u64) -> Proposal {
+        let found = async || {
+            let proposals = self.proposals().await;
+            proposals.into_iter().find(|p| p.number == number).filter(|p| p.verdict.word() == "Open")
+        };
+        let told = format!("proposal {number} opens");
+        eventually(&told, async || found().await.is_some(), async || self.story().await).await;
+        found().await.unwrap()
+    }
+
+    async fn approve(&self, proposal: &Proposal) {
+        let location = Location {
+            name: RepositoryName::new("deployments").unwrap(),
+            url: self.repositories.bare("deployments").display().to_string(),
+            branch: "main".into(),
+            directory: String::new(),
+        };
+        let forge = self.running.as_ref().unwrap().engine.repositories.forge(&location).unwrap();
+        let decision = Decision::Approve { plan: proposal.content.plan.clone(), head: proposal.content.head.clone() };
+        let now = loggia::domain::time::Timestamp::now();
+        forge.decide(proposal.number, decision, "An Approver", "approver@example.com", now).await.unwrap();
+    }
+
+    async fn sync(&self) -> Value {
+        let sync =
+            self.management.get(&Gvk::new("loggia.dev", "v1alpha1", "Sync"), "default", "upf-edge").await.unwrap();
+        sync.map(Object::into_value).unwrap_or(Value::Null)
+    }
+
+    async fn intent(&self) -> Value {
+        let kind = Gvk::new("nephoran.com", "v1", "CNFDeployment");
+        let intent = self.management.get(&kind, "default", "upf-edge").await.unwrap();
+        intent.map(Object::into_value).unwrap_or(Value::Null)
+    }
+
+    async fn summary(&self) -> String {
+        self.sync().await["status"]["summary"].as_str().unwrap_or_default().to_owned()
+    }
+
+    async fn deployment(&self, edge: usize) -> Option<Value> {
+        let kind = Gvk::new("apps", "v1", "Deployment");
+        self.edges[edge].get(&kind, "core", "upf-edge").await.unwrap().map(Object::into_value)
+    }
+
+    async fn image(&self, edge: usize) -> String {
+        let found = self.deployment(edge).await.unwrap_or(Value::Null);
+        found["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Everything that helps to see why a step did not hold.
+    async fn story(&self) -> String {
+        let proposals: Vec<String> = self
+            .proposals()
+            .await
+            .iter()
+            .map(|p| format!("#{} {} {}", p.number, p.verdict.word(), p.content.title))
+            .collect();
+        format!(
+            "sync: {:#}\nintent: {:#}\nproposals: {proposals:#?}\nrefs:\n{}",
+            self.sync().await["status"],
+            self.intent().await["status"],
+            git(&self.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"])
+        )
+    }
+
+    async fn settles(&self, step: &str) {
+        eventually(step, async || self.summary().await == "settled", async || self.story().await).await;
+    }
+}
+
+async fn register(management: &Cluster, repositories: &Repositories, controls: &[Control]) {
+    for (name, deployment, annotations) in [
+        ("intents", false, json!({"loggia.dev/content": "intents"})),
+        ("blueprints", false, json!({})),
+        ("deployments", true, json!({})),
+    ] {
+        put(
+            management,
+            json!({
+                "apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "Repository",
+                "metadata": {"name": name, "namespace": "default", "annotations": annotations},
+                "spec": {"type": "git", "deployment": deployment, "git": {"repo": repositories.bare(name)}}
+            }),
+        )
+        .await;
+    }
+    for (index, (name, labels)) in
+        [("edge-1", json!({"canary": "true"})), ("edge-2", json!({}))].into_iter().enumerate()
+    {
+        put(
+            management,
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "default"},
+                "stringData": {"kubeconfig": controls[index].kubeconfig()}
+            }),
+        )
+        .await;
+        put(
+            management,
+            json!({
+                "apiVersion": "loggia.dev/v1alpha1", "kind": "Target",
+                "metadata": {"name": name, "namespace": "default", "labels": labels},
+                "spec": {"kubeconfigSecret": {"name": name}}
+            }),
+        )
+        .await;
+    }
+}
+
+async fn eventually(step: &str, mut holds: impl AsyncFnMut() -> bool, story: impl AsyncFn() -> String) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if holds().await {
+            println!("ok: {step}");
+            return;
+        }
+        assert!(Instant::now() < deadline, "did not hold: {step}\n{}", story().await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_golden_path_holds_on_real_api_servers() {
+    let Some(assets) = assets("the_golden_path_holds_on_real_api_servers") else { return };
+    loggia::telemetry::init_logs("loggia=debug,warn");
+    let mut world = World::start(&assets).await;
+
+    world.repositories.commit_intent("upf-edge.yaml", "A UPF on every edge");
+    let first = world.open_proposal(1).await;
+    assert_eq!(first.content.kind, ProposalKind::Publish);
+    assert!(first.content.body.contains("edge-1") && first.content.body.contains("Deployment.apps/core/upf-edge"));
+    let refs = git(&world.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"]);
+    assert!(refs.contains("refs/heads/proposed/core/upf-edge/intent-1"), "{refs}");
+
+    world.approve(&first).await;
+    world.settles("both waves are healthy").await;
+    assert_eq!(world.image(0).await, "registry.example/upf:1.4.2");
+    assert_eq!(world.image(1).await, "registry.example/upf:1.4.2");
+    let refs = git(&world.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(refs, "refs/heads/main\nrefs/loggia/proposals/1\nrefs/tags/core/upf-edge/v1");
+    let message = git(&world.repositories.bare("deployments"), &["log", "-1", "--format=%an%n%B", "main"]);
+    assert!(
+        message.contains("An Approver") && message.contains("kpt:{") && message.contains("Loggia-Plan: "),
+        "{message}"
+    );
+    let revisions =
+        world.management.list(&Gvk::new("porch.kpt.dev", "v1alpha2", "PackageRevision"), "default", "").await.unwrap();
+    assert!(revisions.objects.iter().any(|r| r.name() == "deployments.core.upf-edge.intent-1"), "{revisions:?}");
+
+    quiet(&world).await;
+    drift(&world).await;
+    bad_image(&world).await;
+    deletion(&world).await;
+    world.running.take().unwrap().stop().await;
+}
+
+/// Nothing moves, nothing is asked.
+async fn quiet(world: &World) {
+    let engine = &world.running.as_ref().unwrap().engine;
+    let count = async || {
+        let mut sum = engine.management.requests().active();
+        for session in engine.targets.all().await {
+            sum += session.cluster.requests().active();
+        }
+        sum
+    };
+    let mut before = count().await;
+    eventually(
+        "a quiet period has no requests but watches and the lease",
+        async || {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            let now = count().await;
+            std::mem::replace(&mut before, now) == now
+        },
+        async || format!("{:?}", engine.management.requests().snapshot()),
+    )
+    .await;
+}
+
+/// Somebody scales by hand.
+async fn drift(world: &World) {
+    let id = object(world.deployment(0).await.unwrap()).id();
+    let kind = Gvk::new("apps", "v1", "Deployment");
+    let scale = json!({"spec": {"replicas": 5}});
+    world.edges[0].merge(None, &kind, &id, "", &scale).await.unwrap();
+    eventually(
+        "drift is corrected",
+        async || world.deployment(0).await.is_some_and(|d| d["spec"]["replicas"] == 2),
+        async || world.story().await,
+    )
+    .await;
+    world.settles("settled after drift").await;
+}
+
+async fn bad_image(world: &World) {
+    world.repositories.commit_intent("upf-edge-broken.yaml", "A new image");
+    let second = world.open_proposal(2).await;
+    assert!(second.content.body.contains("upf:broken"), "{}", second.content.body);
+    world.approve(&second).await;
+    let third = world.open_proposal(3).await;
+    assert_eq!(third.content.kind, ProposalKind::Revert);
+    assert!(third.content.body.contains("ImagePullBackOff"), "{}", third.content.body);
+    eventually(
+        "edge-1 is back on the good image",
+        async || world.image(0).await == "registry.example/upf:1.4.2",
+        async || world.story().await,
+    )
+    .await;
+    assert_eq!(world.image(1).await, "registry.example/upf:1.4.2", "edge-2 was never touched");
+    assert_eq!(world.deployment(1).await.unwrap()["metadata"]["generation"], 1, "edge-2 was never touched");
+    eventually(
+        "the intent says why it is held",
+        async || {
+            let message = world.intent().await["status"]["message"].as_str().unwrap_or_default().to_owned();
+            message.contains("held") && message.contains("ImagePullBackOff")
+        },
+        async || world.story().await,
+    )
+    .await;
+
+    world.repositories.push_intents("The same again");
+    world.approve(&third).await;
+    eventually(
+        "the revert is published as v3",
+        async || world.sync().await["status"]["revision"] == "v3",
+        async || world.story().await,
+    )
+    .await;
+    world.settles("settled on the reverted content").await;
+    assert_eq!(world.proposals().await.len(), 3, "the held content is not proposed again");
+}
+
+async fn deletion(world: &World) {
+    let work = world.repositories.work("intents");
+    git(&work, &["rm", "-q", "intents/upf-edge.yaml"]);
+    world.repositories.push_intents("No UPF any more");
+    let fourth = world.open_proposal(4).await;
+    assert_eq!(fourth.content.kind, ProposalKind::Delete);
+    assert!(world.deployment(0).await.is_some(), "nothing goes before it is approved");
+    world.approve(&fourth).await;
+    eventually("the intent is gone", async || world.intent().await.is_null(), async || world.story().await).await;
+    for edge in 0..2 {
+        assert_eq!(world.deployment(edge).await, None);
+        let namespace = world.edges[edge].get(&Gvk::new("", "v1", "Namespace"), "", "core").await.unwrap();
+        assert!(namespace.is_some(), "nothing else is touched");
+    }
+    let refs = git(&world.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"]);
+    assert!(!refs.contains("tags") && !refs.contains("proposed"), "{refs}");
+}
