@@ -23,7 +23,7 @@ struct World {
     repositories: Repositories,
     running: Option<Running>,
     _kubelets: Vec<Kubelet>,
-    _controls: Vec<Control>,
+    controls: Vec<Control>,
 }
 
 fn object(value: Value) -> Object {
@@ -60,7 +60,7 @@ impl World {
         let repositories = Repositories::from_examples();
         register(&management, &repositories, &controls).await;
         let running = Some(app::start(management.clone(), &config()).unwrap());
-        Self { management, edges: [one, two], repositories, running, _kubelets: kubelets, _controls: controls }
+        Self { management, edges: [one, two], repositories, running, _kubelets: kubelets, controls }
     }
 
     async fn proposals(&self) -> Vec<Proposal> {
@@ -198,7 +198,7 @@ async fn eventually(step: &str, mut holds: impl AsyncFnMut() -> bool, story: imp
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_golden_path_holds_on_real_api_servers() {
     let Some(assets) = assets("the_golden_path_holds_on_real_api_servers") else { return };
-    loggia::telemetry::init_logs("loggia=debug,warn");
+    loggia::telemetry::init_logs("loggia=debug,kube_client=off,warn");
     let mut world = World::start(&assets).await;
 
     world.repositories.commit_intent("upf-edge.yaml", "A UPF on every edge");
@@ -255,10 +255,7 @@ async fn quiet(world: &World) {
 
 /// Somebody scales by hand.
 async fn drift(world: &World) {
-    let id = object(world.deployment(0).await.unwrap()).id();
-    let kind = Gvk::new("apps", "v1", "Deployment");
-    let scale = json!({"spec": {"replicas": 5}});
-    world.edges[0].merge(None, &kind, &id, "", &scale).await.unwrap();
+    world.controls[0].kubectl(&["scale", "deployment", "upf-edge", "-n", "core", "--replicas=5"]);
     eventually(
         "drift is corrected",
         async || world.deployment(0).await.is_some_and(|d| d["spec"]["replicas"] == 2),
@@ -266,6 +263,8 @@ async fn drift(world: &World) {
     )
     .await;
     world.settles("settled after drift").await;
+    let events = world.controls[0].kubectl(&["get", "events", "-n", "default", "-o", "jsonpath={.items[*].message}"]);
+    assert!(events.contains(".spec.replicas: 5 -> 2") && events.contains("kubectl"), "{events}");
 }
 
 async fn bad_image(world: &World) {

@@ -8,6 +8,7 @@ pub mod controllers;
 mod drift;
 mod error;
 pub mod gather;
+pub mod handle;
 pub mod leader;
 pub mod observe;
 pub mod planning;

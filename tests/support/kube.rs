@@ -27,6 +27,7 @@ pub(crate) struct Control {
     dir: tempfile::TempDir,
     children: Vec<Child>,
     port: u16,
+    kubectl: PathBuf,
 }
 
 fn free_port() -> u16 {
@@ -81,7 +82,7 @@ impl Control {
             ]),
             &at("apiserver.log"),
         ));
-        let control = Self { dir, children, port };
+        let control = Self { dir, children, port, kubectl: assets.join("kubectl") };
         std::fs::write(control.path("kubeconfig"), control.kubeconfig()).unwrap();
         control.wait_ready();
         control.with_controllers(assets)
@@ -112,6 +113,17 @@ impl Control {
             "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: c\n  cluster:\n    server: https://127.0.0.1:{}\n    insecure-skip-tls-verify: true\ncontexts:\n- name: c\n  context: {{cluster: c, user: u}}\nusers:\n- name: u\n  user: {{token: t0ken}}\n",
             self.port
         )
+    }
+
+    /// Runs the real kubectl; gives what it prints.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
+        let output = Command::new(&self.kubectl)
+            .arg(format!("--kubeconfig={}", self.path("kubeconfig").display()))
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn wait_ready(&self) {
