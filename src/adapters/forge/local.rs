@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::{body, stored};
-use crate::domain::id::CommitId;
+use crate::domain::id::{CommitId, PlanId};
 use crate::domain::lease::Claim;
 use crate::domain::source::FileTree;
 use crate::domain::time::Timestamp;
@@ -36,6 +36,7 @@ const MAX_COMMENT_BYTES: usize = 64 << 10;
 /// one ref.
 ///
 /// *Assumptions*: it runs in a tokio runtime, whose blocking pool does the git work.
+#[derive(Clone)]
 pub struct LocalForge {
     desk: Arc<Desk>,
 }
@@ -197,7 +198,7 @@ impl Desk {
             let remark = remark_on_change(&held.proposal, request);
             proposal.verdict = ProposalState::Open;
             if let Some(text) = remark {
-                remark_on(&mut proposal, Comment { by: loggia().name, at: request.now, text });
+                remark_on(&mut proposal, Comment { by: "loggia".to_owned(), at: request.now, text });
             }
         }
         let files = stored::over(&held.files, &proposal)?;
@@ -238,16 +239,14 @@ impl Desk {
 
     fn conclude(&self, claim: &Claim, number: u64, end: &ProposalState) -> Result<Proposal, ForgeError> {
         self.change(Some(claim), number, |held| {
-            if same_end(&held.proposal.verdict, end) {
-                return Ok(None);
-            }
             let (verb, at) = match end {
                 ProposalState::Done { at, .. } => ("Finish", *at),
                 ProposalState::Withdrawn { at, .. } => ("Withdraw", *at),
                 other => return not_open("conclude without an outcome", number, other),
             };
+            // What has ended stays as it ended: the call may be one that lost its answer.
             if !held.proposal.verdict.is_pending() {
-                return not_open("conclude", number, &held.proposal.verdict);
+                return Ok(None);
             }
             self.with_facts(held, |proposal| proposal.verdict = end.clone(), verb, loggia(), at).map(Some)
         })
@@ -383,31 +382,35 @@ fn verdict(
     who: &Person,
     at: Timestamp,
 ) -> Result<(ProposalState, &'static str), ForgeError> {
-    let act = if matches!(decision, Decision::Approve { .. }) { "approve" } else { "reject" };
-    if held.verdict != ProposalState::Open {
-        return not_open(act, held.number, &held.verdict);
-    }
-    let by = who.name.clone();
     match decision {
-        Decision::Reject { reason } => Ok((ProposalState::Rejected { by, at, reason: reason.clone() }, "Reject")),
-        Decision::Approve { plan, head } if *plan == held.content.plan && *head == held.content.head => {
-            let (email, plan, head) = (who.email.clone(), plan.clone(), head.clone());
-            Ok((ProposalState::Approved { by, email, at, plan, head }, "Approve"))
+        // Until it is carried out, a person may still say no to what was approved.
+        Decision::Reject { .. } if !held.verdict.is_pending() => not_open("reject", held.number, &held.verdict),
+        Decision::Reject { reason } => {
+            Ok((ProposalState::Rejected { by: who.name.clone(), at, reason: reason.clone() }, "Reject"))
         }
-        Decision::Approve { plan, head } => Err(ForgeError::Stale {
-            number: held.number,
-            read: format!("{} of {}", plan.short(), head.short()),
-            now: format!("{} of {}", held.content.plan.short(), held.content.head.short()),
-        }),
+        Decision::Approve { .. } if held.verdict != ProposalState::Open => {
+            not_open("approve", held.number, &held.verdict)
+        }
+        Decision::Approve { plan, head } => Ok((approval(held, plan, head, who, at)?, "Approve")),
     }
 }
 
-fn same_end(held: &ProposalState, end: &ProposalState) -> bool {
-    match (held, end) {
-        (ProposalState::Done { outcome: a, .. }, ProposalState::Done { outcome: b, .. })
-        | (ProposalState::Withdrawn { reason: a, .. }, ProposalState::Withdrawn { reason: b, .. }) => a == b,
-        _ => false,
+/// An approval, if what the person read is what stands there.
+fn approval(
+    held: &Proposal,
+    plan: &PlanId,
+    head: &CommitId,
+    who: &Person,
+    at: Timestamp,
+) -> Result<ProposalState, ForgeError> {
+    let now = &held.content;
+    if *plan != now.plan || *head != now.head {
+        let shown = |plan: &PlanId, head: &CommitId| format!("{} of {}", plan.short(), head.short());
+        let (number, read, now) = (held.number, shown(plan, head), shown(&now.plan, &now.head));
+        return Err(ForgeError::Stale { number, read, now });
     }
+    let (by, email, plan, head) = (who.name.clone(), who.email.clone(), plan.clone(), head.clone());
+    Ok(ProposalState::Approved { by, email, at, plan, head })
 }
 
 fn not_open<T>(act: &'static str, number: u64, state: &ProposalState) -> Result<T, ForgeError> {

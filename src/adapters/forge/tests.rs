@@ -208,10 +208,14 @@ async fn a_rejection_holds_until_the_content_changes(forge: &dyn Forge) {
     assert_eq!(rejected.verdict, ProposalState::Rejected { by: "eve".into(), at: at(1), reason: "too early".into() });
     let repeated = forge.decide(1, no("too early"), "eve", "eve@example.com", at(2)).await.unwrap();
     assert_eq!(repeated, rejected);
-    assert!(matches!(approve(forge, &first, "eve", 3).await, Err(ForgeError::NotOpen { state: "Rejected", .. })));
+    let error = approve(forge, &first, "eve", 3).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot approve proposal 1: it is Rejected");
     assert_eq!(open(forge, &content("upf", "one"), 4).await, rejected, "the same is not asked twice");
     let next = open(forge, &content("upf", "two"), 5).await;
-    assert_eq!((next.number, next.verdict), (2, ProposalState::Open));
+    assert_eq!((next.number, &next.verdict), (2, &ProposalState::Open));
+    approve(forge, &next, "eve", 6).await.unwrap();
+    let regretted = forge.decide(2, no("on second thought"), "adam", "adam@example.com", at(7)).await.unwrap();
+    assert_eq!(regretted.verdict.word(), "Rejected", "what is not carried out can be stopped");
 }
 
 async fn an_end_is_an_end(forge: &dyn Forge) {
@@ -220,10 +224,9 @@ async fn an_end_is_an_end(forge: &dyn Forge) {
     let done = ProposalState::Done { outcome: "published as v1".into(), at: at(2) };
     let ended = forge.conclude(&claim(), 1, done.clone()).await.unwrap();
     assert_eq!(ended.verdict, done);
-    let repeated = ProposalState::Done { outcome: "published as v1".into(), at: at(3) };
-    assert_eq!(forge.conclude(&claim(), 1, repeated).await.unwrap(), ended);
     let withdrawn = ProposalState::Withdrawn { reason: "gone".into(), at: at(4) };
-    assert!(matches!(forge.conclude(&claim(), 1, withdrawn.clone()).await, Err(ForgeError::NotOpen { .. })));
+    assert_eq!(forge.conclude(&claim(), 1, withdrawn.clone()).await.unwrap(), ended, "it stays as it ended");
+    assert!(matches!(forge.decide(1, no("x"), "eve", "", at(4)).await, Err(ForgeError::NotOpen { .. })));
     assert!(matches!(approve(forge, &first, "eve", 5).await, Err(ForgeError::NotOpen { .. })));
 
     assert_eq!(open(forge, &content("upf", "two"), 6).await.number, 2);

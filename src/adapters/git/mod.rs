@@ -2,6 +2,7 @@
 
 mod local;
 mod tree;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use crate::ports::git::{GitError, GitRepository};
 
 pub use local::LocalRepository;
+pub use watch::{poll, watch_path};
 
 /// Opens a repository by path or URL.
 ///

@@ -204,3 +204,15 @@ fn a_repository_that_vanishes_is_an_error_that_says_so() {
     let error = repo.refs().unwrap_err().to_string();
     assert!(error.contains("r.git") && error.contains("gone"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_wakes_the_watcher() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.git");
+    let repo = LocalRepository::init(&path).unwrap();
+    let mut wakes = watch_path(&path).unwrap();
+    let id = commit(&repo, &files(&[("a", "1")]), vec![], "one");
+    repo.push(None, &[update("refs/heads/deep/er/branch", None, Some(&id))]).unwrap();
+    let woken = tokio::time::timeout(std::time::Duration::from_secs(10), wakes.recv()).await;
+    assert_eq!(woken.unwrap(), Some(()));
+}

@@ -1,5 +1,8 @@
 //! Package revisions as data: names, lifecycle, and how a revision maps to refs, trees and commit messages.
 
 mod lifecycle;
+pub mod message;
+pub mod names;
+pub mod refs;
 
 pub use lifecycle::Lifecycle;

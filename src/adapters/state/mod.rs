@@ -1,0 +1,5 @@
+//! Where history and holds are kept.
+
+mod configmap;
+
+pub use configmap::ConfigMapState;

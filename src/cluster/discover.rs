@@ -1,0 +1,58 @@
+//! Which kinds a server has, and where; asked once a group and version.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::error::Asked;
+use super::{Cluster, ClusterError, Resource};
+use crate::domain::krm::Gvk;
+
+/// Answers so far: group and version to kinds. A group that was not there is asked for again.
+#[derive(Debug, Default)]
+pub(super) struct Resources(BTreeMap<String, BTreeMap<String, Resource>>);
+
+impl Cluster {
+    /// Where a kind is served; `None` when the server does not have it.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the server cannot be asked.
+    pub async fn resource(&self, kind: &Gvk) -> Result<Option<Resource>, ClusterError> {
+        let mut known = self.resources.lock().await;
+        let group = kind.api_version();
+        if let Some(found) = known.0.get(&group).and_then(|kinds| kinds.get(&kind.kind)) {
+            return Ok(Some(found.clone()));
+        }
+        let fresh = self.group(kind).await?;
+        let found = fresh.get(&kind.kind).cloned();
+        known.0.insert(group, fresh);
+        Ok(found)
+    }
+
+    async fn group(&self, kind: &Gvk) -> Result<BTreeMap<String, Resource>, ClusterError> {
+        let path = if kind.group.is_empty() {
+            format!("/api/{}", kind.version)
+        } else {
+            format!("/apis/{}/{}", kind.group, kind.version)
+        };
+        let asked = Asked { cluster: self.name().to_owned(), act: "discover", what: kind.api_version() };
+        match self.call(asked, "GET", &path, None, &[]).await {
+            Ok(list) => Ok(kinds(&list, kind)),
+            Err(ClusterError::NotFound { .. }) => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn kinds(list: &Value, of: &Gvk) -> BTreeMap<String, Resource> {
+    let entries = list.get("resources").and_then(Value::as_array).into_iter().flatten();
+    entries
+        .filter_map(|entry| {
+            let text = |field: &str| entry.get(field).and_then(Value::as_str);
+            let plural = text("name").filter(|name| !name.contains('/'))?;
+            let kind = Gvk::new(&of.group, &of.version, text("kind")?);
+            let namespaced = entry.get("namespaced").and_then(Value::as_bool).unwrap_or_default();
+            Some((kind.kind.clone(), Resource { kind, plural: plural.to_owned(), namespaced }))
+        })
+        .collect()
+}

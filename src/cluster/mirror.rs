@@ -1,0 +1,264 @@
+//! Live copies of chosen kinds, kept by watches. A settled unit is looked after from here and costs no request.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::runtime::watcher;
+use tokio::sync::{Notify, broadcast};
+use tokio::task::JoinHandle;
+
+use super::{Cluster, ClusterError};
+use crate::domain::krm::{Gvk, Object, ObjectId};
+
+/// Changes that a slow reader may miss before it is told to look at everything.
+const PENDING: usize = 1024;
+/// Waits between attempts to reconnect: doubled up to a limit, without jitter, so that tests repeat.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Which objects of a kind are kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scope {
+    /// The kind.
+    pub kind: Gvk,
+    /// Namespace; empty: all.
+    pub namespace: String,
+    /// Label selector; empty: everything.
+    pub selector: String,
+}
+
+#[derive(Default)]
+struct View {
+    objects: BTreeMap<ObjectId, Object>,
+    synced: bool,
+}
+
+struct Watch {
+    view: Arc<RwLock<View>>,
+    task: JoinHandle<()>,
+}
+
+/// Live copies of objects on one cluster.
+pub struct Mirror {
+    cluster: Cluster,
+    watches: Mutex<BTreeMap<Scope, Watch>>,
+    changes: broadcast::Sender<ObjectId>,
+    progress: Arc<Notify>,
+}
+
+impl Mirror {
+    /// A mirror that keeps nothing yet.
+    #[must_use]
+    pub fn new(cluster: Cluster) -> Self {
+        let (changes, _) = broadcast::channel(PENDING);
+        Self { cluster, watches: Mutex::new(BTreeMap::new()), changes, progress: Arc::new(Notify::new()) }
+    }
+
+    /// Ids of objects that change from now on; a reader that lags is told so and must look at everything.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<ObjectId> {
+        self.changes.subscribe()
+    }
+
+    /// Starts keeping a scope, unless it is kept already. Returns whether the kind is served.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the server cannot be asked for the kind.
+    pub async fn ensure(&self, scope: &Scope) -> Result<bool, ClusterError> {
+        if self.watches.lock().unwrap_or_else(PoisonError::into_inner).contains_key(scope) {
+            return Ok(true);
+        }
+        let Some(resource) = self.cluster.resource(&scope.kind).await? else { return Ok(false) };
+        let resource = ApiResource {
+            group: scope.kind.group.clone(),
+            version: scope.kind.version.clone(),
+            api_version: scope.kind.api_version(),
+            kind: scope.kind.kind.clone(),
+            plural: resource.plural,
+        };
+        let view = Arc::new(RwLock::new(View::default()));
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.entry(scope.clone()).or_insert_with(|| {
+            let task = keep(&self.cluster, scope, &resource, view.clone(), self.changes.clone(), self.progress.clone());
+            Watch { view, task: tokio::spawn(task) }
+        });
+        Ok(true)
+    }
+
+    /// Waits until a scope was read whole once.
+    ///
+    /// # Errors
+    /// [`ClusterError::Unreachable`] when that takes longer than `patience`.
+    pub async fn synced(&self, scope: &Scope, patience: Duration) -> Result<(), ClusterError> {
+        self.wait_until(patience, scope, |view| view.synced).await
+    }
+
+    /// Waits until the copy of an object is at least as new as `resource_version`, so that what follows sees our own
+    /// write.
+    ///
+    /// # Errors
+    /// As [`Mirror::synced`].
+    pub async fn seen(&self, scope: &Scope, object: &Object, patience: Duration) -> Result<(), ClusterError> {
+        let version = |object: &Object| object.resource_version().parse::<u64>().unwrap_or(0);
+        let (id, wanted) = (object.id(), version(object));
+        self.wait_until(patience, scope, |view| view.objects.get(&id).is_some_and(|seen| version(seen) >= wanted)).await
+    }
+
+    /// Waits until the copy holds no such object.
+    ///
+    /// # Errors
+    /// As [`Mirror::synced`].
+    pub async fn gone(&self, scope: &Scope, id: &ObjectId, patience: Duration) -> Result<(), ClusterError> {
+        self.wait_until(patience, scope, |view| view.synced && !view.objects.contains_key(id)).await
+    }
+
+    async fn wait_until(
+        &self,
+        patience: Duration,
+        scope: &Scope,
+        holds: impl Fn(&View) -> bool,
+    ) -> Result<(), ClusterError> {
+        let waiting = async {
+            loop {
+                let progress = self.progress.notified();
+                tokio::pin!(progress);
+                progress.as_mut().enable();
+                if self.view(scope, &holds).unwrap_or(false) {
+                    return;
+                }
+                progress.await;
+            }
+        };
+        tokio::time::timeout(patience, waiting).await.map_err(|_| ClusterError::Unreachable {
+            cluster: self.cluster.name().to_owned(),
+            act: "watch",
+            what: scope.kind.to_string(),
+            reason: format!("nothing was seen within {} s", patience.as_secs()),
+        })
+    }
+
+    fn view<T>(&self, scope: &Scope, read: impl Fn(&View) -> T) -> Option<T> {
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = &watches.get(scope)?.view;
+        Some(read(&view.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// One object of a scope; `None` when it is not there or the scope is not kept.
+    #[must_use]
+    pub fn get(&self, scope: &Scope, id: &ObjectId) -> Option<Object> {
+        self.view(scope, |view| view.objects.get(id).cloned()).flatten()
+    }
+
+    /// All objects of a scope, sorted.
+    #[must_use]
+    pub fn list(&self, scope: &Scope) -> Vec<Object> {
+        self.view(scope, |view| view.objects.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Stops keeping scopes that are not wanted any more.
+    pub fn retain(&self, wanted: impl Fn(&Scope) -> bool) {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.retain(|scope, watch| {
+            let keep = wanted(scope);
+            if !keep {
+                watch.task.abort();
+            }
+            keep
+        });
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        self.retain(|_| false);
+    }
+}
+
+/// Follows one watch for ever; reconnects with growing waits.
+fn keep(
+    cluster: &Cluster,
+    scope: &Scope,
+    resource: &ApiResource,
+    view: Arc<RwLock<View>>,
+    changes: broadcast::Sender<ObjectId>,
+    progress: Arc<Notify>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let api: Api<DynamicObject> = if scope.namespace.is_empty() {
+        Api::all_with(cluster.client(), resource)
+    } else {
+        Api::namespaced_with(cluster.client(), &scope.namespace, resource)
+    };
+    let config = watcher::Config::default().labels(&scope.selector);
+    async move {
+        let mut wait = FIRST_WAIT;
+        let mut events = watcher(api, config).boxed();
+        let mut fresh: Option<BTreeMap<ObjectId, Object>> = None;
+        loop {
+            match events.try_next().await {
+                Ok(Some(event)) => {
+                    wait = FIRST_WAIT;
+                    for id in take_in(event, &view, &mut fresh) {
+                        // Nobody listening is fine.
+                        let _ = changes.send(id);
+                    }
+                    progress.notify_waiters();
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::debug!(%error, "watch interrupted");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+}
+
+/// Takes an event into the view; gives the ids that changed.
+fn take_in(
+    event: watcher::Event<DynamicObject>,
+    view: &RwLock<View>,
+    fresh: &mut Option<BTreeMap<ObjectId, Object>>,
+) -> Vec<ObjectId> {
+    let mut view = view.write().unwrap_or_else(PoisonError::into_inner);
+    match event {
+        watcher::Event::Init => {
+            *fresh = Some(BTreeMap::new());
+            Vec::new()
+        }
+        watcher::Event::InitApply(object) => {
+            if let (Some(object), Some(fresh)) = (json(&object), fresh.as_mut()) {
+                fresh.insert(object.id(), object);
+            }
+            Vec::new()
+        }
+        watcher::Event::InitDone => {
+            let new = fresh.take().unwrap_or_default();
+            let old = std::mem::replace(&mut view.objects, new);
+            view.synced = true;
+            let changed =
+                view.objects.iter().filter(|(id, object)| old.get(*id) != Some(*object)).map(|(id, _)| id.clone());
+            let gone = old.keys().filter(|id| !view.objects.contains_key(*id)).cloned();
+            changed.chain(gone).collect()
+        }
+        watcher::Event::Apply(object) => {
+            let Some(object) = json(&object) else { return Vec::new() };
+            let id = object.id();
+            view.objects.insert(id.clone(), object);
+            vec![id]
+        }
+        watcher::Event::Delete(object) => {
+            let Some(object) = json(&object) else { return Vec::new() };
+            let id = object.id();
+            view.objects.remove(&id);
+            vec![id]
+        }
+    }
+}
+
+fn json(object: &DynamicObject) -> Option<Object> {
+    Object::new(serde_json::to_value(object).ok()?).ok()
+}
