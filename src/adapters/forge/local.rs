@@ -397,16 +397,16 @@ fn verdict(
 
 /// An approval, if what the person read is what stands there.
 fn approval(
-    held: &Proposal,
+    proposal: &Proposal,
     plan: &PlanId,
     head: &CommitId,
     who: &Person,
     at: Timestamp,
 ) -> Result<ProposalState, ForgeError> {
-    let now = &held.content;
+    let now = &proposal.content;
     if *plan != now.plan || *head != now.head {
         let shown = |plan: &PlanId, head: &CommitId| format!("{} of {}", plan.short(), head.short());
-        let (number, read, now) = (held.number, shown(plan, head), shown(&now.plan, &now.head));
+        let (number, read, now) = (proposal.number, shown(plan, head), shown(&now.plan, &now.head));
         return Err(ForgeError::Stale { number, read, now });
     }
     let (by, email, plan, head) = (who.name.clone(), who.email.clone(), plan.clone(), head.clone());

@@ -31,14 +31,14 @@ pub fn watch_path(path: &Path) -> Result<mpsc::Receiver<()>, GitError> {
     let root = git_dir(path)?;
     let failed = |reason: String| GitError::Io { url: path.display().to_string(), act: "watching", reason };
     let runtime = Handle::try_current().map_err(|error| failed(error.to_string()))?;
-    let (noticed, notices) = mpsc::channel(1);
+    let (tell, told) = mpsc::channel(1);
     let (wake, wakes) = mpsc::channel(1);
-    let mut watcher = watcher(root.clone(), noticed).map_err(|error| failed(error.to_string()))?;
+    let mut watcher = watcher(root.clone(), tell).map_err(|error| failed(error.to_string()))?;
     // packed-refs is replaced, not written: only its folder can be watched.
     for (path, mode) in [(root.clone(), RecursiveMode::NonRecursive), (root.join("refs"), RecursiveMode::Recursive)] {
         watcher.watch(&path, mode).map_err(|error| failed(error.to_string()))?;
     }
-    runtime.spawn(relay(watcher, notices, wake));
+    runtime.spawn(relay(watcher, told, wake));
     Ok(wakes)
 }
 
@@ -70,29 +70,29 @@ fn git_dir(path: &Path) -> Result<PathBuf, GitError> {
     })
 }
 
-fn watcher(root: PathBuf, noticed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+fn watcher(root: PathBuf, tell: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
     notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // A failure to watch may have hidden a change: look.
         if event.map_or(true, |event| matters(&root, &event)) {
-            wake_once(&noticed);
+            wake_once(&tell);
         }
     })
 }
 
 /// Holds the watcher for as long as somebody listens.
-async fn relay(watcher: RecommendedWatcher, mut notices: mpsc::Receiver<()>, wake: mpsc::Sender<()>) {
+async fn relay(watcher: RecommendedWatcher, mut told: mpsc::Receiver<()>, wake: mpsc::Sender<()>) {
     loop {
         let notice = tokio::select! {
             biased;
             () = wake.closed() => None,
-            notice = notices.recv() => notice,
+            notice = told.recv() => notice,
         };
         if notice.is_none() {
             break;
         }
         tokio::time::sleep(GATHER).await;
         // What was noticed while we waited is told by the same wake-up.
-        let _ = notices.try_recv();
+        let _ = told.try_recv();
         wake_once(&wake);
     }
     drop(watcher);
