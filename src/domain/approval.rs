@@ -195,3 +195,21 @@ pub fn gate_rollback(plan: UnitPlan, state: &SyncState, automatic: bool) -> Gate
 pub fn names_plan(typed: &str, plan: &PlanId) -> bool {
     typed.len() >= 8 && plan.as_str().starts_with(typed)
 }
+
+/// The part of an agreed plan that one target still needs: every step that writes must be in what was agreed to.
+#[must_use]
+pub fn gate_teardown(plan: UnitPlan, agreed: &Plan) -> Gate<UnitPlan> {
+    let walls: Vec<String> =
+        plan.guards.iter().filter(|guard| !guard.yields_to_approval()).map(ToString::to_string).collect();
+    if !walls.is_empty() {
+        return Gate::Blocked(walls);
+    }
+    let known: BTreeSet<Digest> =
+        agreed.units.iter().filter(|unit| unit.unit == plan.unit).flat_map(UnitPlan::step_digests).collect();
+    let news: Vec<String> = plan
+        .steps()
+        .filter(|step| step.writes() && !known.contains(&step.digest()))
+        .map(|step| format!("{} {} was not in the approved plan", step.symbol(), step.object))
+        .collect();
+    if news.is_empty() { Gate::Open(Approved(plan)) } else { Gate::Stale(news) }
+}

@@ -103,3 +103,103 @@ pub struct LeaseRecord {
     /// `metadata.resourceVersion`.
     pub resource_version: String,
 }
+
+/// A Lease as this process saw it, and since when it has looked like that. Remote clocks are never compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The lease.
+    pub record: LeaseRecord,
+    /// When this process first saw it like this.
+    pub since: Timestamp,
+}
+
+impl Observed {
+    /// Takes a new look: the instant moves only when the lease changed.
+    #[must_use]
+    pub fn after(previous: Option<Self>, record: LeaseRecord, now: Timestamp) -> Self {
+        match previous {
+            Some(previous) if previous.record == record => previous,
+            _ => Self { record, since: now },
+        }
+    }
+}
+
+/// What an elector does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Write this lease: it is free, expired or ours.
+    Write(LeaseRecord),
+    /// Somebody else holds it.
+    Wait,
+}
+
+/// Decides as client-go does: a lease is taken when nobody holds it or when it did not change for its whole duration.
+#[must_use]
+pub fn decide(observed: Option<&Observed>, identity: &str, now: Timestamp, timing: &Timing) -> Act {
+    let fresh = LeaseRecord {
+        holder: Some(identity.to_owned()),
+        transitions: 0,
+        renewed: Some(now),
+        acquired: Some(now),
+        duration_seconds: timing.lease.as_secs(),
+        resource_version: String::new(),
+    };
+    let Some(observed) = observed else { return Act::Write(fresh) };
+    let record = &observed.record;
+    let holder = record.holder.as_deref().filter(|holder| !holder.is_empty());
+    let expired = now >= observed.since + SignedDuration::from_secs(record.duration_seconds);
+    match holder {
+        Some(holder) if holder == identity => {
+            Act::Write(LeaseRecord { renewed: Some(now), duration_seconds: fresh.duration_seconds, ..record.clone() })
+        }
+        Some(_) if !expired => Act::Wait,
+        _ => Act::Write(LeaseRecord {
+            transitions: record.transitions + 1,
+            resource_version: record.resource_version.clone(),
+            ..fresh
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn held(by: &str) -> LeaseRecord {
+        LeaseRecord { holder: Some(by.into()), duration_seconds: 15, transitions: 3, ..LeaseRecord::default() }
+    }
+
+    #[test]
+    fn a_lease_is_taken_only_when_it_stood_still_for_its_duration() {
+        let seen = Observed::after(None, held("other"), at(100));
+        assert_eq!(decide(Some(&seen), "me", at(114), &Timing::default()), Act::Wait);
+        let Act::Write(taken) = decide(Some(&seen), "me", at(115), &Timing::default()) else { panic!("not taken") };
+        assert_eq!((taken.holder.as_deref(), taken.transitions), (Some("me"), 4));
+        let renewed = LeaseRecord { renewed: Some(at(114)), ..held("other") };
+        let seen = Observed::after(Some(seen), renewed, at(114));
+        assert_eq!(decide(Some(&seen), "me", at(120), &Timing::default()), Act::Wait);
+    }
+
+    #[test]
+    fn ours_is_renewed_without_a_transition_and_a_free_one_is_taken() {
+        let seen = Observed::after(None, held("me"), at(100));
+        let Act::Write(renewed) = decide(Some(&seen), "me", at(101), &Timing::default()) else { panic!("not renewed") };
+        assert_eq!((renewed.transitions, renewed.renewed), (3, Some(at(101))));
+        assert!(matches!(decide(None, "me", at(0), &Timing::default()), Act::Write(_)));
+        let released = Observed::after(None, LeaseRecord { holder: None, ..held("x") }, at(100));
+        assert!(matches!(decide(Some(&released), "me", at(100), &Timing::default()), Act::Write(_)));
+    }
+
+    #[test]
+    fn a_claim_ends_before_the_lease_can_be_taken() {
+        let timing = Timing::default();
+        let claim = Claim::after_renewal(&held("me"), "me", at(100), &timing).unwrap();
+        assert!(claim.check(at(109)).is_ok() && claim.check(at(110)).is_err());
+        assert!(Claim::after_renewal(&held("other"), "me", at(100), &timing).is_none());
+        assert!(timing.renew_deadline < timing.lease);
+    }
+}

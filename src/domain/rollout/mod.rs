@@ -41,6 +41,8 @@ pub struct UnitState {
     pub known_good: Option<Applied>,
     /// The set that is being applied or was applied last.
     pub current: Option<Applied>,
+    /// Since when `current` is healthy without a break.
+    pub healthy_since: Option<Timestamp>,
     /// Whether `current` was reached by a rollback.
     pub rolled_back: bool,
 }

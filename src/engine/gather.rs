@@ -1,0 +1,184 @@
+//! What a round needs to know: objects of the management cluster, revisions, proposals, sessions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use serde::de::DeserializeOwned;
+
+use super::agenda::{Agenda, Wanted};
+use super::targets::Session;
+use super::{Engine, EngineError};
+use crate::cluster::Cluster;
+use crate::domain::id::{NamespacedName, PackageName, RepositoryName, TargetName};
+use crate::domain::intent::{Repository, Sync, Target};
+use crate::domain::krm::Gvk;
+use crate::domain::placement::{Placement, TargetFacts, choose};
+use crate::ports::forge::Forge;
+use crate::ports::repositories::Location;
+use crate::ports::revisions::PackageStore;
+
+/// Objects of the management cluster that every round looks at. The controllers keep them by watch, the command line
+/// reads them once.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// Repositories by namespace and name.
+    pub repositories: BTreeMap<NamespacedName, Repository>,
+    /// Targets by namespace and name.
+    pub targets: BTreeMap<NamespacedName, Target>,
+}
+
+/// Reads all objects of a kind in a namespace (empty: all) as their type.
+///
+/// # Errors
+/// [`EngineError::Object`] for an object that is not what its kind says.
+pub async fn all<T: DeserializeOwned>(cluster: &Cluster, kind: &Gvk, namespace: &str) -> Result<Vec<T>, EngineError> {
+    let listing = cluster.list(kind, namespace, "").await?;
+    listing
+        .objects
+        .into_iter()
+        .map(|object| {
+            let what = object.id().to_string();
+            serde_json::from_value(object.into_value())
+                .map_err(|error| EngineError::Object { what, reason: error.to_string() })
+        })
+        .collect()
+}
+
+/// Namespace and name of an object.
+#[must_use]
+pub fn key<K: kube::Resource>(object: &K) -> NamespacedName {
+    NamespacedName { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+}
+
+impl World {
+    /// Reads the world once.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the management cluster cannot be read.
+    pub async fn read(management: &Cluster, namespace: &str) -> Result<Self, EngineError> {
+        let repositories: Vec<Repository> =
+            all(management, &Gvk::new("config.porch.kpt.dev", "v1alpha1", "Repository"), namespace).await?;
+        let targets: Vec<Target> = all(management, &Gvk::new("loggia.dev", "v1alpha1", "Target"), namespace).await?;
+        Ok(Self {
+            repositories: repositories.into_iter().map(|object| (key(&object), object)).collect(),
+            targets: targets.into_iter().map(|object| (key(&object), object)).collect(),
+        })
+    }
+
+    /// Where a Repository is.
+    ///
+    /// # Errors
+    /// [`EngineError::Reference`] when there is none of that name.
+    pub fn location(&self, who: &str, namespace: &str, name: &str) -> Result<Location, EngineError> {
+        let missing = || EngineError::Reference { what: who.to_owned(), kind: "Repository", name: name.to_owned() };
+        let key = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
+        location(self.repositories.get(&key).ok_or_else(missing)?)
+    }
+
+    /// Targets of a namespace as placement sees them.
+    ///
+    /// # Errors
+    /// [`EngineError::Id`] for a name that is none.
+    pub fn place(&self, sync: &Sync) -> Result<Placement, EngineError> {
+        let namespace = sync.namespace().unwrap_or_default();
+        let facts: Result<Vec<TargetFacts>, EngineError> = self
+            .targets
+            .iter()
+            .filter(|(key, target)| key.namespace == namespace && target.metadata.deletion_timestamp.is_none())
+            .map(|(key, target)| {
+                Ok(TargetFacts { name: TargetName::new(key.name.clone())?, labels: target.labels().clone() })
+            })
+            .collect();
+        Ok(choose(&sync.spec.targets, &facts?))
+    }
+}
+
+/// Where a Repository is.
+///
+/// # Errors
+/// [`EngineError::Object`] when it is no git repository.
+pub fn location(repository: &Repository) -> Result<Location, EngineError> {
+    let name = repository.name_any();
+    let git = repository.spec.git.as_ref().ok_or_else(|| EngineError::Object {
+        what: format!("Repository {name}"),
+        reason: "spec.git is missing; only git repositories are supported so far".to_owned(),
+    })?;
+    Ok(Location {
+        name: RepositoryName::new(name)?,
+        url: git.repo.clone(),
+        branch: git.branch.clone(),
+        directory: git.directory.clone(),
+    })
+}
+
+/// One target of a Sync: its wave, and its session or why there is none.
+pub struct Seat {
+    /// The target.
+    pub name: TargetName,
+    /// Its wave, from 0.
+    pub wave: usize,
+    /// The connection.
+    pub session: Result<Arc<Session>, EngineError>,
+}
+
+/// Everything a round over a Sync needs.
+pub struct Situation {
+    /// Namespace and name of the Sync.
+    pub key: NamespacedName,
+    /// The Sync.
+    pub sync: Sync,
+    /// Where its package is.
+    pub location: Location,
+    /// Its package.
+    pub package: PackageName,
+    /// The package's revisions.
+    pub packages: Arc<dyn PackageStore>,
+    /// Where its proposals are.
+    pub forge: Arc<dyn Forge>,
+    /// What is to be dealt with.
+    pub agenda: Agenda,
+    /// Its targets in wave order.
+    pub seats: Vec<Seat>,
+    /// What placement had to say.
+    pub reasons: Vec<String>,
+}
+
+impl Engine {
+    /// Gathers what a round over a Sync needs.
+    ///
+    /// # Errors
+    /// [`EngineError`] when a repository or the package cannot be read; a target that does not answer is a seat without
+    /// a session.
+    pub async fn gather(&self, sync: &Sync, world: &World) -> Result<Situation, EngineError> {
+        let key = key(sync);
+        let who = format!("Sync {key}");
+        let location = world.location(&who, &key.namespace, &sync.spec.package.repository)?;
+        let package = PackageName::new(sync.spec.package.name.clone())?;
+        let packages = self.repositories.packages(&location)?;
+        let forge = self.repositories.forge(&location)?;
+        let revisions = packages.list().await?;
+        let agenda = Agenda::of(&revisions, &package, &Wanted::parse(&sync.spec.package.revision));
+        let placement = world.place(sync)?;
+        let mut seats = Vec::new();
+        for (name, wave) in placement.targets {
+            let target = NamespacedName { namespace: key.namespace.clone(), name: name.to_string() };
+            let session = match world.targets.get(&target) {
+                Some(target) => self.targets.session(&self.management, target).await,
+                None => Err(EngineError::Reference { what: who.clone(), kind: "Target", name: name.to_string() }),
+            };
+            seats.push(Seat { name, wave, session });
+        }
+        Ok(Situation {
+            key,
+            sync: sync.clone(),
+            location,
+            package,
+            packages,
+            forge,
+            agenda,
+            seats,
+            reasons: placement.reasons,
+        })
+    }
+}

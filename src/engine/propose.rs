@@ -1,0 +1,394 @@
+//! Asking people: proposals that carry the plan, and what follows from their answers.
+
+use super::gather::Situation;
+use super::planning::{bind, mode};
+use super::{Engine, EngineError, MANAGER};
+use crate::domain::approval::{Consent, Gate, gate_plan, what_changed};
+use crate::domain::id::{CommitId, Digest};
+use crate::domain::lease::Claim;
+use crate::domain::plan::{DeclaredObject, Plan, UnitPlan, declared_digest, markdown};
+use crate::domain::revision::Lifecycle;
+use crate::domain::rollout::{Record, SyncState};
+use crate::ports::forge::{Proposal, ProposalContent, ProposalKey, ProposalKind, ProposalState};
+use crate::ports::git::Person;
+use crate::ports::revisions::{ApprovalNote, PackageRevision};
+use crate::ports::state::Versioned;
+
+/// Trailer on the commit of a revert: why it is one.
+pub(super) const REVERTS: &str = "Loggia-Reverts";
+
+/// What became of a candidate in this round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// There is none.
+    Nothing,
+    /// A proposal waits for a person.
+    Waiting {
+        /// Its number.
+        number: u64,
+        /// Its plan, shortened.
+        plan: String,
+    },
+    /// It was published; the rollout starts with the next round.
+    Published {
+        /// Its number as a revision.
+        revision: i64,
+    },
+    /// A person said no; it holds until the content changes.
+    Rejected {
+        /// The proposal.
+        number: u64,
+        /// Why.
+        reason: String,
+    },
+    /// It is not asked for, or cannot be approved as it is.
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Asking about one Sync.
+pub(super) struct Asking<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) claim: &'a Claim,
+    pub(super) situation: &'a Situation,
+    pub(super) state: &'a mut Versioned<SyncState>,
+    pub(super) proposals: &'a [Proposal],
+}
+
+impl Asking<'_> {
+    fn pending(&self) -> Option<&Proposal> {
+        let key = self.key();
+        self.proposals.iter().find(|proposal| proposal.verdict.is_pending() && proposal.content.key == key)
+    }
+
+    fn key(&self) -> ProposalKey {
+        ProposalKey {
+            repository: self.situation.location.name.clone(),
+            base: self.situation.location.branch.clone(),
+            package: self.situation.package.clone(),
+        }
+    }
+
+    /// Deals with the candidate: proposes it, refreshes its proposal, publishes it once it is approved or merged.
+    pub(super) async fn candidate(&mut self, candidate: &PackageRevision) -> Result<Asked, EngineError> {
+        let tree = self.situation.packages.content(candidate).await?;
+        let objects = crate::domain::package::objects(&tree)
+            .map_err(|source| EngineError::Render { package: candidate.name.to_string(), source })?;
+        let digest = declared_digest(&objects);
+        if let Some(hold) = self.state.value.holds.get(&digest) {
+            return Ok(Asked::Stopped { reason: format!("digest {} is held: {}", digest.short(), hold.reason) });
+        }
+        if let Some(rejected) = self.rejected(&candidate.commit) {
+            return Ok(rejected);
+        }
+        let (plan, silent) = self.plan(&objects, false).await?;
+        if plan.units.is_empty() {
+            return Ok(Asked::Stopped { reason: silent.join("; ") });
+        }
+        self.decide(candidate, plan, &silent).await
+    }
+
+    async fn plan(&self, objects: &[DeclaredObject], teardown: bool) -> Result<(Plan, Vec<String>), EngineError> {
+        let situation = self.situation;
+        self.engine.plan(&situation.key, &situation.sync.spec, &situation.seats, objects, teardown).await
+    }
+
+    /// Whether exactly this head was rejected.
+    fn rejected(&self, head: &CommitId) -> Option<Asked> {
+        let key = self.key();
+        let last = self.proposals.iter().rev().find(|proposal| proposal.content.key == key)?;
+        match &last.verdict {
+            ProposalState::Rejected { reason, .. } if last.content.head == *head => {
+                Some(Asked::Rejected { number: last.number, reason: reason.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    async fn decide(
+        &mut self,
+        candidate: &PackageRevision,
+        plan: Plan,
+        silent: &[String],
+    ) -> Result<Asked, EngineError> {
+        let spec = &self.situation.sync.spec;
+        let pending = self.pending().cloned();
+        if candidate.lifecycle == Lifecycle::Proposed
+            && let Some((person, commit)) = self.situation.packages.merged_by(candidate).await?
+        {
+            let note = self.note(&person, pending.as_ref(), &plan);
+            let outcome = format!("merged by {} as {}", person.name, commit.short());
+            return self.publish(candidate, &note, pending.as_ref(), &plan, &outcome).await;
+        }
+        let approved = pending.as_ref().filter(|proposal| proposal.content.head == candidate.commit);
+        let consent =
+            approved.filter(|proposal| matches!(proposal.verdict, ProposalState::Approved { .. })).and_then(consent);
+        match gate_plan(plan.clone(), consent.as_ref(), mode(spec), bind(spec)) {
+            Gate::Open(_) => {
+                let person = pending.as_ref().and_then(approver).unwrap_or_else(policy);
+                let proposed = self.proposed(candidate).await?;
+                let note = self.note(&person, pending.as_ref(), &plan);
+                let outcome = format!("approved by {}", person.name);
+                self.publish(&proposed, &note, pending.as_ref(), &plan, &outcome).await
+            }
+            Gate::NeedsApproval | Gate::Stale(_) | Gate::Blocked(_) => {
+                let proposed = self.proposed(candidate).await?;
+                self.open(&proposed, &plan, pending.as_ref(), silent).await
+            }
+        }
+    }
+
+    async fn proposed(&self, candidate: &PackageRevision) -> Result<PackageRevision, EngineError> {
+        match candidate.lifecycle {
+            Lifecycle::Draft => Ok(self.situation.packages.propose(Some(self.claim), candidate).await?),
+            _ => Ok(candidate.clone()),
+        }
+    }
+
+    async fn open(
+        &mut self,
+        candidate: &PackageRevision,
+        plan: &Plan,
+        pending: Option<&Proposal>,
+        silent: &[String],
+    ) -> Result<Asked, EngineError> {
+        let trailers = self.situation.packages.trailers(candidate).await?;
+        let reverts = trailers.get(REVERTS);
+        let package = &self.situation.package;
+        let (kind, title) = match reverts {
+            Some(_) => (
+                ProposalKind::Revert,
+                format!("Revert {package}: {} to change on {} targets", plan.summary.change, plan.units.len()),
+            ),
+            None => (ProposalKind::Publish, format!("Publish {package}: {}", headline(plan))),
+        };
+        let evidence = reverts.map(|text| format!("This reverts what failed: {text}\n\n")).unwrap_or_default();
+        let body = format!("{evidence}{}", body(plan, silent, candidate));
+        let branch = crate::domain::revision::refs::branch(
+            Lifecycle::Proposed,
+            &self.situation.location.directory,
+            package,
+            candidate.workspace.as_str(),
+        );
+        self.open_with(kind, title, body, &branch, candidate.commit.clone(), plan, pending).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a proposal, each from another place")]
+    async fn open_with(
+        &mut self,
+        kind: ProposalKind,
+        title: String,
+        body: String,
+        head_ref: &str,
+        head: CommitId,
+        plan: &Plan,
+        pending: Option<&Proposal>,
+    ) -> Result<Asked, EngineError> {
+        let base_commit = self.situation.agenda.base().unwrap_or_else(|| head.clone());
+        let plan_json = serde_json::to_value(plan)
+            .map_err(|error| EngineError::Object { what: "the plan".to_owned(), reason: error.to_string() })?;
+        let content = ProposalContent {
+            key: self.key(),
+            kind,
+            title,
+            body,
+            head_ref: head_ref.to_owned(),
+            head,
+            base_commit,
+            plan: plan.id.clone(),
+            plan_json,
+        };
+        let before = pending.and_then(consent);
+        let news = before.map(|before| what_changed(&before.plan, plan)).filter(|news| !news.is_empty());
+        let news = news.map(|lines| lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n"));
+        let now = self.engine.now();
+        let proposal = self.situation.forge.open_or_update(self.claim, &content, news.as_deref(), now).await?;
+        if pending.is_none() {
+            self.record("proposed", 0, Some(&plan.declared), Some(plan), &format!("proposal {}", proposal.number));
+        } else if let Some(news) = news {
+            self.record("proposal refreshed", 0, Some(&plan.declared), Some(plan), &news);
+        }
+        Ok(Asked::Waiting { number: proposal.number, plan: plan.id.short().to_owned() })
+    }
+
+    fn note(&self, person: &Person, pending: Option<&Proposal>, plan: &Plan) -> ApprovalNote {
+        let mut trailers = vec![
+            ("Loggia-Sync".to_owned(), self.situation.key.to_string()),
+            ("Loggia-Declared".to_owned(), plan.declared.to_string()),
+            ("Loggia-Plan".to_owned(), pending.map_or(&plan.id, |proposal| &proposal.content.plan).to_string()),
+        ];
+        if let Some(proposal) = pending {
+            trailers.push(("Loggia-Proposal".to_owned(), proposal.number.to_string()));
+        }
+        ApprovalNote { approver: person.clone(), trailers }
+    }
+
+    async fn publish(
+        &mut self,
+        candidate: &PackageRevision,
+        note: &ApprovalNote,
+        pending: Option<&Proposal>,
+        plan: &Plan,
+        outcome: &str,
+    ) -> Result<Asked, EngineError> {
+        let published = self.situation.packages.approve(Some(self.claim), candidate, note).await?;
+        if let Some(proposal) = pending {
+            let outcome = format!("published as v{}, {outcome}", published.revision);
+            self.conclude(proposal, &outcome).await?;
+        }
+        self.record("published", published.revision, Some(&plan.declared), Some(plan), outcome);
+        Ok(Asked::Published { revision: published.revision })
+    }
+
+    async fn conclude(&self, proposal: &Proposal, outcome: &str) -> Result<(), EngineError> {
+        let state = ProposalState::Done { outcome: outcome.to_owned(), at: self.engine.now() };
+        self.situation.forge.conclude(self.claim, proposal.number, state).await?;
+        Ok(())
+    }
+
+    /// A pending proposal whose candidate is gone: it was published just before a kill, or is not wanted any more.
+    pub(super) async fn tidy(&mut self) -> Result<(), EngineError> {
+        let Some(pending) = self.pending().cloned() else { return Ok(()) };
+        if pending.content.kind == ProposalKind::Delete {
+            return Ok(());
+        }
+        let number = pending.number.to_string();
+        if let Some(published) = &self.situation.agenda.published {
+            let trailers = self.situation.packages.trailers(published).await?;
+            if trailers.get("Loggia-Proposal") == Some(&number) {
+                return self.conclude(&pending, &format!("published as v{}", published.revision)).await;
+            }
+            if pending.content.head == published.commit {
+                // A plan for what is published already; the rollout looks after it.
+                return Ok(());
+            }
+        }
+        let reason = "its revision is gone".to_owned();
+        let state = ProposalState::Withdrawn { reason, at: self.engine.now() };
+        self.situation.forge.conclude(self.claim, pending.number, state).await?;
+        Ok(())
+    }
+
+    /// Asks for the plans of targets that the approval of a published revision did not cover.
+    pub(super) async fn unapproved(
+        &mut self,
+        published: &PackageRevision,
+        units: &[UnitPlan],
+    ) -> Result<Asked, EngineError> {
+        let Some(first) = units.first() else { return Ok(Asked::Nothing) };
+        let plan = Plan::new(first.declared.clone(), units.to_vec());
+        let pending = self.pending().cloned();
+        if let Some(approved) = pending.as_ref().filter(|p| matches!(p.verdict, ProposalState::Approved { .. }))
+            && approved.content.plan == plan.id
+        {
+            self.conclude(approved, "approved; applying").await?;
+            return Ok(Asked::Published { revision: published.revision });
+        }
+        if let Some(rejected) = self.rejected(&published.commit) {
+            return Ok(rejected);
+        }
+        let title = format!("Apply {} v{}: {}", self.situation.package, published.revision, headline(&plan));
+        let tag = crate::domain::revision::refs::tag(
+            &self.situation.location.directory,
+            &published.package,
+            published.revision,
+        );
+        let text = body(&plan, &[], published);
+        self.open_with(ProposalKind::Publish, title, text, &tag, published.commit.clone(), &plan, pending.as_ref())
+            .await
+    }
+
+    /// Asks to delete the package; gives the plan once a person agreed.
+    pub(super) async fn deletion(&mut self, published: &PackageRevision) -> Result<Result<Plan, Asked>, EngineError> {
+        let (plan, silent) = self.plan(&[], true).await?;
+        let pending = self.pending().cloned();
+        let agreed = pending
+            .as_ref()
+            .filter(|p| p.content.kind == ProposalKind::Delete && matches!(p.verdict, ProposalState::Approved { .. }));
+        if let Some(consent) = agreed.and_then(consent) {
+            // Pruning makes the plan shrink; what was agreed to covers every part of it.
+            let known: Vec<Digest> = consent.plan.units.iter().flat_map(UnitPlan::step_digests).collect();
+            if plan.units.iter().flat_map(UnitPlan::step_digests).all(|step| known.contains(&step)) {
+                return Ok(Ok(plan));
+            }
+        }
+        if let Some(rejected) = self.rejected(&published.commit) {
+            return Ok(Err(rejected));
+        }
+        let title = format!("Delete {}: {}", self.situation.package, headline(&plan));
+        let branch = crate::domain::revision::refs::branch(
+            Lifecycle::DeletionProposed,
+            &self.situation.location.directory,
+            &published.package,
+            &format!("v{}", published.revision),
+        );
+        let text = body(&plan, &silent, published);
+        let asked = self.open_with(
+            ProposalKind::Delete,
+            title,
+            text,
+            &branch,
+            published.commit.clone(),
+            &plan,
+            pending.as_ref(),
+        );
+        Ok(Err(asked.await?))
+    }
+
+    /// Ends the proposal of a deletion that was carried out.
+    pub(super) async fn deleted(&mut self) -> Result<(), EngineError> {
+        match self.pending().cloned() {
+            Some(pending) => self.conclude(&pending, "deleted").await,
+            None => Ok(()),
+        }
+    }
+
+    fn record(&mut self, event: &str, revision: i64, declared: Option<&Digest>, plan: Option<&Plan>, message: &str) {
+        self.state.value.record(Record {
+            at: self.engine.now(),
+            event: event.to_owned(),
+            target: None,
+            revision,
+            declared: declared.cloned(),
+            plan: plan.map(|plan| plan.id.clone()),
+            by: MANAGER.to_owned(),
+            message: message.to_owned(),
+        });
+    }
+}
+
+fn consent(proposal: &Proposal) -> Option<Consent> {
+    serde_json::from_value(proposal.content.plan_json.clone()).ok().map(|plan| Consent { plan })
+}
+
+fn approver(proposal: &Proposal) -> Option<Person> {
+    match &proposal.verdict {
+        ProposalState::Approved { by, email, .. } => Some(Person { name: by.clone(), email: email.clone() }),
+        _ => None,
+    }
+}
+
+/// Who approves when the policy says `automatic`.
+fn policy() -> Person {
+    Person { name: "Loggia (approval: automatic)".to_owned(), email: "loggia@localhost".to_owned() }
+}
+
+fn headline(plan: &Plan) -> String {
+    let summary = &plan.summary;
+    let parts = [(summary.create, "create"), (summary.change, "change"), (summary.delete, "delete")];
+    let told: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, verb)| format!("{verb} {count}")).collect();
+    if told.is_empty() { "no change".to_owned() } else { told.join(", ") }
+}
+
+fn body(plan: &Plan, silent: &[String], revision: &PackageRevision) -> String {
+    let silent: String = silent.iter().map(|line| format!("> {line}. It is not part of this plan.\n\n")).collect();
+    let commit = revision.commit.short();
+    format!(
+        "{silent}{}\nHead `{commit}` ({}). Approve with `loggia approve N`, or merge the branch with git and push.\n",
+        markdown(plan),
+        revision.name
+    )
+}

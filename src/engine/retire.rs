@@ -1,0 +1,73 @@
+//! Taking a package away: prune everywhere, then delete its revisions, then forget it.
+
+use super::EngineError;
+use super::apply::apply;
+use super::planning::{declared, plan_target, policy};
+use super::propose::{Asked, Asking};
+use crate::domain::approval::{Gate, gate_teardown};
+use crate::domain::plan::Plan;
+
+/// How far a deletion is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retired {
+    /// It waits for a person.
+    Asked(Asked),
+    /// Something stands in the way.
+    Blocked(Vec<String>),
+    /// Nothing is left: neither objects nor revisions.
+    Gone,
+}
+
+impl Asking<'_> {
+    /// Deletes a package that waits for it.
+    ///
+    /// # Guarantees
+    /// Nothing is pruned before a person agreed to the plan of deletions; revisions are deleted only after every target
+    /// proved to be empty, so a kill in between is found and finished.
+    pub(super) async fn retire(&mut self) -> Result<Retired, EngineError> {
+        let Some(published) = self.situation.agenda.published.clone() else { return Ok(Retired::Gone) };
+        let plan = match self.deletion(&published).await? {
+            Ok(plan) => plan,
+            Err(asked) => return Ok(Retired::Asked(asked)),
+        };
+        let blocked = self.prune(&plan).await?;
+        if !blocked.is_empty() {
+            return Ok(Retired::Blocked(blocked));
+        }
+        for revision in self.situation.agenda.all_published.iter().rev() {
+            self.situation.packages.delete(Some(self.claim), revision, true).await?;
+        }
+        self.deleted().await?;
+        self.engine.state.delete(self.claim, &self.situation.key).await?;
+        Ok(Retired::Gone)
+    }
+
+    /// Prunes on every target, last wave first; gives what stands in the way.
+    async fn prune(&self, agreed: &Plan) -> Result<Vec<String>, EngineError> {
+        let mut blocked = Vec::new();
+        for seat in self.situation.seats.iter().rev() {
+            let session = match &seat.session {
+                Ok(session) => session,
+                Err(error) => {
+                    blocked.push(format!("{}: {error}", seat.name));
+                    continue;
+                }
+            };
+            let declared = declared(&self.situation.key, seat, &[], true);
+            let policy = policy(&self.situation.sync.spec);
+            let (plan, observed) = plan_target(self.engine, session, &declared, &policy).await?;
+            match gate_teardown(plan, agreed) {
+                Gate::Open(approved) => {
+                    let report =
+                        apply(session, self.claim, &approved, &declared, &observed, &self.engine.metrics).await?;
+                    blocked.extend(report.failures);
+                }
+                Gate::Blocked(walls) | Gate::Stale(walls) => {
+                    blocked.extend(walls.into_iter().map(|wall| format!("{}: {wall}", seat.name)));
+                }
+                Gate::NeedsApproval => blocked.push(format!("{}: waits for approval", seat.name)),
+            }
+        }
+        Ok(blocked)
+    }
+}

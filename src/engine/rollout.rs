@@ -1,0 +1,463 @@
+//! Bringing a published revision to its targets, wave by wave, and holding it there.
+
+use std::collections::BTreeMap;
+
+use super::apply::apply;
+use super::gather::{Seat, Situation};
+use super::planning::{bind, declared, mode, plan_target, policy};
+use super::targets::Session;
+use super::verify::{health, proof, rest, windows};
+use super::{Engine, EngineError, MANAGER};
+use crate::domain::approval::{Consent, Gate, gate_rollback, gate_unit};
+use crate::domain::health::{Health, State};
+use crate::domain::id::{Digest, PlanId, TargetName};
+use crate::domain::intent::sync::{Drift, RollbackMode};
+use crate::domain::lease::Claim;
+use crate::domain::plan::{Declared, DeclaredObject, Observed, Plan, UnitPlan, declared_digest};
+use crate::domain::rollout::SyncState;
+use crate::domain::rollout::{Applied, Hold, Move, Proof, Record, UnitView, advance};
+use crate::domain::time::{SignedDuration, Timestamp};
+use crate::ports::forge::{Proposal, ProposalState};
+use crate::ports::revisions::PackageRevision;
+use crate::ports::state::Versioned;
+
+/// One target after a round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetReport {
+    /// Which target.
+    pub target: TargetName,
+    /// Its wave, from 0.
+    pub wave: usize,
+    /// Revision that runs there; 0 when none.
+    pub revision: i64,
+    /// Where its proof stands.
+    pub proof: Proof,
+    /// Whether it answers.
+    pub reachable: bool,
+    /// Objects it owns.
+    pub objects: usize,
+    /// Fields that differ from what is declared, when drift is only reported.
+    pub drifted: bool,
+    /// What is going on.
+    pub message: String,
+}
+
+/// What a rollout came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RolloutReport {
+    /// One row a target.
+    pub targets: Vec<TargetReport>,
+    /// When to look again; none: when something changes.
+    pub again: Option<SignedDuration>,
+    /// Lines that say what only a person can solve.
+    pub blocked: Vec<String>,
+    /// Targets whose plan needs an approval of its own.
+    pub unapproved: Vec<UnitPlan>,
+    /// Digest over the objects of the published revision.
+    pub declared: Option<Digest>,
+}
+
+/// One target as seen in this round.
+struct Look {
+    declared: Declared,
+    observed: Observed,
+    plan: UnitPlan,
+    health: Health,
+}
+
+/// A rollout in progress.
+pub(super) struct Rollout<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) claim: &'a Claim,
+    pub(super) situation: &'a Situation,
+    pub(super) state: &'a mut Versioned<SyncState>,
+    pub(super) proposals: &'a [Proposal],
+    pub(super) report: RolloutReport,
+}
+
+impl Rollout<'_> {
+    /// Deals with the published revision on every target.
+    pub(super) async fn run(&mut self, published: &PackageRevision) -> Result<(), EngineError> {
+        let objects = self.objects(published).await?;
+        let digest = declared_digest(&objects);
+        self.report.declared = Some(digest.clone());
+        let held = self.state.value.holds.contains_key(&digest);
+        let mut views = Vec::new();
+        let mut looks = BTreeMap::new();
+        for seat in &self.situation.seats {
+            let (revision, wanted) = if held {
+                self.fallback(seat, published, &objects).await?
+            } else {
+                (published.clone(), objects.clone())
+            };
+            let view = match self.look(seat, &wanted).await {
+                Ok(look) => {
+                    let view = self.view(seat, &look, &revision);
+                    looks.insert(seat.name.clone(), (revision, look));
+                    view
+                }
+                Err(error) => self.silent(seat, &error),
+            };
+            views.push(view);
+        }
+        for step in advance(&views) {
+            self.step(step, &looks).await?;
+        }
+        if !self.report.targets.iter().any(|row| matches!(row.proof, Proof::Waiting { .. })) {
+            self.situation.seats.iter().filter_map(|seat| seat.session.as_ref().ok()).for_each(|session| rest(session));
+        }
+        Ok(())
+    }
+
+    async fn objects(&self, revision: &PackageRevision) -> Result<Vec<DeclaredObject>, EngineError> {
+        let tree = self.situation.packages.content(revision).await?;
+        // What was published is what was rendered when it was proposed; it is not rendered again.
+        crate::domain::package::objects(&tree)
+            .map_err(|source| EngineError::Render { package: revision.name.to_string(), source })
+    }
+
+    /// While the published set is held, a target keeps what was proved on it; one that got nothing keeps nothing.
+    async fn fallback(
+        &self,
+        seat: &Seat,
+        published: &PackageRevision,
+        objects: &[DeclaredObject],
+    ) -> Result<(PackageRevision, Vec<DeclaredObject>), EngineError> {
+        let good = self.state.value.units.get(&seat.name).and_then(|unit| unit.known_good.clone());
+        let revision = good.and_then(|good| self.situation.agenda.numbered(good.revision));
+        match revision {
+            Some(revision) => Ok((revision.clone(), self.objects(revision).await?)),
+            None => Ok((published.clone(), objects.to_vec())),
+        }
+    }
+
+    async fn look(&self, seat: &Seat, objects: &[DeclaredObject]) -> Result<Look, String> {
+        let session = seat.session.as_ref().map_err(ToString::to_string)?;
+        let declared = declared(&self.situation.key, seat, objects, false);
+        let policy = policy(&self.situation.sync.spec);
+        let planned = plan_target(self.engine, session, &declared, &policy).await;
+        let (plan, observed) = planned.map_err(|error| error.to_string())?;
+        let pending = self.pending(&seat.name, &declared.digest);
+        let health = health(session, &declared, &observed, pending).await.map_err(|error| error.to_string())?;
+        Ok(Look { declared, observed, plan, health })
+    }
+
+    /// Whether a set was applied to a target and waits for its proof.
+    fn pending(&self, target: &TargetName, digest: &Digest) -> bool {
+        let Some(unit) = self.state.value.units.get(target) else { return false };
+        let is = |applied: &Option<Applied>| applied.as_ref().is_some_and(|applied| applied.declared == *digest);
+        is(&unit.current) && !is(&unit.known_good)
+    }
+
+    fn silent(&mut self, seat: &Seat, reason: &str) -> UnitView {
+        self.report.targets.push(TargetReport {
+            target: seat.name.clone(),
+            wave: seat.wave,
+            revision: self.running(&seat.name),
+            proof: Proof::NotApplied,
+            reachable: false,
+            objects: 0,
+            drifted: false,
+            message: reason.to_owned(),
+        });
+        self.soon(SignedDuration::from_secs(10));
+        UnitView {
+            target: seat.name.clone(),
+            wave: seat.wave,
+            reachable: false,
+            in_sync: false,
+            health: Proof::NotApplied,
+        }
+    }
+
+    fn running(&self, target: &TargetName) -> i64 {
+        let unit = self.state.value.units.get(target);
+        unit.and_then(|unit| unit.current.as_ref()).map_or(0, |current| current.revision)
+    }
+
+    fn soon(&mut self, after: SignedDuration) {
+        self.report.again = Some(self.report.again.map_or(after, |known| known.min(after)));
+    }
+
+    fn view(&mut self, seat: &Seat, look: &Look, revision: &PackageRevision) -> UnitView {
+        let proof = self.prove(&seat.name, look, revision);
+        let writes = look.plan.steps().any(|step| step.writes());
+        let row = TargetReport {
+            target: seat.name.clone(),
+            wave: seat.wave,
+            revision: self.running(&seat.name),
+            proof: proof.clone(),
+            reachable: true,
+            objects: look.observed.inventory.len(),
+            drifted: writes && proof == Proof::Healthy,
+            message: match &proof {
+                Proof::Waiting { message } | Proof::Failed { message } => message.clone(),
+                Proof::Healthy if look.health.state != State::Healthy => look.health.message.clone(),
+                _ => String::new(),
+            },
+        };
+        self.report.targets.push(row);
+        UnitView { target: seat.name.clone(), wave: seat.wave, reachable: true, in_sync: !writes, health: proof }
+    }
+
+    fn prove(&mut self, target: &TargetName, look: &Look, revision: &PackageRevision) -> Proof {
+        let digest = &look.declared.digest;
+        let Some(unit) = self.state.value.units.get(target).cloned() else { return Proof::NotApplied };
+        let Some(current) = unit.current.filter(|current| current.declared == *digest) else {
+            return Proof::NotApplied;
+        };
+        if unit.known_good.as_ref().is_some_and(|good| good.declared == *digest) {
+            return Proof::Healthy;
+        }
+        if look.plan.steps().any(|step| step.writes()) {
+            // An interrupted apply: finish it before its health means anything.
+            return Proof::Waiting { message: "applying".to_owned() };
+        }
+        let now = self.engine.now();
+        let mut watch = windows(self.engine, &self.situation.sync.spec, current.at, unit.healthy_since);
+        let verdict = watch.advance(now, &look.health);
+        self.state.value.unit(target).healthy_since = watch.healthy_since;
+        let (proof, again) = proof(verdict, &look.health);
+        if let Some(again) = again {
+            self.soon(again);
+        }
+        if proof == Proof::Healthy {
+            self.state.value.unit(target).known_good = Some(Applied { at: now, ..current.clone() });
+            self.record(target, "healthy", revision.revision, digest, Some(&current.plan), "stayed healthy");
+        }
+        proof
+    }
+
+    fn record(
+        &mut self,
+        target: &TargetName,
+        event: &str,
+        revision: i64,
+        digest: &Digest,
+        plan: Option<&PlanId>,
+        message: &str,
+    ) {
+        self.state.value.record(Record {
+            at: self.engine.now(),
+            event: event.to_owned(),
+            target: Some(target.clone()),
+            revision,
+            declared: Some(digest.clone()),
+            plan: plan.cloned(),
+            by: MANAGER.to_owned(),
+            message: message.to_owned(),
+        });
+    }
+
+    async fn step(
+        &mut self,
+        step: Move,
+        looks: &BTreeMap<TargetName, (PackageRevision, Look)>,
+    ) -> Result<(), EngineError> {
+        match step {
+            Move::Apply(target) => {
+                let Some((revision, look)) = looks.get(&target) else { return Ok(()) };
+                self.apply_or_say(&target, revision, look).await
+            }
+            Move::RollBack(target) => {
+                let Some((revision, look)) = looks.get(&target) else { return Ok(()) };
+                self.roll_back(&target, revision, look).await
+            }
+            Move::Behind(target) => {
+                self.say(&target, "waits for an earlier wave");
+                Ok(())
+            }
+            Move::Wait(_) | Move::Settled(_) | Move::Unreachable(_) => Ok(()),
+        }
+    }
+
+    fn say(&mut self, target: &TargetName, message: &str) {
+        if let Some(row) = self.report.targets.iter_mut().find(|row| row.target == *target) {
+            row.message = message.to_owned();
+        }
+    }
+
+    /// What people agreed to for this set: the newest approved proposal that shows this target.
+    fn consent(&self, target: &TargetName, digest: &Digest) -> Option<Consent> {
+        let agreed =
+            self.proposals.iter().rev().filter(|proposal| {
+                matches!(proposal.verdict, ProposalState::Done { .. } | ProposalState::Approved { .. })
+            });
+        agreed
+            .filter_map(|proposal| serde_json::from_value::<Plan>(proposal.content.plan_json.clone()).ok())
+            .find(|plan| plan.declared == *digest && plan.units.iter().any(|unit| unit.unit.target == *target))
+            .map(|plan| Consent { plan })
+    }
+
+    async fn apply_or_say(
+        &mut self,
+        target: &TargetName,
+        revision: &PackageRevision,
+        look: &Look,
+    ) -> Result<(), EngineError> {
+        let spec = &self.situation.sync.spec;
+        let healthy = self.report.targets.iter().any(|row| row.target == *target && row.proof == Proof::Healthy);
+        if healthy && spec.drift == Drift::Report {
+            self.say(target, "differs from what is declared; spec.drift says report");
+            return Ok(());
+        }
+        let consent = self.consent(target, &look.declared.digest);
+        match gate_unit(look.plan.clone(), consent.as_ref(), &self.state.value, mode(spec), bind(spec)) {
+            Gate::Open(approved) => {
+                let event = if healthy { "drift corrected" } else { "applied" };
+                self.carry_out(target, revision, look, &approved, event).await
+            }
+            Gate::NeedsApproval => {
+                self.report.unapproved.push(look.plan.clone());
+                self.say(target, "this plan waits for approval");
+                Ok(())
+            }
+            Gate::Stale(news) => {
+                self.report.unapproved.push(look.plan.clone());
+                self.say(target, &format!("the plan changed since it was approved: {}", news.join("; ")));
+                Ok(())
+            }
+            Gate::Blocked(walls) => {
+                self.say(target, &walls.join("; "));
+                self.report.blocked.extend(walls.into_iter().map(|wall| format!("{target}: {wall}")));
+                Ok(())
+            }
+        }
+    }
+
+    async fn carry_out(
+        &mut self,
+        target: &TargetName,
+        revision: &PackageRevision,
+        look: &Look,
+        plan: &crate::domain::approval::Approved<UnitPlan>,
+        event: &str,
+    ) -> Result<(), EngineError> {
+        let seat = self.situation.seats.iter().find(|seat| seat.name == *target);
+        let Some(Ok(session)) = seat.map(|seat| &seat.session) else { return Ok(()) };
+        let id = Plan::new(look.declared.digest.clone(), vec![look.plan.clone()]).id;
+        self.begin(target, revision, look, &id).await?;
+        let report = apply(session, self.claim, plan, &look.declared, &look.observed, &self.engine.metrics).await?;
+        if report.failures.is_empty() {
+            let message = self.told(session, look, report.written, report.deleted, event);
+            self.record(target, event, revision.revision, &look.declared.digest, Some(&id), &message);
+            self.say(target, &message);
+        } else {
+            self.say(target, &report.failures.join("; "));
+            self.report.blocked.extend(report.failures);
+        }
+        // The next look sees what this one did.
+        self.soon(SignedDuration::ZERO);
+        Ok(())
+    }
+
+    /// Who had changed what, when drift was corrected.
+    fn told(&self, session: &Session, look: &Look, written: usize, deleted: usize, event: &str) -> String {
+        let mut message = format!("{written} written, {deleted} deleted on {}", session.name);
+        if event == "drift corrected" {
+            for step in look.plan.steps().filter(|step| step.writes()) {
+                let live = look.observed.objects.get(&step.object);
+                message = format!("{message}; {}", super::drift::blame(step, live));
+            }
+        }
+        message
+    }
+
+    /// Notes what is about to be on a target before the first write.
+    async fn begin(
+        &mut self,
+        target: &TargetName,
+        revision: &PackageRevision,
+        look: &Look,
+        plan: &PlanId,
+    ) -> Result<(), EngineError> {
+        let now = self.engine.now();
+        let digest = &look.declared.digest;
+        let unit = self.state.value.unit(target);
+        if unit.current.as_ref().is_none_or(|current| current.declared != *digest) {
+            unit.current =
+                Some(Applied { revision: revision.revision, declared: digest.clone(), plan: plan.clone(), at: now });
+            unit.healthy_since = None;
+            unit.rolled_back = false;
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn save(&mut self) -> Result<(), EngineError> {
+        self.state.version = self.engine.state.put(Some(self.claim), &self.situation.key, self.state).await?;
+        Ok(())
+    }
+
+    /// Sets the hold, then returns the target to what was proved on it. The hold comes first: after a kill the next
+    /// round finds it and goes on.
+    async fn roll_back(
+        &mut self,
+        target: &TargetName,
+        revision: &PackageRevision,
+        look: &Look,
+    ) -> Result<(), EngineError> {
+        let digest = look.declared.digest.clone();
+        let reason = self
+            .report
+            .targets
+            .iter()
+            .find(|row| row.target == *target)
+            .map_or_else(String::new, |row| row.message.clone());
+        let now = self.engine.now();
+        self.hold(&digest, revision, &format!("{target}: {reason}"), now);
+        let unit = self.state.value.unit(target);
+        let good = unit.known_good.clone().filter(|good| good.declared != digest);
+        let automatic = self.situation.sync.spec.rollback.mode == RollbackMode::Automatic;
+        let Some(good) = good.filter(|_| automatic) else {
+            self.record(target, "failed", revision.revision, &digest, None, &reason);
+            self.report.blocked.push(format!("{target}: {reason}; there is nothing to roll back to"));
+            return self.save().await;
+        };
+        let unit = self.state.value.unit(target);
+        unit.current = Some(Applied { at: now, ..good.clone() });
+        unit.rolled_back = true;
+        self.record(
+            target,
+            "rollback",
+            revision.revision,
+            &digest,
+            None,
+            &format!("back to v{}: {reason}", good.revision),
+        );
+        self.save().await?;
+        self.engine.metrics.rollbacks.with_label_values(&[&self.situation.key.to_string()]).inc();
+        self.return_to(target, &good).await
+    }
+
+    fn hold(&mut self, digest: &Digest, revision: &PackageRevision, reason: &str, at: Timestamp) {
+        let hold =
+            Hold { reason: reason.to_owned(), by: MANAGER.to_owned(), at, revision: format!("v{}", revision.revision) };
+        self.state.value.holds.entry(digest.clone()).or_insert(hold);
+    }
+
+    /// Re-applies the rendered objects that were proved healthy, and prunes what the failed set added.
+    async fn return_to(&mut self, target: &TargetName, good: &Applied) -> Result<(), EngineError> {
+        let Some(revision) = self.situation.agenda.numbered(good.revision).cloned() else {
+            self.report.blocked.push(format!("{target}: revision v{} to return to is gone", good.revision));
+            return Ok(());
+        };
+        let Some(seat) = self.situation.seats.iter().find(|seat| seat.name == *target) else { return Ok(()) };
+        let objects = self.objects(&revision).await?;
+        let look = match self.look(seat, &objects).await {
+            Ok(look) => look,
+            Err(reason) => {
+                self.say(target, &reason);
+                return Ok(());
+            }
+        };
+        match gate_rollback(look.plan.clone(), &self.state.value, true) {
+            Gate::Open(approved) => self.carry_out(target, &revision, &look, &approved, "rolled back").await,
+            Gate::Blocked(walls) | Gate::Stale(walls) => {
+                self.report.blocked.extend(walls.into_iter().map(|wall| format!("{target}: {wall}")));
+                Ok(())
+            }
+            Gate::NeedsApproval => Ok(()),
+        }
+    }
+}
