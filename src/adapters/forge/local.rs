@@ -8,8 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use super::rules::{
+    MAX_COMMENT_BYTES, binds_other, is_decided_so, is_refused_already, not_open, one_line, remark_on, remark_on_change,
+    verdict,
+};
 use super::{body, stored};
-use crate::domain::id::{CommitId, PlanId};
+use crate::domain::id::CommitId;
 use crate::domain::lease::Claim;
 use crate::domain::source::FileTree;
 use crate::domain::time::Timestamp;
@@ -22,12 +26,6 @@ const PREFIX: &str = "refs/loggia/proposals/";
 
 /// How often a lost race is run again. Each loss means that somebody else got on.
 const ATTEMPTS: usize = 16;
-
-/// Newest remarks that are kept in the proposal; older ones stay in the ref's history.
-const MAX_COMMENTS: usize = 200;
-
-/// Largest remark in bytes, as much as GitHub takes in characters.
-const MAX_COMMENT_BYTES: usize = 64 << 10;
 
 /// A forge without a forge: proposals are refs of the repository that they would change.
 ///
@@ -195,7 +193,7 @@ impl Desk {
         let mut proposal = held.proposal.clone();
         proposal.content = tidy(request.content, Some(&held.proposal.content.body));
         if binds_other(&held.proposal.content, &proposal.content) {
-            let remark = remark_on_change(&held.proposal, request);
+            let remark = remark_on_change(&held.proposal, &proposal.content, request.what_changed);
             proposal.verdict = ProposalState::Open;
             if let Some(text) = remark {
                 remark_on(&mut proposal, Comment { by: "loggia".to_owned(), at: request.now, text });
@@ -220,7 +218,7 @@ impl Desk {
                 return Ok(None);
             }
             let (verdict, verb) = verdict(&held.proposal, decision, who, now)?;
-            self.with_facts(held, |proposal| proposal.verdict = verdict.clone(), verb, who.clone(), now).map(Some)
+            with_facts(held, |proposal| proposal.verdict = verdict.clone(), verb, who.clone(), now).map(Some)
         })
     }
 
@@ -233,7 +231,7 @@ impl Desk {
         let remark = Comment { by: by.to_owned(), at: now, text: text.to_owned() };
         let author = Person { name: by.to_owned(), email: String::new() };
         self.change(None, number, |held| {
-            self.with_facts(held, |to| remark_on(to, remark.clone()), "Comment on", author.clone(), now).map(Some)
+            with_facts(held, |to| remark_on(to, remark.clone()), "Comment on", author.clone(), now).map(Some)
         })
     }
 
@@ -248,7 +246,7 @@ impl Desk {
             if !held.proposal.verdict.is_pending() {
                 return Ok(None);
             }
-            self.with_facts(held, |proposal| proposal.verdict = end.clone(), verb, loggia(), at).map(Some)
+            with_facts(held, |proposal| proposal.verdict = end.clone(), verb, loggia(), at).map(Some)
         })
     }
 
@@ -266,20 +264,6 @@ impl Desk {
                 None => Ok(held.proposal),
             }
         })
-    }
-
-    fn with_facts(
-        &self,
-        held: &Held,
-        edit: impl FnOnce(&mut Proposal),
-        verb: &'static str,
-        author: Person,
-        at: Timestamp,
-    ) -> Result<Change, ForgeError> {
-        let mut proposal = held.proposal.clone();
-        edit(&mut proposal);
-        let files = stored::with_facts(held.files.clone(), &proposal)?;
-        Ok(Change { proposal, files, verb, author, at })
     }
 
     fn write(&self, claim: Option<&Claim>, tip: Option<&CommitId>, change: Change) -> Result<Proposal, ForgeError> {
@@ -303,6 +287,20 @@ impl Desk {
         let (url, act) = (self.git.url().to_owned(), "numbering a proposal");
         GitError::Io { url, act, reason: format!("{PREFIX}{} is taken, no number is left", u64::MAX) }.into()
     }
+}
+
+/// The next state of a proposal whose text and plan stay.
+fn with_facts(
+    held: &Held,
+    edit: impl FnOnce(&mut Proposal),
+    verb: &'static str,
+    author: Person,
+    at: Timestamp,
+) -> Result<Change, ForgeError> {
+    let mut proposal = held.proposal.clone();
+    edit(&mut proposal);
+    let files = stored::with_facts(held.files.clone(), &proposal)?;
+    Ok(Change { proposal, files, verb, author, at })
 }
 
 /// The number in a ref's name; other spellings of a number are nobody's proposal.
@@ -331,92 +329,6 @@ fn tidy(content: &ProposalContent, held_body: Option<&str>) -> ProposalContent {
     ProposalContent { title, body: body::merge(held_body, &content.body), ..content.clone() }
 }
 
-/// Whether an approval of `old` says nothing about `new`.
-fn binds_other(old: &ProposalContent, new: &ProposalContent) -> bool {
-    old.plan != new.plan || old.head != new.head
-}
-
-/// A person said no to exactly this; asking again would only be noise.
-fn is_refused_already(last: &Proposal, content: &ProposalContent) -> bool {
-    matches!(last.verdict, ProposalState::Rejected { .. })
-        && last.content.kind == content.kind
-        && !binds_other(&last.content, content)
-}
-
-fn remark_on_change(held: &Proposal, request: &Request<'_>) -> Option<String> {
-    let details = request.what_changed.map(|text| clipped(text, MAX_COMMENT_BYTES / 2));
-    let ProposalState::Approved { by, .. } = &held.verdict else { return details };
-    let (old, new) = (&held.content, request.content);
-    let summary = format!(
-        "What changed since you approved, {by}: plan {} became {}, head {} became {}. The approval is taken back.",
-        old.plan.short(),
-        new.plan.short(),
-        old.head.short(),
-        new.head.short(),
-    );
-    Some(details.map_or_else(|| summary.clone(), |details| format!("{summary}\n\n{details}")))
-}
-
-fn remark_on(proposal: &mut Proposal, remark: Comment) {
-    proposal.comments.push(remark);
-    let too_many = proposal.comments.len().saturating_sub(MAX_COMMENTS);
-    proposal.comments.drain(..too_many);
-}
-
-/// Whether the same person already decided the same: a call that lost its answer may be repeated.
-fn is_decided_so(verdict: &ProposalState, decision: &Decision, who: &Person) -> bool {
-    match (verdict, decision) {
-        (ProposalState::Approved { by, email, plan, head, .. }, Decision::Approve { plan: read, head: seen }) => {
-            *by == who.name && *email == who.email && plan == read && head == seen
-        }
-        (ProposalState::Rejected { by, reason, .. }, Decision::Reject { reason: said }) => {
-            *by == who.name && reason == said
-        }
-        _ => false,
-    }
-}
-
-fn verdict(
-    held: &Proposal,
-    decision: &Decision,
-    who: &Person,
-    at: Timestamp,
-) -> Result<(ProposalState, &'static str), ForgeError> {
-    match decision {
-        // Until it is carried out, a person may still say no to what was approved.
-        Decision::Reject { .. } if !held.verdict.is_pending() => not_open("reject", held.number, &held.verdict),
-        Decision::Reject { reason } => {
-            Ok((ProposalState::Rejected { by: who.name.clone(), at, reason: reason.clone() }, "Reject"))
-        }
-        Decision::Approve { .. } if held.verdict != ProposalState::Open => {
-            not_open("approve", held.number, &held.verdict)
-        }
-        Decision::Approve { plan, head } => Ok((approval(held, plan, head, who, at)?, "Approve")),
-    }
-}
-
-/// An approval, if what the person read is what stands there.
-fn approval(
-    proposal: &Proposal,
-    plan: &PlanId,
-    head: &CommitId,
-    who: &Person,
-    at: Timestamp,
-) -> Result<ProposalState, ForgeError> {
-    let now = &proposal.content;
-    if *plan != now.plan || *head != now.head {
-        let shown = |plan: &PlanId, head: &CommitId| format!("{} of {}", plan.short(), head.short());
-        let (number, read, now) = (proposal.number, shown(plan, head), shown(&now.plan, &now.head));
-        return Err(ForgeError::Stale { number, read, now });
-    }
-    let (by, email, plan, head) = (who.name.clone(), who.email.clone(), plan.clone(), head.clone());
-    Ok(ProposalState::Approved { by, email, at, plan, head })
-}
-
-fn not_open<T>(act: &'static str, number: u64, state: &ProposalState) -> Result<T, ForgeError> {
-    Err(ForgeError::NotOpen { act, number, state: state.word() })
-}
-
 fn message(verb: &str, proposal: &Proposal) -> String {
     let content = &proposal.content;
     format!(
@@ -434,23 +346,6 @@ fn printable(person: &Person) -> Person {
     let clean = |text: &str| one_line(&text.replace(['<', '>'], ""));
     let name = Some(clean(&person.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned());
     Person { name, email: clean(&person.email) }
-}
-
-fn one_line(text: &str) -> String {
-    let words = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty());
-    clipped(&words.collect::<Vec<_>>().join(" "), 256)
-}
-
-/// At most `limit` bytes, cut between characters and marked as cut.
-fn clipped(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    let mut end = limit.saturating_sub('…'.len_utf8());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", &text[..end])
 }
 
 #[async_trait]

@@ -4,6 +4,7 @@
 
 mod body;
 mod local;
+mod rules;
 mod stored;
 
 pub use local::LocalForge;

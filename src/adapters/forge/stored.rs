@@ -28,7 +28,7 @@ pub(super) fn files(proposal: &Proposal) -> Result<FileTree, ForgeError> {
 pub(super) fn with_facts(mut files: FileTree, proposal: &Proposal) -> Result<FileTree, ForgeError> {
     let mut facts = serde_json::to_value(proposal).map_err(|error| damaged(proposal.number, &error))?;
     if let Value::Object(facts) = &mut facts {
-        OWN_FILES.iter().for_each(|field| drop(facts.remove(*field)));
+        facts.retain(|field, _| !OWN_FILES.contains(&field.as_str()));
     }
     put(&mut files, proposal.number, FACTS, json(proposal.number, &facts)?)?;
     Ok(files)

@@ -92,9 +92,7 @@ impl RemoteRepository {
     fn remote<'repo>(&self, repo: &'repo gix::Repository) -> gix::Result<gix::Remote<'repo>> {
         let specs = MIRRORED.map(|prefix| format!("+{prefix}*:{prefix}*"));
         let remote = repo.remote_at_without_url_rewrite(self.full.as_str())?;
-        Ok(remote
-            .with_refspecs(specs.iter().map(|spec| gix::bstr::BStr::new(spec)), Direction::Fetch)?
-            .with_fetch_tags(Tags::None))
+        Ok(remote.with_refspecs(specs.iter().map(gix::bstr::BStr::new), Direction::Fetch)?.with_fetch_tags(Tags::None))
     }
 
     fn ask(&self) -> gix::Result<Advertisement> {
@@ -175,17 +173,24 @@ impl RemoteRepository {
     /// Which ref moved in the meantime, else what the remote has against the push.
     fn refused(&self, receiver: &Receiver, updates: &[RefUpdate], refusals: &[String]) -> GitError {
         let looked = receiver.offer().map_err(self.failed("looking after a refused push"));
-        match looked.and_then(|offer| self.commands(&offer, updates)) {
-            Err(error) => error,
-            Ok(_) => {
-                let reason = format!("the remote moved no ref: {}", refusals.join("; "));
-                let names: Vec<&str> = updates.iter().map(|update| update.name.as_str()).collect();
-                let id = updates.iter().find_map(|update| update.new.as_ref()).map(ToString::to_string);
-                let id = id.unwrap_or_else(|| "a deletion".to_owned());
-                GitError::Refused { url: self.url.clone(), id, path: names.join(", "), reason: self.scrubbed(&reason) }
-            }
+        if let Err(error) = looked.and_then(|offer| self.commands(&offer, updates)) {
+            return error;
         }
+        let reason = format!("the remote moved no ref: {}", refusals.join("; "));
+        if !refusals.iter().any(|refusal| is_rule(refusal)) {
+            return self.failed("pushing")(reason);
+        }
+        let path = updates.iter().map(|update| update.name.as_str()).collect::<Vec<_>>().join(", ");
+        let id = updates.iter().find_map(|update| update.new.as_ref()).map(ToString::to_string);
+        let (url, id) = (self.url.clone(), id.unwrap_or_else(|| "a deletion".to_owned()));
+        GitError::Refused { url, id, path, reason: self.scrubbed(&reason) }
     }
+}
+
+/// Whether a refusal comes from a hook or a setting, so that the same push fails again. These are the words of git
+/// and of the forges; other refusals, such as a ref that was locked, may pass.
+fn is_rule(refusal: &str) -> bool {
+    ["declined", "prohibited", "denied", "not allowed", "protected", "deny"].iter().any(|word| refusal.contains(word))
 }
 
 fn check_url(url: &str) -> Result<(), GitError> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use gix::ObjectId;
 
 /// How long one request may take in all; a server runs its hooks in it.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Largest answer that is read; a ref takes some hundred bytes.
 const MAX_ANSWER: u64 = 64 << 20;

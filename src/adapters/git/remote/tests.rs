@@ -135,10 +135,9 @@ impl Gateway {
             let asked = plain(StatusCode::UNAUTHORIZED).header("www-authenticate", "Basic realm=\"git\"");
             return asked.body(axum::body::Body::empty()).unwrap();
         }
-        if method == Method::POST && uri.path().ends_with("git-receive-pack") {
-            if let Some(hook) = self.before_push.lock().unwrap().take() {
-                hook(&self.root.join("r.git"));
-            }
+        let is_push = method == Method::POST && uri.path().ends_with("git-receive-pack");
+        if let Some(hook) = is_push.then(|| self.before_push.lock().unwrap().take()).flatten() {
+            hook(&self.root.join("r.git"));
         }
         let mut child = Program::new(&self.backend)
             .env_clear()
