@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use gix::ObjectId;
 use gix::progress::Discard;
@@ -24,6 +26,9 @@ use crate::ports::git::{Commit, GitError, GitRepository, NewCommit, RefUpdate, R
 
 /// What is mirrored. Forges hold a ref for each pull request that ever was; those are nobody's package.
 const MIRRORED: [&str; 3] = ["refs/heads/", "refs/tags/", "refs/loggia/"];
+
+/// How long the objects of one fetch may take to arrive; a silent server is given up after 30 s already.
+const FETCH_DEADLINE: Duration = Duration::from_mins(30);
 
 /// A repository behind http(s).
 ///
@@ -116,7 +121,7 @@ impl RemoteRepository {
             let gone = here.keys().filter(|name| !there.contains_key(*name));
             let committer = repo.committer().transpose()?;
             repo.edit_references_as(gone.filter_map(|name| deletion(name)), committer)?;
-            fetch.receive(Discard, &AtomicBool::new(false))?;
+            within(FETCH_DEADLINE, |stop| fetch.receive(Discard, stop))?;
         }
         Ok(there)
     }
@@ -191,6 +196,22 @@ impl RemoteRepository {
 /// and of the forges; other refusals, such as a ref that was locked, may pass.
 fn is_rule(refusal: &str) -> bool {
     ["declined", "prohibited", "denied", "not allowed", "protected", "deny"].iter().any(|word| refusal.contains(word))
+}
+
+/// Runs `act`, which is asked to stop when `limit` has passed.
+fn within<T>(limit: Duration, act: impl FnOnce(&AtomicBool) -> T) -> T {
+    let stop = AtomicBool::new(false);
+    let (done, finished) = channel::<()>();
+    std::thread::scope(|scope| {
+        let flag = &stop;
+        scope.spawn(move || {
+            let late = finished.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+            flag.store(late, Ordering::Relaxed);
+        });
+        let result = act(&stop);
+        drop(done);
+        result
+    })
 }
 
 fn check_url(url: &str) -> Result<(), GitError> {

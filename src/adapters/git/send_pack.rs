@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use gix::ObjectId;
 
-/// How long one request may take in all; a server runs its hooks in it.
-const DEADLINE: Duration = Duration::from_mins(2);
+/// How long an answer is awaited, and each read of it; a server runs its hooks in that time.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Largest answer that is read; a ref takes some hundred bytes.
 const MAX_ANSWER: u64 = 64 << 20;
@@ -45,7 +45,7 @@ impl Receiver {
     pub(super) fn new(url: &str) -> Result<Self, String> {
         let client = reqwest::blocking::Client::builder()
             .user_agent("git/loggia")
-            .timeout(DEADLINE)
+            .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| said(&error))?;

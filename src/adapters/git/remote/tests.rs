@@ -437,6 +437,18 @@ fn who_does_not_answer_is_an_error_that_may_pass() {
 }
 
 #[test]
+fn what_takes_too_long_is_asked_to_stop() {
+    let stopped = within(Duration::ZERO, |stop| {
+        while !stop.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        true
+    });
+    assert!(stopped);
+    assert!(!within(Duration::MAX, |stop| stop.load(Ordering::Relaxed)), "and what is done in time is not");
+}
+
+#[test]
 fn urls_are_checked_before_anything_is_made() {
     let dir = tempfile::tempdir().unwrap();
     for url in [
