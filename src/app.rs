@@ -1,6 +1,7 @@
 //! The composition root: the only module that names adapters and engine together. It owns the order of shutdown.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -29,18 +30,20 @@ use crate::ports::repositories::{Location, Repositories};
 use crate::ports::revisions::PackageStore;
 use crate::telemetry::Metrics;
 
+/// How often a repository that cannot wake us is asked for its refs.
+const POLL: std::time::Duration = std::time::Duration::from_secs(15);
 /// Targets that may wait to be looked at; more wake-ups change nothing.
 const WAKES: usize = 64;
 
 /// Opens repositories by their URL; each location has one store, so that what it remembers is remembered.
-#[derive(Default)]
 struct Opened {
+    cache: PathBuf,
     stores: Mutex<BTreeMap<Location, NativeStore>>,
 }
 
 impl Repositories for Opened {
     fn git(&self, location: &Location) -> Result<Arc<dyn GitRepository>, GitError> {
-        git::open(&location.url)
+        git::open_cached(&location.url, &self.cache)
     }
 
     fn packages(&self, location: &Location) -> Result<Arc<dyn PackageStore>, GitError> {
@@ -48,7 +51,7 @@ impl Repositories for Opened {
         if let Some(store) = stores.get(location) {
             return Ok(Arc::new(store.clone()));
         }
-        let git = git::open(&location.url)?;
+        let git = git::open_cached(&location.url, &self.cache)?;
         let (name, directory, branch) = (location.name.clone(), &location.directory, &location.branch);
         let store = NativeStore::new(name, git, directory, branch, Arc::new(SystemClock));
         stores.insert(location.clone(), store.clone());
@@ -56,11 +59,14 @@ impl Repositories for Opened {
     }
 
     fn forge(&self, location: &Location) -> Result<Arc<dyn Forge>, GitError> {
-        Ok(Arc::new(LocalForge::new(git::open(&location.url)?)))
+        Ok(Arc::new(LocalForge::new(git::open_cached(&location.url, &self.cache)?)))
     }
 
     fn wake_ups(&self, location: &Location) -> Result<mpsc::Receiver<()>, GitError> {
-        git::watch_path(&git::local_path(&location.url)?)
+        match git::local_path(&location.url) {
+            Ok(path) => git::watch_path(&path),
+            Err(_) => Ok(git::poll(POLL)),
+        }
     }
 }
 
@@ -122,7 +128,7 @@ pub fn engine(
     let engine = Engine {
         state: Arc::new(ConfigMapState::new(management.clone())),
         management,
-        repositories: Arc::new(Opened::default()),
+        repositories: Arc::new(Opened { cache: config.cache.clone(), stores: Mutex::new(BTreeMap::new()) }),
         clock: Arc::new(SystemClock),
         claims,
         targets: Targets::new(wake),

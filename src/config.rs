@@ -14,6 +14,8 @@ pub struct Config {
     pub namespace: String,
     /// Timing of the election.
     pub election: Timing,
+    /// Where mirrors of remote repositories are kept.
+    pub cache: PathBuf,
     /// How long a unit has to stay healthy. Default 30 s.
     pub stable_for: SignedDuration,
     /// How long a unit may take to become healthy. Default 5 min.
@@ -28,6 +30,7 @@ impl Config {
             identity: identity.into(),
             namespace: "default".to_owned(),
             election: Timing::default(),
+            cache: std::env::temp_dir().join("loggia-cache"),
             stable_for: SignedDuration::from_secs(30),
             health_timeout: SignedDuration::from_mins(5),
         }
@@ -73,10 +76,10 @@ mod tests {
 
     #[test]
     fn the_nearest_kubeconfig_wins() {
-        let path = PathBuf::from;
+        let path = |text: &str| PathBuf::from(text);
         let data = Path::new("/data");
         let pick = |flag: Option<&str>, env: Option<&str>, there: &[&str]| {
-            let there: Vec<PathBuf> = there.iter().map(path).collect();
+            let there: Vec<PathBuf> = there.iter().map(|p| path(p)).collect();
             kubeconfig(flag.map(path), data, env.map(path), Some(path("/home/x")), |p| there.contains(&p.to_path_buf()))
                 .map(|s| s.path)
         };
