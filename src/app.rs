@@ -133,7 +133,7 @@ pub fn engine(
         claims,
         targets: Targets::new(wake),
         catalog: Catalog,
-        schemas: Schemas::builtin().clone(),
+        schemas: Schemas::builtin(),
         states: StateCache::default(),
         metrics: Metrics::new()?,
         settings: Settings { stable_for: config.stable_for, health_timeout: config.health_timeout },

@@ -20,7 +20,7 @@ pub(crate) struct Cli {
 /// Flags of every verb.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Kubeconfig of the management cluster [default: DATA_DIR/kubeconfig when it exists, then KUBECONFIG, then
+    /// Kubeconfig of the management cluster [default: kubeconfig in the data directory, then KUBECONFIG, then
     /// ~/.kube/config]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,

@@ -13,7 +13,7 @@ use crate::domain::health::{Health, State};
 use crate::domain::id::{Digest, PlanId, TargetName};
 use crate::domain::intent::sync::{Drift, RollbackMode};
 use crate::domain::lease::Claim;
-use crate::domain::plan::{Declared, DeclaredObject, Observed, Plan, PlanPolicy, UnitPlan, declared_digest};
+use crate::domain::plan::{Declared, DeclaredObject, Observed, Plan, PlanPolicy, Step, UnitPlan, declared_digest};
 use crate::domain::rollout::SyncState;
 use crate::domain::rollout::{Applied, Hold, Move, Proof, Record, UnitView, advance};
 use crate::domain::time::{SignedDuration, Timestamp};
@@ -188,7 +188,7 @@ impl Rollout<'_> {
 
     fn view(&mut self, seat: &Seat, look: &Look, revision: &PackageRevision) -> UnitView {
         let proof = self.prove(&seat.name, look, revision);
-        let writes = look.plan.steps().any(|step| step.writes());
+        let writes = look.plan.steps().any(Step::writes);
         let row = TargetReport {
             target: seat.name.clone(),
             wave: seat.wave,
@@ -219,7 +219,7 @@ impl Rollout<'_> {
             }
             return Proof::Healthy;
         }
-        if look.plan.steps().any(|step| step.writes()) {
+        if look.plan.steps().any(Step::writes) {
             // An interrupted apply: finish it before its health means anything.
             return Proof::Waiting { message: "applying".to_owned() };
         }
@@ -294,7 +294,7 @@ impl Rollout<'_> {
 
     fn say(&mut self, target: &TargetName, message: &str) {
         if let Some(row) = self.report.targets.iter_mut().find(|row| row.target == *target) {
-            row.message = message.to_owned();
+            message.clone_into(&mut row.message);
         }
     }
 
@@ -360,7 +360,7 @@ impl Rollout<'_> {
         self.begin(target, revision, look, &id).await?;
         let report = apply(session, self.claim, plan, &look.declared, &look.observed, &self.engine.metrics).await?;
         if report.failures.is_empty() {
-            let message = self.told(session, look, report.written, report.deleted, event);
+            let message = Self::told(session, look, report.written, report.deleted, event);
             self.record(target, event, revision.revision, &look.declared.digest, Some(&id), &message);
             self.say(target, &message);
         } else {
@@ -373,7 +373,7 @@ impl Rollout<'_> {
     }
 
     /// Who had changed what, when drift was corrected.
-    fn told(&self, session: &Session, look: &Look, written: usize, deleted: usize, event: &str) -> String {
+    fn told(session: &Session, look: &Look, written: usize, deleted: usize, event: &str) -> String {
         let mut message = format!("{written} written, {deleted} deleted on {}", session.name);
         if event == "drift corrected" {
             for step in look.plan.steps().filter(|step| step.writes()) {

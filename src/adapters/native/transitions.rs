@@ -24,7 +24,7 @@ impl Inner {
         refs::branch(revision.lifecycle, &self.directory, &revision.package, &version)
     }
 
-    fn require(&self, revision: &PackageRevision, allowed: bool, act: &'static str) -> Result<(), RevisionError> {
+    fn require(revision: &PackageRevision, allowed: bool, act: &'static str) -> Result<(), RevisionError> {
         if allowed && revision.revision >= 0 {
             return Ok(());
         }
@@ -134,7 +134,7 @@ impl Inner {
         revision: &PackageRevision,
         content: &DraftContent,
     ) -> Result<PackageRevision, RevisionError> {
-        self.require(revision, revision.lifecycle == Lifecycle::Draft, "update")?;
+        Self::require(revision, revision.lifecycle == Lifecycle::Draft, "update")?;
         let parents = vec![revision.commit.clone()];
         let (package, workspace) = (&revision.package, &revision.workspace);
         let commit = self.draft_commit(Some(&revision.commit), parents, package, workspace, content)?;
@@ -160,7 +160,7 @@ impl Inner {
         claim: Option<&Claim>,
         revision: &PackageRevision,
     ) -> Result<PackageRevision, RevisionError> {
-        self.require(revision, revision.lifecycle == Lifecycle::Draft, "propose")?;
+        Self::require(revision, revision.lifecycle == Lifecycle::Draft, "propose")?;
         self.rename(claim, revision, Lifecycle::Proposed)
     }
 
@@ -169,7 +169,7 @@ impl Inner {
         claim: Option<&Claim>,
         revision: &PackageRevision,
     ) -> Result<PackageRevision, RevisionError> {
-        self.require(revision, revision.lifecycle == Lifecycle::Proposed, "reject")?;
+        Self::require(revision, revision.lifecycle == Lifecycle::Proposed, "reject")?;
         self.rename(claim, revision, Lifecycle::Draft)
     }
 
@@ -179,7 +179,7 @@ impl Inner {
         revision: &PackageRevision,
         note: &ApprovalNote,
     ) -> Result<PackageRevision, RevisionError> {
-        self.require(revision, revision.lifecycle == Lifecycle::Proposed, "approve")?;
+        Self::require(revision, revision.lifecycle == Lifecycle::Proposed, "approve")?;
         let mut attempt = 1;
         loop {
             let refs = self.git.fetch()?;
@@ -268,7 +268,7 @@ impl Inner {
         revision: &PackageRevision,
     ) -> Result<PackageRevision, RevisionError> {
         let published = revision.lifecycle == Lifecycle::Published && revision.revision > 0;
-        self.require(revision, published, "propose to delete")?;
+        Self::require(revision, published, "propose to delete")?;
         let branch = refs::branch(
             Lifecycle::DeletionProposed,
             &self.directory,
@@ -284,7 +284,7 @@ impl Inner {
         claim: Option<&Claim>,
         revision: &PackageRevision,
     ) -> Result<PackageRevision, RevisionError> {
-        self.require(revision, revision.lifecycle == Lifecycle::DeletionProposed, "restore")?;
+        Self::require(revision, revision.lifecycle == Lifecycle::DeletionProposed, "restore")?;
         self.git.push(claim, &[moved(&self.branch_of(revision), Some(&revision.commit), None)])?;
         self.again(&revision.package, &revision.workspace)
     }
@@ -295,7 +295,7 @@ impl Inner {
         revision: &PackageRevision,
         remove_from_branch: bool,
     ) -> Result<(), RevisionError> {
-        self.require(revision, revision.lifecycle.may_be_deleted(), "delete")?;
+        Self::require(revision, revision.lifecycle.may_be_deleted(), "delete")?;
         let mut updates = vec![moved(&self.branch_of(revision), Some(&revision.commit), None)];
         if revision.lifecycle == Lifecycle::DeletionProposed {
             let tag = refs::tag(&self.directory, &revision.package, revision.revision);

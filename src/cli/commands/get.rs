@@ -80,7 +80,7 @@ fn show(global: &Global, args: &args::Get, table: &Table, values: Vec<(String, V
             }
         }
         Format::Text | Format::Markdown if table.is_empty() => {
-            note(&format!("nothing in namespace {}", global.namespace))
+            note(&format!("nothing in namespace {}", global.namespace));
         }
         Format::Text | Format::Markdown => print(&table.text()),
         Format::Json | Format::Yaml => {

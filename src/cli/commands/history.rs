@@ -25,9 +25,9 @@ pub(crate) async fn history(global: &Global, args: &args::Sync) -> anyhow::Resul
         ]);
     }
     if table.is_empty() {
-        note(&format!("{name} has no history"))
+        note(&format!("{name} has no history"));
     } else {
-        print(&table.text())
+        print(&table.text());
     }
     Ok(Done::Fine)
 }

@@ -31,7 +31,7 @@ pub struct Derivation {
 /// # Errors
 /// [`RenderError`] naming the file.
 pub fn derive(blueprint: &FileTree, derivation: &Derivation) -> Result<FileTree, RenderError> {
-    let file = blueprint.get(FILE).ok_or_else(|| missing())?;
+    let file = blueprint.get(FILE).ok_or_else(missing)?;
     let kptfile = Kptfile::parse(FILE, &file.bytes).map_err(|problems| RenderError::Problems { problems })?;
     let mut tree = blueprint.clone();
     let mut yaml = read(FILE, &file.bytes)?;

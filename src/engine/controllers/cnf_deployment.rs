@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use kube::{Resource as _, ResourceExt as _};
+use kube::{Resource as _, ResourceExt};
 use serde_json::{Value, json};
 
 use super::super::agenda::{Agenda, Wanted};
@@ -228,7 +228,7 @@ async fn tell(
         phase: Some(phase.to_owned()),
         ready_replicas: old.ready_replicas,
         observed_generation: Some(generation),
-        sync: sync.map(|sync| sync.name_any()).or(old.sync.clone()),
+        sync: sync.map(ResourceExt::name_any).or(old.sync.clone()),
         package_revision: sync_status.and_then(|status| status.revision.clone()),
         proposal: sync_status.and_then(|status| status.proposal),
         message: Some(message.to_owned()),
