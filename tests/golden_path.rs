@@ -146,6 +146,18 @@ impl World {
         )
     }
 
+    /// Runs our own command line as a person would.
+    fn loggia(&self, args: &[&str]) -> String {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_loggia"))
+            .arg("--kubeconfig")
+            .arg(self.controls[0].kubeconfig_file())
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "loggia {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     async fn settles(&self, step: &str) {
         eventually(step, async || self.summary().await == "settled", async || self.story().await).await;
     }
@@ -215,7 +227,11 @@ async fn the_golden_path_holds_on_real_api_servers() {
     let refs = git(&world.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"]);
     assert!(refs.contains("refs/heads/proposed/core/upf-edge/intent-1"), "{refs}");
 
-    world.approve(&first).await;
+    let laptop = world.loggia(&["plan", world.repositories.work("intents").to_str().unwrap(), "-o", "name"]);
+    assert_eq!(laptop.trim(), first.content.plan.as_str(), "the laptop plans what the proposal shows");
+
+    let approved = world.loggia(&["approve", "1", "--as", "An Approver <approver@example.com>"]);
+    assert!(approved.starts_with("approved: proposal 1"), "{approved}");
     world.settles("both waves are healthy").await;
     assert_eq!(world.image(0).await, "registry.example/upf:1.4.2");
     assert_eq!(world.image(1).await, "registry.example/upf:1.4.2");
@@ -234,6 +250,39 @@ async fn the_golden_path_holds_on_real_api_servers() {
     drift(&world).await;
     bad_image(&world).await;
     deletion(&world).await;
+    world.running.take().unwrap().stop().await;
+}
+
+/// The forge is git: a person merges the proposed branch and pushes, and the rest follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_git_merge_publishes_too() {
+    let Some(assets) = assets("a_plain_git_merge_publishes_too") else { return };
+    let mut world = World::start(&assets).await;
+    world.repositories.commit_intent("upf-edge.yaml", "A UPF on every edge");
+    world.open_proposal(1).await;
+    let work = world.repositories.work("deployments");
+    git(&work, &["fetch", "-q", "origin"]);
+    git(&work, &["merge", "-q", "-m", "Merge it", "origin/proposed/core/upf-edge/intent-1"]);
+    git(&work, &["push", "-q", "origin", "HEAD:main"]);
+    world.settles("what was merged is published and applied").await;
+    let bare = world.repositories.bare("deployments");
+    let refs = git(&bare, &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(refs, "refs/heads/main\nrefs/loggia/proposals/1\nrefs/tags/core/upf-edge/v1");
+    assert!(git(&bare, &["log", "-1", "--format=%B", "main"]).contains("kpt:{"), "the approval carries Porch's line");
+    assert!(world.proposals().await[0].verdict.word() == "Done");
+    assert_eq!(world.image(1).await, "registry.example/upf:1.4.2");
+    eventually(
+        "the intent says that it runs",
+        async || world.intent().await["status"]["phase"] == "Running",
+        async || world.story().await,
+    )
+    .await;
+    let table = world.controls[0].kubectl(&["get", "syncs,packagerevisions,cnfdeployments"]);
+    for words in ["settled", "Published", "Running", "upf-edge", "true"] {
+        assert!(table.contains(words), "{words} is not in:\n{table}");
+    }
+    let status = world.loggia(&["status", "upf-edge"]);
+    assert!(status.contains("edge-2") && status.contains("Healthy"), "{status}");
     world.running.take().unwrap().stop().await;
 }
 

@@ -115,6 +115,11 @@ impl Control {
         )
     }
 
+    /// Where the kubeconfig is.
+    pub(crate) fn kubeconfig_file(&self) -> PathBuf {
+        self.path("kubeconfig")
+    }
+
     /// Runs the real kubectl; gives what it prints.
     pub(crate) fn kubectl(&self, args: &[&str]) -> String {
         let output = Command::new(&self.kubectl)

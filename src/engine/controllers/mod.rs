@@ -38,6 +38,8 @@ pub(super) struct Context {
     pub(super) syncs: Mutex<BTreeMap<NamespacedName, Sync>>,
     /// Something changed that every intent and Sync may care about.
     pub(super) wake: broadcast::Sender<()>,
+    /// A Sync has something new to say, which its intent repeats.
+    pub(super) told: broadcast::Sender<()>,
     /// What was seen of repositories, so that unchanged refs do no work.
     pub(super) seen: Mutex<BTreeMap<NamespacedName, crate::ports::git::Refs>>,
 }
@@ -56,11 +58,13 @@ impl Context {
 /// Runs all controllers until `stop`; returns when their last rounds have ended.
 pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetName>, stop: CancellationToken) {
     let (wake, _) = broadcast::channel(16);
+    let (told, _) = broadcast::channel(16);
     let context = Arc::new(Context {
         engine: engine.clone(),
         world: Mutex::new(World::default()),
         syncs: Mutex::new(BTreeMap::new()),
         wake,
+        told,
         seen: Mutex::new(BTreeMap::new()),
     });
     let relay = context.clone();
@@ -97,18 +101,35 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
         }
     });
     tokio::join!(
-        control::<Repository, _, _>(&context, &stop, "repository", repository::reconcile),
-        control::<Target, _, _>(&context, &stop, "target", target::reconcile),
-        control::<Sync, _, _>(&context, &stop, "sync", sync::reconcile),
-        control::<CNFDeployment, _, _>(&context, &stop, "cnfdeployment", cnf_deployment::reconcile),
+        control::<Repository, _, _>(
+            &context,
+            &stop,
+            "repository",
+            vec![context.wake.subscribe()],
+            repository::reconcile
+        ),
+        control::<Target, _, _>(&context, &stop, "target", vec![context.wake.subscribe()], target::reconcile),
+        control::<Sync, _, _>(&context, &stop, "sync", vec![context.wake.subscribe()], sync::reconcile),
+        control::<CNFDeployment, _, _>(
+            &context,
+            &stop,
+            "cnfdeployment",
+            vec![context.wake.subscribe(), context.told.subscribe()],
+            cnf_deployment::reconcile
+        ),
     );
     changes.abort();
     leading.abort();
 }
 
 /// One controller: its own kind by watch, everything again when the world changed.
-async fn control<K, F, R>(context: &Arc<Context>, stop: &CancellationToken, name: &'static str, reconcile: F)
-where
+async fn control<K, F, R>(
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+    name: &'static str,
+    wakes: Vec<broadcast::Receiver<()>>,
+    reconcile: F,
+) where
     K: Resource<DynamicType = ()>
         + Clone
         + std::fmt::Debug
@@ -120,7 +141,7 @@ where
     R: Future<Output = Result<Outcome, EngineError>> + Send + 'static,
 {
     let api: Api<K> = Api::all(context.engine.management.client());
-    let wakes = tokio_stream(context.wake.subscribe());
+    let wakes = futures::stream::select_all(wakes.into_iter().map(|wake| wake_ups(wake).boxed()));
     let halt = stop.clone().cancelled_owned();
     let run = move |object: Arc<K>, context: Arc<Context>| {
         let reconcile = reconcile.clone();
@@ -138,7 +159,7 @@ where
         .await;
 }
 
-fn tokio_stream(receiver: broadcast::Receiver<()>) -> impl futures::Stream<Item = ()> {
+fn wake_ups(receiver: broadcast::Receiver<()>) -> impl futures::Stream<Item = ()> {
     futures::stream::unfold(receiver, |mut receiver| async move {
         match receiver.recv().await {
             Err(broadcast::error::RecvError::Closed) => None,

@@ -55,9 +55,14 @@ pub(super) async fn reconcile(context: Arc<Context>, sync: Arc<Sync>) -> Result<
             event(engine, &sync, record).await;
         }
     }
+    let news = sync.status.as_ref() != Some(&status);
     let mut latest = sync.as_ref().clone();
     latest.status = Some(status);
     context.syncs.lock().unwrap_or_else(PoisonError::into_inner).insert(key, latest);
+    if news {
+        // Nobody listening is fine.
+        let _ = context.told.send(());
+    }
     Ok(round.outcome)
 }
 
