@@ -18,6 +18,7 @@ use loggia::config::Config;
 use loggia::domain::id::RepositoryName;
 use loggia::domain::krm::{Gvk, Object};
 use loggia::domain::time::SignedDuration;
+use loggia::engine::Engine;
 use loggia::ports::forge::{Decision, Proposal, ProposalKind};
 use loggia::ports::repositories::Location;
 use serde_json::{Value, json};
@@ -29,6 +30,7 @@ struct World {
     edges: [Cluster; 2],
     repositories: Repositories,
     running: Option<Running>,
+    looking: Engine,
     _kubelets: Vec<Kubelet>,
     controls: Vec<Control>,
 }
@@ -51,6 +53,13 @@ fn config() -> Config {
 
 impl World {
     async fn start(assets: &std::path::Path) -> Self {
+        let mut world = Self::without_reconciler(assets).await;
+        world.running = Some(app::start(world.management.clone(), &config()).unwrap());
+        world
+    }
+
+    /// The world as a person set it up, with nobody who reconciles it.
+    async fn without_reconciler(assets: &std::path::Path) -> Self {
         let controls: Vec<Control> = (0..2).map(|_| Control::start(assets)).collect();
         let connect = |name: &'static str, index: usize| {
             let text = controls[index].kubeconfig();
@@ -66,8 +75,9 @@ impl World {
         app::install(&management).await.unwrap();
         let repositories = Repositories::from_examples();
         register(&management, &repositories, &controls).await;
-        let running = Some(app::start(management.clone(), &config()).unwrap());
-        Self { management, edges: [one, two], repositories, running, _kubelets: kubelets, controls }
+        let (_, claims) = tokio::sync::watch::channel(None);
+        let (looking, _) = app::engine(management.clone(), &config(), claims).unwrap();
+        Self { management, edges: [one, two], repositories, running: None, looking, _kubelets: kubelets, controls }
     }
 
     async fn proposals(&self) -> Vec<Proposal> {
@@ -77,8 +87,7 @@ impl World {
             branch: "main".into(),
             directory: String::new(),
         };
-        let engine = &self.running.as_ref().unwrap().engine;
-        engine.repositories.forge(&location).unwrap().list().await.unwrap()
+        self.looking.repositories.forge(&location).unwrap().list().await.unwrap()
     }
 
     async fn open_proposal(&self, number: u64) -> Proposal {
@@ -98,7 +107,7 @@ impl World {
             branch: "main".into(),
             directory: String::new(),
         };
-        let forge = self.running.as_ref().unwrap().engine.repositories.forge(&location).unwrap();
+        let forge = self.looking.repositories.forge(&location).unwrap();
         let decision = Decision::Approve { plan: proposal.content.plan.clone(), head: proposal.content.head.clone() };
         let now = loggia::domain::time::Timestamp::now();
         forge.decide(proposal.number, decision, "An Approver", "approver@example.com", now).await.unwrap();
@@ -210,7 +219,7 @@ async fn eventually(step: &str, mut holds: impl AsyncFnMut() -> bool, story: imp
             return;
         }
         assert!(Instant::now() < deadline, "did not hold: {step}\n{}", story().await);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -284,6 +293,162 @@ async fn a_plain_git_merge_publishes_too() {
     let status = world.loggia(&["status", "upf-edge"]);
     assert!(status.contains("edge-2") && status.contains("Healthy"), "{status}");
     world.running.take().unwrap().stop().await;
+}
+
+/// A reconciler of its own process, killed without warning.
+struct Victim(std::process::Child);
+
+impl Victim {
+    fn start(world: &World) -> Self {
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_loggia"))
+            .args(["controller", "--identity", "victim", "--listen", "127.0.0.1:0", "--quiet", "--kubeconfig"])
+            .arg(world.controls[0].kubeconfig_file())
+            .arg("--data-dir")
+            .arg(world.repositories.dir.path())
+            .stdin(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        // SIGKILL: nothing is flushed, released or finished.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Traces of single writes: the reconciler is killed as soon as each can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Milestone {
+    Finalizer,
+    Draft,
+    Proposed,
+    Proposal,
+    Published,
+    Inventory,
+    FirstObject,
+    LastObject,
+    SecondWave,
+}
+
+impl Milestone {
+    const ALL: [Self; 9] = [
+        Self::Finalizer,
+        Self::Draft,
+        Self::Proposed,
+        Self::Proposal,
+        Self::Published,
+        Self::Inventory,
+        Self::FirstObject,
+        Self::LastObject,
+        Self::SecondWave,
+    ];
+
+    async fn reached(self, world: &World) -> bool {
+        let refs = git(&world.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"]);
+        // Drafts are proposed and proposals published soon after; what came later counts as well.
+        let any = |parts: &[&str]| parts.iter().any(|part| refs.contains(part));
+        let on = async |edge: usize, group: &str, kind: &str, namespace: &str, name: &str| {
+            world.edges[edge].get(&Gvk::new(group, "v1", kind), namespace, name).await.unwrap().is_some()
+        };
+        match self {
+            Self::Finalizer => !world.intent().await["metadata"]["finalizers"].is_null(),
+            Self::Draft => any(&["/drafts/", "/proposed/"]),
+            Self::Proposed => any(&["/proposed/"]),
+            Self::Proposal => any(&["/proposals/1"]),
+            Self::Published => any(&["/tags/"]),
+            Self::Inventory => on(0, "", "Namespace", "", "loggia-system").await,
+            Self::FirstObject => on(0, "networking.k8s.io", "NetworkPolicy", "core", "upf-edge").await,
+            Self::LastObject => on(0, "apps", "Deployment", "core", "upf-edge").await,
+            Self::SecondWave => on(1, "networking.k8s.io", "NetworkPolicy", "core", "upf-edge").await,
+        }
+    }
+}
+
+/// Kills the reconciler again and again while it proposes, publishes and applies; what is left is what an undisturbed
+/// run leaves: one proposal, one revision, each object once, in the inventory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_leave_no_orphan_and_no_second_proposal() {
+    let Some(assets) = assets("kills_leave_no_orphan_and_no_second_proposal") else { return };
+    let world = World::without_reconciler(&assets).await;
+    world.repositories.commit_quick_intent();
+    for milestone in Milestone::ALL {
+        let victim = Victim::start(&world);
+        eventually(
+            &format!("killed at {milestone:?}"),
+            async || milestone.reached(&world).await,
+            async || world.story().await,
+        )
+        .await;
+        drop(victim);
+        if milestone == Milestone::Proposal {
+            let open = world.open_proposal(1).await;
+            world.approve(&open).await;
+        }
+    }
+    let _last = Victim::start(&world);
+    world.settles("settled after all kills").await;
+    let proposals = world.proposals().await;
+    assert_eq!(proposals.iter().map(|p| p.verdict.word()).collect::<Vec<_>>(), ["Done"]);
+    let refs = git(&world.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(refs, "refs/heads/main\nrefs/loggia/proposals/1\nrefs/tags/core/upf-edge/v1");
+    for edge in &world.edges {
+        let inventories =
+            edge.list(&Gvk::new("", "v1", "ConfigMap"), "loggia-system", "loggia.dev/inventory").await.unwrap().objects;
+        let ours: Vec<&Object> = inventories
+            .iter()
+            .filter(|o| o.annotation("loggia.dev/unit").is_some_and(|u| u.starts_with("default/upf-edge@")))
+            .collect();
+        // edge-1 is also the management cluster, but each unit has one inventory only.
+        assert_eq!(ours.len(), 1, "{inventories:?}");
+        let lines = ours[0].value()["data"]["objects"].as_str().unwrap();
+        let expected = "apps|v1|Deployment|core|upf-edge\nnetworking.k8s.io|v1|NetworkPolicy|core|upf-edge\n|v1|ConfigMap|core|upf-edge-config\n|v1|Service|core|upf-edge";
+        let sorted = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(lines), sorted(expected));
+    }
+}
+
+/// Of two reconcilers on one world only the holder of the lease writes; when it stops, the other goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_lease_holder_writes() {
+    let Some(assets) = assets("only_the_lease_holder_writes") else { return };
+    let mut world = World::start(&assets).await;
+    let engine = world.running.as_ref().unwrap().engine.clone();
+    eventually("the first one leads", async || engine.claim().is_ok(), async || world.story().await).await;
+    let text = world.controls[0].kubeconfig();
+    let second = Cluster::from_kubeconfig("second", &text, None, false).await.unwrap();
+    let other = app::start(second.clone(), &Config { identity: "second".into(), ..config() }).unwrap();
+
+    world.repositories.commit_intent("upf-edge.yaml", "A UPF on every edge");
+    let first = world.open_proposal(1).await;
+    world.approve(&first).await;
+    world.settles("settled with two reconcilers").await;
+    let writes = |counts: &std::collections::BTreeMap<&'static str, u64>| -> u64 {
+        ["create", "update", "patch", "apply", "delete"].iter().filter_map(|verb| counts.get(verb)).sum()
+    };
+    assert!(writes(&engine.management.requests().snapshot()) > 0);
+    let counts = second.requests().snapshot();
+    assert_eq!(writes(&counts), 0, "{counts:?}");
+    assert!(other.engine.claim().is_err());
+
+    world.running.take().unwrap().stop().await;
+    eventually("the second one leads", async || other.engine.claim().is_ok(), async || world.story().await).await;
+    world.controls[0].kubectl(&["scale", "deployment", "upf-edge", "-n", "core", "--replicas=5"]);
+    eventually(
+        "the second one corrects drift",
+        async || world.deployment(0).await.is_some_and(|d| d["spec"]["replicas"] == 2),
+        async || world.story().await,
+    )
+    .await;
+    other.stop().await;
 }
 
 /// Nothing moves, nothing is asked.
