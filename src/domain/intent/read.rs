@@ -185,7 +185,7 @@ pub fn cnf_deployment(object: &Object) -> Result<CNFDeployment, String> {
 /// The intents that are Syncs.
 ///
 /// # Errors
-/// As [`cnf_deployment`].
+/// As [`cnf_deployment()`].
 pub fn sync_of(object: &Object) -> Result<Sync, String> {
     serde_json::from_value(object.value().clone()).map_err(|error| error.to_string())
 }
