@@ -103,7 +103,7 @@ async fn a_revision_lives_in_porchs_layout() {
     let log = git(&world.bare, &["log", "-1", "--format=%an|%cn|%P|%B", "main"]);
     assert!(log.starts_with("An Approver|Package Orchestration Service|"), "{log}");
     assert!(
-        log.contains("Approving package revision net/upf/1\n\nkpt:{\"package\":\"net/upf\",\"revision\":\"1\""),
+        log.contains("Approving package revision net/upf/1\n\nkpt:{\"package\":\"net/upf\",\"workspaceName\":\"w1\",\"revision\":\"1\"}"),
         "{log}"
     );
     assert!(log.trim_end().ends_with("Loggia-Plan: abc"), "{log}");
@@ -192,7 +192,8 @@ async fn what_the_matrix_forbids_is_refused() {
     assert_eq!(again.to_string(), "package revision r.upf.w1 exists already");
     let proposed = world.store.propose(None, &draft).await.unwrap();
     assert_eq!(world.store.update(None, &proposed, content("x")).await.unwrap_err().class(), Class::Invalid);
-    assert_eq!(world.store.propose(None, &draft).await.unwrap_err().class(), Class::NotFound);
+    let again = world.store.propose(None, &draft).await.unwrap_err();
+    assert_eq!(again.to_string(), "cannot propose package revision r.upf.w1: it is Proposed");
     let draft = world.store.reject(None, &proposed).await.unwrap();
     let newer = world.store.update(None, &draft, content("newer")).await.unwrap();
     let stale = world.store.update(None, &draft, content("stale")).await.unwrap_err();
