@@ -41,13 +41,12 @@ pub struct Annotation {
 pub fn compose(subject: &str, annotation: &Annotation, trailers: &[(String, String)]) -> String {
     // These are strings and a JSON value: they always have a JSON form.
     let line = serde_json::to_string(annotation).unwrap_or_default();
-    let trailers: String = trailers
-        .iter()
-        .filter(|(key, _)| is_token(key) && key != "kpt")
-        .map(|(key, value)| format!("{key}: {}\n", one_line(value)))
-        .collect();
-    let gap = if trailers.is_empty() { "" } else { "\n" };
-    format!("{}\n\nkpt:{line}\n{gap}{trailers}", one_line(subject))
+    let mut block = String::new();
+    for (key, value) in trailers.iter().filter(|(key, _)| is_token(key) && key != "kpt") {
+        block.extend([key, ": ", &one_line(value), "\n"]);
+    }
+    let gap = if block.is_empty() { "" } else { "\n" };
+    format!("{}\n\nkpt:{line}\n{gap}{block}", one_line(subject))
 }
 
 fn one_line(text: &str) -> String {
@@ -72,7 +71,10 @@ pub fn trailers(message: &str) -> BTreeMap<String, String> {
         let continued = line.starts_with([' ', '\t']);
         match (line.split_once(':').filter(|(key, _)| !continued && is_token(key)), found.last_mut()) {
             (Some((key, value)), _) => found.push((key.to_owned(), value.trim().to_owned())),
-            (None, Some((_, value))) if continued => value.push_str(&format!(" {}", line.trim())),
+            (None, Some((_, value))) if continued => {
+                value.push(' ');
+                value.push_str(line.trim());
+            }
             (None, _) => return BTreeMap::new(),
         }
     }
