@@ -52,18 +52,19 @@ const TABLE: [(&str, [&str; 7]); 6] = [
 #[tokio::test]
 async fn every_transition_is_allowed_or_refused_as_the_table_says() {
     for (from, row) in TABLE {
-        for (name, expected) in ACTS.into_iter().zip(row) {
+        let untouched = world("pk");
+        let revision = in_state(&untouched, from).await;
+        let before = state(&untouched);
+        for (name, _) in ACTS.into_iter().zip(row).filter(|(_, expected)| *expected == "-") {
+            let error = act(&untouched.store, name, &revision).await.expect_err(name);
+            assert!(matches!(error, RevisionError::Lifecycle { .. }), "{name} of {from}: {error}");
+            assert_eq!(state(&untouched), before, "{name} of {from} changed nothing");
+        }
+        for (name, expected) in ACTS.into_iter().zip(row).filter(|(_, expected)| *expected != "-") {
             let world = world("pk");
             let revision = in_state(&world, from).await;
-            let before = state(&world);
-            let result = act(&world.store, name, &revision).await;
             let case = format!("{name} of {from}");
-            if expected == "-" {
-                let error = result.expect_err(&case);
-                assert!(matches!(error, RevisionError::Lifecycle { .. }), "{case}: {error}");
-                assert_eq!(state(&world), before, "{case} changed nothing");
-                continue;
-            }
+            let result = act(&world.store, name, &revision).await;
             let after = result.unwrap_or_else(|error| panic!("{case}: {error}"));
             let listed = world.store.list().await.unwrap().into_iter().find(|r| r.name == revision.name);
             assert_eq!(after, listed, "{case}: what is told is what is listed");
@@ -175,7 +176,7 @@ async fn only_the_last_published_revision_takes_the_directory_along() {
 
     for revision in [&again, &one] {
         let leaving = world.store.propose_deletion(None, revision).await.unwrap();
-        person_commits(&world, "elsewhere", &revision.name.to_string());
+        person_commits(&world, "elsewhere", revision.name.as_str());
         world.store.delete(None, &leaving, true).await.unwrap();
     }
     assert_eq!(

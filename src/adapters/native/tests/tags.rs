@@ -19,6 +19,8 @@ async fn a_fresh_store_knows_from_the_history_where_a_tag_was() {
     person_commits(&world, "pk/upf/Kptfile", "# not approved\n");
     for (at, what) in [("main", "on the branch"), (two.commit.as_str(), "another approval")] {
         tag(&world, "pk/upf/v1", at);
+        let listed = open(&world.bare, "pk").list().await.unwrap();
+        assert!(listed.iter().any(|r| r.revision == 1 && r.workspace.as_str() == "w1"), "{what}: its name stays");
         match read(&open(&world.bare, "pk"), 1).await {
             Err(RevisionError::TagMoved { tag, was, now, .. }) => {
                 assert_eq!((tag.as_str(), &was), ("refs/tags/pk/upf/v1", &one.commit), "{what}");
@@ -87,4 +89,35 @@ async fn an_approval_picked_again_by_a_person_does_not_block_the_tag() {
     git(&world.work, &["commit", "-q", "-C", one.commit.as_str()]);
     git(&world.work, &["push", "-q", "origin", "HEAD:main"]);
     assert_eq!(read(&open(&world.bare, ""), 1).await.unwrap(), content("one").files);
+}
+
+#[tokio::test]
+async fn a_tag_set_by_hand_stays_where_it_was_first_seen() {
+    let world = world("");
+    person_commits(&world, "upf/Kptfile", "# one\n");
+    tag(&world, "upf/v1", "main");
+    let was = git(&world.bare, &["rev-parse", "main"]);
+    let store = open(&world.bare, "");
+    read(&store, 1).await.unwrap();
+    person_commits(&world, "upf/Kptfile", "# two\n");
+    tag(&world, "upf/v1", "main");
+    let error = read(&store, 1).await.unwrap_err();
+    assert!(matches!(&error, RevisionError::TagMoved { was: first, .. } if first.as_str() == was), "{error}");
+    tag(&world, "upf/v1", &was);
+    read(&store, 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_number_that_this_store_deleted_is_free_for_others() {
+    let world = world("");
+    let one = published(&world, "upf", "one", "w1").await;
+    let leaving = world.store.propose_deletion(None, &one).await.unwrap();
+    world.store.list().await.unwrap();
+    world.store.delete(None, &leaving, false).await.unwrap();
+    let other = open(&world.bare, "");
+    let draft = other.create(None, &package("upf"), &workspace("w2"), content("again")).await.unwrap();
+    let proposed = other.propose(None, &draft).await.unwrap();
+    let again = other.approve(None, &proposed, &note()).await.unwrap();
+    assert_eq!(again.revision, 1);
+    assert_eq!(world.store.content(&again).await.unwrap(), content("again").files);
 }
