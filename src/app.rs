@@ -1,1 +1,185 @@
-//! The composition root: builds everything and owns the order of shutdown.
+//! The composition root: the only module that names adapters and engine together. It owns the order of shutdown.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::forge::LocalForge;
+use crate::adapters::git;
+use crate::adapters::native::NativeStore;
+use crate::adapters::state::ConfigMapState;
+use crate::cluster::{Apply, Cluster, ClusterError};
+use crate::config::Config;
+use crate::domain::intent::crds;
+use crate::domain::krm::{Object, Schemas};
+use crate::domain::lease::Claim;
+use crate::domain::package::Catalog;
+use crate::engine::leader::Elector;
+use crate::engine::reconcile::StateCache;
+use crate::engine::targets::Targets;
+use crate::engine::{Engine, MANAGER, Settings, controllers};
+use crate::ports::forge::Forge;
+use crate::ports::git::{GitError, GitRepository};
+use crate::ports::repositories::{Location, Repositories};
+use crate::ports::revisions::PackageStore;
+use crate::telemetry::Metrics;
+
+/// How often a repository that cannot wake us is asked for its refs.
+const POLL: std::time::Duration = std::time::Duration::from_secs(15);
+/// Targets that may wait to be looked at; more wake-ups change nothing.
+const WAKES: usize = 64;
+
+/// Opens repositories by their URL; each location has one store, so that what it remembers is remembered.
+struct Opened {
+    cache: PathBuf,
+    stores: Mutex<BTreeMap<Location, NativeStore>>,
+}
+
+impl Repositories for Opened {
+    fn git(&self, location: &Location) -> Result<Arc<dyn GitRepository>, GitError> {
+        git::open_cached(&location.url, &self.cache)
+    }
+
+    fn packages(&self, location: &Location) -> Result<Arc<dyn PackageStore>, GitError> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = stores.get(location) {
+            return Ok(Arc::new(store.clone()));
+        }
+        let git = git::open_cached(&location.url, &self.cache)?;
+        let (name, directory, branch) = (location.name.clone(), &location.directory, &location.branch);
+        let store = NativeStore::new(name, git, directory, branch, Arc::new(SystemClock));
+        stores.insert(location.clone(), store.clone());
+        Ok(Arc::new(store))
+    }
+
+    fn forge(&self, location: &Location) -> Result<Arc<dyn Forge>, GitError> {
+        Ok(Arc::new(LocalForge::new(git::open_cached(&location.url, &self.cache)?)))
+    }
+
+    fn wake_ups(&self, location: &Location) -> Result<mpsc::Receiver<()>, GitError> {
+        match git::local_path(&location.url) {
+            Ok(path) => git::watch_path(&path),
+            Err(_) => Ok(git::poll(POLL)),
+        }
+    }
+}
+
+/// Why the reconciler could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The management cluster refused or did not answer.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Metrics could not be set up.
+    #[error("cannot set up metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// One of our own definitions is not an object.
+    #[error("the definition {0} is not an object")]
+    Definition(&'static str),
+}
+
+/// Installs our kinds in the management cluster.
+///
+/// # Errors
+/// [`StartError::Cluster`] when the server refuses.
+pub async fn install(management: &Cluster) -> Result<(), StartError> {
+    for (file, crd) in crds() {
+        let object = Object::new(crd).map_err(|_| StartError::Definition(file))?;
+        management.apply(None, &object, &Apply::new(MANAGER).forced()).await?;
+    }
+    established(management).await
+}
+
+/// Waits, for a bounded time, until every kind is served.
+async fn established(management: &Cluster) -> Result<(), StartError> {
+    for (_, crd) in crds() {
+        let text = |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let kind = crate::domain::krm::Gvk::new(
+            &text("/spec/group"),
+            &text("/spec/versions/0/name"),
+            &text("/spec/names/kind"),
+        );
+        for _ in 0..100 {
+            if management.resource(&kind).await?.is_some() && management.list(&kind, "default", "").await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
+}
+
+/// An engine with its parts; it writes only while `claims` holds a claim.
+///
+/// # Errors
+/// [`StartError::Metrics`].
+pub fn engine(
+    management: Cluster,
+    config: &Config,
+    claims: watch::Receiver<Option<Claim>>,
+) -> Result<(Engine, mpsc::Receiver<crate::domain::id::TargetName>), StartError> {
+    let (wake, changes) = mpsc::channel(WAKES);
+    let engine = Engine {
+        state: Arc::new(ConfigMapState::new(management.clone())),
+        management,
+        repositories: Arc::new(Opened { cache: config.cache.clone(), stores: Mutex::new(BTreeMap::new()) }),
+        clock: Arc::new(SystemClock),
+        claims,
+        targets: Targets::new(wake),
+        catalog: Catalog,
+        schemas: Schemas::builtin(),
+        states: StateCache::default(),
+        metrics: Metrics::new()?,
+        settings: Settings { stable_for: config.stable_for, health_timeout: config.health_timeout },
+    };
+    Ok((engine, changes))
+}
+
+/// A running reconciler.
+pub struct Running {
+    /// What it works with.
+    pub engine: Arc<Engine>,
+    workers: CancellationToken,
+    election: CancellationToken,
+    controllers: JoinHandle<()>,
+    elector: JoinHandle<()>,
+}
+
+/// Starts the reconciler: election first, then the controllers.
+///
+/// # Errors
+/// [`StartError`].
+pub fn start(management: Cluster, config: &Config) -> Result<Running, StartError> {
+    let (claims, receiver) = watch::channel(None);
+    let (engine, changes) = engine(management.clone(), config, receiver)?;
+    let engine = Arc::new(engine);
+    let elector = Elector {
+        cluster: management,
+        namespace: config.namespace.clone(),
+        name: "loggia".to_owned(),
+        identity: config.identity.clone(),
+        timing: config.election,
+        clock: Arc::new(SystemClock),
+    };
+    let (workers, election) = (CancellationToken::new(), CancellationToken::new());
+    let elector = tokio::spawn(elector.run(claims, election.clone()));
+    let controllers = tokio::spawn(controllers::run(engine.clone(), changes, workers.clone()));
+    Ok(Running { engine, workers, election, controllers, elector })
+}
+
+impl Running {
+    /// Stops in order: controllers finish their rounds, then the lease is released.
+    pub async fn stop(self) {
+        self.workers.cancel();
+        // A task that panicked has said so; stopping goes on.
+        let _ = self.controllers.await;
+        self.election.cancel();
+        let _ = self.elector.await;
+    }
+}

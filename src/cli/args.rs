@@ -20,7 +20,7 @@ pub(crate) struct Cli {
 /// Flags of every verb.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Kubeconfig of the management cluster [default: DATA_DIR/kubeconfig when it exists, then KUBECONFIG, then
+    /// Kubeconfig of the management cluster [default: kubeconfig in the data directory, then KUBECONFIG, then
     /// ~/.kube/config]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub(crate) struct Global {
     /// Namespace of Loggia's objects
     #[arg(short, long, global = true, default_value = "default", value_name = "NAME")]
     pub(crate) namespace: String,
-    /// Where `up` and `demo` keep their world
+    /// Where mirrors of remote repositories, and a kubeconfig, may be kept
     #[arg(long, global = true, env = "LOGGIA_DATA_DIR", default_value = ".loggia", value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
     /// Output format
@@ -62,14 +62,8 @@ pub(crate) enum Format {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// See the whole loop on this machine: three API servers, three git repositories, one person's story
-    Demo(Demo),
-    /// Keep the demo's world running for hands-on use
-    Up(Up),
     /// Run the reconciler against the cluster of the kubeconfig (or the one it runs in)
     Controller(Controller),
-    /// Serve the embedded Kubernetes API server alone, for anybody's tests
-    Apiserver(Apiserver),
     /// Show what would change; exit 0 without, 1 with differences, 2 on error
     Diff(Plan),
     /// Show the plan; exit 0 when it could be made
@@ -78,8 +72,6 @@ pub(crate) enum Verb {
     Render(Render),
     /// Check a package or a folder of intents; every problem at once, with file and line
     Validate(Validate),
-    /// Apply a package to the cluster of the kubeconfig: plan, ask, server-side apply, wait for health
-    Apply(Apply),
     /// List syncs, proposals, revisions, targets, repositories or intents
     Get(Get),
     /// Say where a sync stands on every target, and what it waits for
@@ -104,25 +96,6 @@ pub(crate) enum Verb {
     Completions(Completions),
 }
 
-/// `demo`.
-#[derive(Debug, Args)]
-pub(crate) struct Demo {
-    /// Wait for a key between steps
-    #[arg(long)]
-    pub(crate) step: bool,
-    /// Approve by plain `git merge` and `git push` instead of `loggia approve`
-    #[arg(long)]
-    pub(crate) merge_with_git: bool,
-}
-
-/// `up`.
-#[derive(Debug, Args)]
-pub(crate) struct Up {
-    /// Stop when everything is settled or waits for a person
-    #[arg(long)]
-    pub(crate) once: bool,
-}
-
 /// `controller`.
 #[derive(Debug, Args)]
 pub(crate) struct Controller {
@@ -134,44 +107,12 @@ pub(crate) struct Controller {
     pub(crate) identity: Option<String>,
 }
 
-/// `apiserver`.
-#[derive(Debug, Args)]
-pub(crate) struct Apiserver {
-    /// Where to listen
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
-    pub(crate) listen: std::net::SocketAddr,
-    /// Bearer token that clients must send [default: none is asked for]
-    #[arg(long, value_name = "TOKEN")]
-    pub(crate) token: Option<String>,
-    /// Write a kubeconfig for it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig_out: Option<PathBuf>,
-    /// Keep objects under this folder [default: in memory]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) keep: Option<PathBuf>,
-    /// Play the workload controllers and the kubelet
-    #[arg(long, value_enum, default_value_t = Workloads::Simulate, value_name = "MODE")]
-    pub(crate) workloads: Workloads,
-}
-
-/// Whether workloads are played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Workloads {
-    /// Deployments get pods that become ready.
-    Simulate,
-    /// Objects stay as written.
-    Off,
-}
-
 /// `diff` and `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// A checkout of intents, a package, or the name of a sync
+    /// A checkout of intents, or the name of a sync
     #[arg(default_value = ".", value_name = "PATH|SYNC")]
     pub(crate) what: String,
-    /// Target to plan a package for, by its kubeconfig context [default: the current context]
-    #[arg(long, value_name = "CONTEXT")]
-    pub(crate) to: Option<String>,
 }
 
 /// `render`.
@@ -188,20 +129,6 @@ pub(crate) struct Validate {
     /// A package or a folder of intents
     #[arg(default_value = ".", value_name = "PATH")]
     pub(crate) path: PathBuf,
-}
-
-/// `apply`.
-#[derive(Debug, Args)]
-pub(crate) struct Apply {
-    /// The package
-    #[arg(default_value = ".", value_name = "PATH")]
-    pub(crate) path: PathBuf,
-    /// Do not ask
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    /// How long to wait for health, in seconds; 0 does not wait
-    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
-    pub(crate) timeout: u64,
 }
 
 /// `get`.
@@ -249,6 +176,9 @@ pub(crate) struct Sync {
 pub(crate) struct Approve {
     /// Number of the proposal
     pub(crate) number: u64,
+    /// Repository it is on, when several have that number
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repository: Option<String>,
     /// Plan id that you read (at least 8 digits) [default: the one the proposal shows now]
     #[arg(long, value_name = "ID")]
     pub(crate) plan: Option<String>,
@@ -262,6 +192,9 @@ pub(crate) struct Approve {
 pub(crate) struct Reject {
     /// Number of the proposal
     pub(crate) number: u64,
+    /// Repository it is on, when several have that number
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repository: Option<String>,
     /// Why
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: String,

@@ -1,9 +1,68 @@
 //! Arguments, one file per verb, output and exit codes.
 
+mod args;
+mod commands;
+mod output;
+mod session;
+
 use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Verb};
+
+/// How a verb ended, short of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// Done, or no difference: 0.
+    Fine,
+    /// Differences were found: 1.
+    Differs,
+    /// Problems were found and printed: 2.
+    Problems,
+}
 
 /// Runs the command line and gives its exit code: 0 done or no difference, 1 differences, 2 error.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap prints each where it belongs.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    crate::telemetry::init_logs(if cli.global.verbose { "loggia=debug,info" } else { "loggia=warn,error" });
+    match run(&cli) {
+        Ok(Done::Fine) => ExitCode::SUCCESS,
+        Ok(Done::Differs) => ExitCode::from(1),
+        Ok(Done::Problems) => ExitCode::from(2),
+        Err(error) => {
+            output::note(&format!("loggia: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<Done> {
+    let global = &cli.global;
+    match &cli.verb {
+        Verb::Version => Ok(commands::version(global)),
+        Verb::Completions(args) => Ok(commands::completions(args)),
+        Verb::Schema(args) => commands::schema(args),
+        Verb::Render(args) => commands::render(global, args),
+        Verb::Validate(args) => commands::validate(global, args),
+        Verb::Controller(args) => session::block_on(commands::controller(global, args)),
+        Verb::Diff(args) => session::block_on(commands::diff(global, args)),
+        Verb::Plan(args) => session::block_on(commands::plan(global, args)),
+        Verb::Get(args) => session::block_on(commands::get(global, args)),
+        Verb::Status(args) => session::block_on(commands::status(global, args)),
+        Verb::History(args) => session::block_on(commands::history(global, args)),
+        Verb::Approve(args) => session::block_on(commands::approve(global, args)),
+        Verb::Reject(args) => session::block_on(commands::reject(global, args)),
+        Verb::Hold(args) => session::block_on(commands::hold(global, args)),
+        Verb::Resume(args) => session::block_on(commands::resume(global, args)),
+        Verb::Rollback(args) => session::block_on(commands::rollback(global, args)),
+    }
 }

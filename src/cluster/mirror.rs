@@ -192,6 +192,7 @@ fn keep(
         Api::namespaced_with(cluster.client(), &scope.namespace, resource)
     };
     let config = watcher::Config::default().labels(&scope.selector);
+    let kind = scope.kind.clone();
     async move {
         let mut wait = FIRST_WAIT;
         let mut events = watcher(api, config).boxed();
@@ -200,7 +201,7 @@ fn keep(
             match events.try_next().await {
                 Ok(Some(event)) => {
                     wait = FIRST_WAIT;
-                    for id in take_in(event, &view, &mut fresh) {
+                    for id in take_in(event, &kind, &view, &mut fresh) {
                         // Nobody listening is fine.
                         let _ = changes.send(id);
                     }
@@ -220,6 +221,7 @@ fn keep(
 /// Takes an event into the view; gives the ids that changed.
 fn take_in(
     event: watcher::Event<DynamicObject>,
+    kind: &Gvk,
     view: &RwLock<View>,
     fresh: &mut Option<BTreeMap<ObjectId, Object>>,
 ) -> Vec<ObjectId> {
@@ -230,7 +232,7 @@ fn take_in(
             Vec::new()
         }
         watcher::Event::InitApply(object) => {
-            if let (Some(object), Some(fresh)) = (json(&object), fresh.as_mut()) {
+            if let (Some(object), Some(fresh)) = (json(&object, kind), fresh.as_mut()) {
                 fresh.insert(object.id(), object);
             }
             Vec::new()
@@ -245,13 +247,13 @@ fn take_in(
             changed.chain(gone).collect()
         }
         watcher::Event::Apply(object) => {
-            let Some(object) = json(&object) else { return Vec::new() };
+            let Some(object) = json(&object, kind) else { return Vec::new() };
             let id = object.id();
             view.objects.insert(id.clone(), object);
             vec![id]
         }
         watcher::Event::Delete(object) => {
-            let Some(object) = json(&object) else { return Vec::new() };
+            let Some(object) = json(&object, kind) else { return Vec::new() };
             let id = object.id();
             view.objects.remove(&id);
             vec![id]
@@ -259,6 +261,11 @@ fn take_in(
     }
 }
 
-fn json(object: &DynamicObject) -> Option<Object> {
-    Object::new(serde_json::to_value(object).ok()?).ok()
+/// Items of a list do not repeat their kind.
+fn json(object: &DynamicObject, kind: &Gvk) -> Option<Object> {
+    let mut value = serde_json::to_value(object).ok()?;
+    let map = value.as_object_mut()?;
+    map.insert("apiVersion".to_owned(), kind.api_version().into());
+    map.insert("kind".to_owned(), kind.kind.clone().into());
+    Object::new(value).ok()
 }

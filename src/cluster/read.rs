@@ -77,7 +77,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn asked(&self, act: &'static str, what: impl ToString) -> Asked {
+    pub(super) fn asked(&self, act: &'static str, what: &(impl ToString + ?Sized)) -> Asked {
         Asked { cluster: self.name().to_owned(), act, what: what.to_string() }
     }
 

@@ -75,7 +75,7 @@ impl Cluster {
         );
         let headers = [("content-type", "application/apply-patch+yaml")];
         let answer =
-            self.call(self.asked("apply", object.id()), "PATCH", &path, Some(object.value()), &headers).await?;
+            self.call(self.asked("apply", &object.id()), "PATCH", &path, Some(object.value()), &headers).await?;
         self.object(answer, "apply", &object.id())
     }
 
@@ -89,7 +89,7 @@ impl Cluster {
         let path = format!("{}?fieldManager=loggia", resource.path(object.namespace(), None));
         let headers = [("content-type", "application/json")];
         let answer =
-            self.call(self.asked("create", object.id()), "POST", &path, Some(object.value()), &headers).await?;
+            self.call(self.asked("create", &object.id()), "POST", &path, Some(object.value()), &headers).await?;
         self.object(answer, "create", &object.id())
     }
 
@@ -102,7 +102,8 @@ impl Cluster {
         let resource = self.served(&object.gvk(), "update").await?;
         let path = format!("{}?fieldManager=loggia", resource.path(object.namespace(), Some(object.name())));
         let headers = [("content-type", "application/json")];
-        let answer = self.call(self.asked("update", object.id()), "PUT", &path, Some(object.value()), &headers).await?;
+        let answer =
+            self.call(self.asked("update", &object.id()), "PUT", &path, Some(object.value()), &headers).await?;
         self.object(answer, "update", &object.id())
     }
 

@@ -17,6 +17,6 @@ fn writers(live: &Object) -> Vec<String> {
     let entries = managed::read(live.value()).unwrap_or_default();
     let mut others: Vec<_> =
         entries.into_iter().filter(|entry| entry.manager != super::MANAGER && entry.subresource != "status").collect();
-    others.sort_by(|a, b| b.time.cmp(&a.time));
+    others.sort_by_key(|entry| std::cmp::Reverse(entry.time));
     others.into_iter().map(|entry| entry.manager).collect()
 }

@@ -4,9 +4,11 @@
 pub mod agenda;
 pub mod apply;
 pub mod candidate;
+pub mod controllers;
 mod drift;
 mod error;
 pub mod gather;
+pub mod handle;
 pub mod leader;
 pub mod observe;
 pub mod planning;
@@ -14,6 +16,7 @@ pub mod propose;
 pub mod reconcile;
 pub mod retire;
 pub mod rollout;
+mod status;
 pub mod targets;
 pub mod verify;
 

@@ -15,7 +15,12 @@ use super::{Engine, EngineError, MANAGER};
 /// What the policy of a Sync says about planning.
 #[must_use]
 pub fn policy(spec: &SyncSpec) -> PlanPolicy {
-    PlanPolicy { manager: MANAGER.to_owned(), prune: spec.apply.prune, prune_limit: spec.apply.prune_limit.clone() }
+    PlanPolicy {
+        manager: MANAGER.to_owned(),
+        prune: spec.apply.prune,
+        prune_limit: spec.apply.prune_limit.clone(),
+        take_back: false,
+    }
 }
 
 /// Who has to agree.

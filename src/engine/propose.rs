@@ -158,10 +158,7 @@ impl Asking<'_> {
         let reverts = trailers.get(REVERTS);
         let package = &self.situation.package;
         let (kind, title) = match reverts {
-            Some(_) => (
-                ProposalKind::Revert,
-                format!("Revert {package}: {} to change on {} targets", plan.summary.change, plan.units.len()),
-            ),
+            Some(_) => (ProposalKind::Revert, format!("Revert {package}: {}", headline(plan))),
             None => (ProposalKind::Publish, format!("Publish {package}: {}", headline(plan))),
         };
         let evidence = reverts.map(|text| format!("This reverts what failed: {text}\n\n")).unwrap_or_default();

@@ -256,3 +256,24 @@ pub fn is_stale_state(error: &EngineError) -> bool {
     matches!(error, EngineError::State(StateError::Conflict(_)))
         && error.class() == crate::domain::error::Class::Conflict
 }
+
+impl Engine {
+    /// How many records of a Sync's history are known; `None` before it was read.
+    #[must_use]
+    pub fn history_length(&self, key: &NamespacedName) -> Option<usize> {
+        self.states.get(key).map(|state| state.value.history.len())
+    }
+
+    /// History and holds of a Sync, read once and kept since.
+    ///
+    /// # Errors
+    /// [`EngineError::State`].
+    pub async fn state_of(&self, key: &NamespacedName) -> Result<SyncState, EngineError> {
+        if let Some(known) = self.states.get(key) {
+            return Ok(known.value);
+        }
+        let state = self.state.get(key).await?;
+        self.states.put(key, Some(state.clone()));
+        Ok(state.value)
+    }
+}

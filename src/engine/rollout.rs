@@ -13,7 +13,7 @@ use crate::domain::health::{Health, State};
 use crate::domain::id::{Digest, PlanId, TargetName};
 use crate::domain::intent::sync::{Drift, RollbackMode};
 use crate::domain::lease::Claim;
-use crate::domain::plan::{Declared, DeclaredObject, Observed, Plan, UnitPlan, declared_digest};
+use crate::domain::plan::{Declared, DeclaredObject, Observed, Plan, PlanPolicy, Step, UnitPlan, declared_digest};
 use crate::domain::rollout::SyncState;
 use crate::domain::rollout::{Applied, Hold, Move, Proof, Record, UnitView, advance};
 use crate::domain::time::{SignedDuration, Timestamp};
@@ -134,12 +134,19 @@ impl Rollout<'_> {
     async fn look(&self, seat: &Seat, objects: &[DeclaredObject]) -> Result<Look, String> {
         let session = seat.session.as_ref().map_err(ToString::to_string)?;
         let declared = declared(&self.situation.key, seat, objects, false);
-        let policy = policy(&self.situation.sync.spec);
+        let policy =
+            PlanPolicy { take_back: self.begun(&seat.name, &declared.digest), ..policy(&self.situation.sync.spec) };
         let planned = plan_target(self.engine, session, &declared, &policy).await;
         let (plan, observed) = planned.map_err(|error| error.to_string())?;
         let pending = self.pending(&seat.name, &declared.digest);
         let health = health(session, &declared, &observed, pending).await.map_err(|error| error.to_string())?;
         Ok(Look { declared, observed, plan, health })
+    }
+
+    /// Whether a target got this very set already: then what others changed since is drift.
+    fn begun(&self, target: &TargetName, digest: &Digest) -> bool {
+        let unit = self.state.value.units.get(target);
+        unit.and_then(|unit| unit.current.as_ref()).is_some_and(|current| current.declared == *digest)
     }
 
     /// Whether a set was applied to a target and waits for its proof.
@@ -181,7 +188,7 @@ impl Rollout<'_> {
 
     fn view(&mut self, seat: &Seat, look: &Look, revision: &PackageRevision) -> UnitView {
         let proof = self.prove(&seat.name, look, revision);
-        let writes = look.plan.steps().any(|step| step.writes());
+        let writes = look.plan.steps().any(Step::writes);
         let row = TargetReport {
             target: seat.name.clone(),
             wave: seat.wave,
@@ -206,10 +213,13 @@ impl Rollout<'_> {
         let Some(current) = unit.current.filter(|current| current.declared == *digest) else {
             return Proof::NotApplied;
         };
-        if unit.known_good.as_ref().is_some_and(|good| good.declared == *digest) {
+        if let Some(good) = unit.known_good.filter(|good| good.declared == *digest) {
+            if good.revision != revision.revision || current.revision != revision.revision {
+                self.renumber(target, revision, &good, &current);
+            }
             return Proof::Healthy;
         }
-        if look.plan.steps().any(|step| step.writes()) {
+        if look.plan.steps().any(Step::writes) {
             // An interrupted apply: finish it before its health means anything.
             return Proof::Waiting { message: "applying".to_owned() };
         }
@@ -226,6 +236,17 @@ impl Rollout<'_> {
             self.record(target, "healthy", revision.revision, digest, Some(&current.plan), "stayed healthy");
         }
         proof
+    }
+
+    /// The same objects under another number, as after a revert: what was proved stays proved.
+    fn renumber(&mut self, target: &TargetName, revision: &PackageRevision, good: &Applied, current: &Applied) {
+        let number = revision.revision;
+        let unit = self.state.value.unit(target);
+        unit.known_good = Some(Applied { revision: number, ..good.clone() });
+        unit.current = Some(Applied { revision: number, ..current.clone() });
+        unit.rolled_back = false;
+        let message = format!("v{number} holds the same objects as v{}", good.revision);
+        self.record(target, "healthy", number, &good.declared, Some(&good.plan), &message);
     }
 
     fn record(
@@ -273,7 +294,7 @@ impl Rollout<'_> {
 
     fn say(&mut self, target: &TargetName, message: &str) {
         if let Some(row) = self.report.targets.iter_mut().find(|row| row.target == *target) {
-            row.message = message.to_owned();
+            message.clone_into(&mut row.message);
         }
     }
 
@@ -339,7 +360,7 @@ impl Rollout<'_> {
         self.begin(target, revision, look, &id).await?;
         let report = apply(session, self.claim, plan, &look.declared, &look.observed, &self.engine.metrics).await?;
         if report.failures.is_empty() {
-            let message = self.told(session, look, report.written, report.deleted, event);
+            let message = Self::told(session, look, report.written, report.deleted, event);
             self.record(target, event, revision.revision, &look.declared.digest, Some(&id), &message);
             self.say(target, &message);
         } else {
@@ -352,7 +373,7 @@ impl Rollout<'_> {
     }
 
     /// Who had changed what, when drift was corrected.
-    fn told(&self, session: &Session, look: &Look, written: usize, deleted: usize, event: &str) -> String {
+    fn told(session: &Session, look: &Look, written: usize, deleted: usize, event: &str) -> String {
         let mut message = format!("{written} written, {deleted} deleted on {}", session.name);
         if event == "drift corrected" {
             for step in look.plan.steps().filter(|step| step.writes()) {

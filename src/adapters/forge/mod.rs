@@ -1,5 +1,13 @@
-//! Forges: where people approve.
+//! Forges: where proposals live and people decide.
+//!
+//! [`LocalForge`] needs nothing but the git repository itself: with no forge at all, Git is the forge.
 
+mod body;
 mod local;
+mod rules;
+mod stored;
 
 pub use local::LocalForge;
+
+#[cfg(test)]
+mod tests;

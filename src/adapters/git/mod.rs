@@ -1,6 +1,8 @@
 //! Git repositories through gix: object database and refs only, never a work tree.
 
 mod local;
+mod remote;
+mod send_pack;
 mod tree;
 mod watch;
 
@@ -10,9 +12,10 @@ use std::sync::Arc;
 use crate::ports::git::{GitError, GitRepository};
 
 pub use local::LocalRepository;
-pub use watch::watch_path;
+pub use remote::RemoteRepository;
+pub use watch::{poll, watch_path};
 
-/// Opens a repository by path or URL.
+/// Opens a repository on this machine by path or URL; for others there is [`open_cached`].
 ///
 /// Paths and `file://` are used in place. Everything that could run a program (`ext::`, a leading `-`) is refused.
 ///
@@ -21,6 +24,18 @@ pub use watch::watch_path;
 pub fn open(url: &str) -> Result<Arc<dyn GitRepository>, GitError> {
     let path = local_path(url)?;
     Ok(Arc::new(LocalRepository::open(&path)?))
+}
+
+/// Opens a repository by path or URL, http(s) ones through a mirror below `cache_dir` (see [`RemoteRepository`]).
+///
+/// # Errors
+/// [`GitError::Url`] for refused forms, [`GitError::Open`] when there is no repository or the mirror cannot be made.
+pub fn open_cached(url: &str, cache_dir: &Path) -> Result<Arc<dyn GitRepository>, GitError> {
+    if url.starts_with("http://") || url.starts_with("https://") {
+        Ok(Arc::new(RemoteRepository::open(url, cache_dir)?))
+    } else {
+        open(url)
+    }
 }
 
 /// The path that a local URL names.
@@ -39,7 +54,9 @@ pub fn local_path(url: &str) -> Result<PathBuf, GitError> {
         return refuse("remote helpers are not run");
     }
     if url.contains("://") {
-        return refuse("only local paths and file:// are supported so far");
+        return refuse(
+            "it is neither a local path nor file://; http and https need a cache folder, others are not supported",
+        );
     }
     let scp_like = url.split('/').next().is_some_and(|first| first.contains(':'));
     if scp_like && !Path::new(url).exists() {

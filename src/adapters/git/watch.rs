@@ -1,40 +1,237 @@
-//! Waking up when refs may have moved: at once for local repositories, now and then for others.
+//! Wake-ups: "look again". They carry nothing, may come once too often, and never replace looking.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher as _};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 use crate::ports::git::GitError;
 
-/// Wake-ups for a local bare repository; at most one is pending. The watch ends when the receiver is dropped.
+/// How long changes are gathered before one wake-up. A push moves several refs, and a folder that was just made is
+/// not watched from its first moment.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// Shortest interval of [`poll`].
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// Wakes when refs of the repository at `path` (bare, or a checkout with its `.git`) move, whoever moves them.
+///
+/// *Guarantees*: a change is followed by a wake-up at least 50 ms later; changes in between share it, and at most one
+/// waits unread. Reading the repository wakes nobody. Dropping the receiver ends the watch.
+///
+/// *Assumptions*: called in a tokio runtime. Network file systems do not tell about others' changes: use [`poll`].
 ///
 /// # Errors
-/// [`GitError::Io`] when the folder cannot be watched.
+/// [`GitError::Open`] when no repository is there, [`GitError::Io`] when the system refuses to watch.
 pub fn watch_path(path: &Path) -> Result<mpsc::Receiver<()>, GitError> {
-    let failed = |error: notify::Error| GitError::Io {
-        url: path.display().to_string(),
-        act: "watching refs",
-        reason: error.to_string(),
-    };
+    let root = git_dir(path)?;
+    let failed = |reason: String| GitError::Io { url: path.display().to_string(), act: "watching", reason };
+    let runtime = Handle::try_current().map_err(|error| failed(error.to_string()))?;
+    let (tell, told) = mpsc::channel(1);
     let (wake, wakes) = mpsc::channel(1);
-    let sender = wake.clone();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let moved = event.is_ok_and(|event| {
-            !event.kind.is_access() && event.paths.iter().any(|path| !path.to_string_lossy().ends_with(".lock"))
-        });
-        if moved {
-            // A pending wake-up covers this one too.
-            let _ = sender.try_send(());
+    let mut watcher = watcher(root.clone(), tell).map_err(|error| failed(error.to_string()))?;
+    // packed-refs is replaced, not written: only its folder can be watched.
+    for (path, mode) in [(root.clone(), RecursiveMode::NonRecursive), (root.join("refs"), RecursiveMode::Recursive)] {
+        watcher.watch(&path, mode).map_err(|error| failed(error.to_string()))?;
+    }
+    runtime.spawn(relay(watcher, told, wake));
+    Ok(wakes)
+}
+
+/// Wakes every `interval` (at least one second), first after one `interval`, until the receiver is dropped. At most
+/// one wake-up waits unread.
+///
+/// *Assumptions*: called in a tokio runtime.
+#[must_use]
+pub fn poll(interval: Duration) -> mpsc::Receiver<()> {
+    let (wake, wakes) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(interval.max(SHORTEST));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            tokio::select! {
+                biased;
+                () = wake.closed() => return,
+                _ = ticks.tick() => wake_once(&wake),
+            }
+        }
+    });
+    wakes
+}
+
+fn git_dir(path: &Path) -> Result<PathBuf, GitError> {
+    [path.to_owned(), path.join(".git")].into_iter().find(|root| root.join("refs").is_dir()).ok_or_else(|| {
+        GitError::Open { url: path.display().to_string(), reason: "there is no folder refs in it".to_owned() }
+    })
+}
+
+fn watcher(root: PathBuf, tell: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // A failure to watch may have hidden a change: look.
+        if event.map_or(true, |event| matters(&root, &event)) {
+            wake_once(&tell);
         }
     })
-    .map_err(failed)?;
-    watcher.watch(&path.join("refs"), RecursiveMode::Recursive).map_err(failed)?;
-    // packed-refs is replaced as a whole, so its folder is watched.
-    watcher.watch(path, RecursiveMode::NonRecursive).map_err(failed)?;
-    tokio::spawn(async move {
-        wake.closed().await;
-        drop(watcher);
-    });
-    Ok(wakes)
+}
+
+/// Holds the watcher for as long as somebody listens.
+async fn relay(watcher: RecommendedWatcher, mut told: mpsc::Receiver<()>, wake: mpsc::Sender<()>) {
+    loop {
+        let notice = tokio::select! {
+            biased;
+            () = wake.closed() => None,
+            notice = told.recv() => notice,
+        };
+        if notice.is_none() {
+            break;
+        }
+        tokio::time::sleep(GATHER).await;
+        // What was noticed while we waited is told by the same wake-up.
+        let _ = told.try_recv();
+        wake_once(&wake);
+    }
+    drop(watcher);
+}
+
+/// A full channel already holds a wake-up; a closed one has nobody to wake.
+fn wake_once(wake: &mpsc::Sender<()>) {
+    let _ = wake.try_send(());
+}
+
+/// Whether an event can mean that a ref moved.
+fn matters(root: &Path, event: &notify::Event) -> bool {
+    event.need_rescan() || (is_write(event.kind) && event.paths.iter().any(|path| is_ref(root, path)))
+}
+
+fn is_write(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
+        _ => true,
+    }
+}
+
+fn is_ref(root: &Path, path: &Path) -> bool {
+    let Ok(below) = path.strip_prefix(root) else { return false };
+    let is_lock = below.extension().is_some_and(|extension| extension == "lock");
+    !is_lock && (below == Path::new("packed-refs") || below.starts_with("refs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use notify::Event;
+    use notify::event::{CreateKind, Flag, ModifyKind, RemoveKind, RenameMode};
+
+    use super::*;
+    use crate::adapters::git::LocalRepository;
+    use crate::ports::git::GitRepository as _;
+
+    fn git(dir: &Path, args: &[&str]) {
+        let status = Command::new("git")
+            .args(["-c", "user.name=A Person", "-c", "user.email=person@example.com"])
+            .args(args)
+            .current_dir(dir)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .status()
+            .unwrap();
+        assert!(status.success(), "git {args:?}");
+    }
+
+    /// Waits long enough for any machine; a watch that works never takes that long.
+    async fn woken(wakes: &mut mpsc::Receiver<()>, why: &str) {
+        let woken = tokio::time::timeout(Duration::from_mins(1), wakes.recv()).await;
+        assert_eq!(woken, Ok(Some(())), "{why}");
+    }
+
+    #[tokio::test]
+    async fn what_git_does_to_refs_wakes() {
+        let dir = tempfile::tempdir().unwrap();
+        let bare = dir.path().join("r.git");
+        LocalRepository::init(&bare).unwrap();
+        git(dir.path(), &["clone", "-q", "r.git", "work"]);
+        let work = dir.path().join("work");
+        let mut wakes = watch_path(&bare).unwrap();
+        for branch in ["main", "feature/deep/one", "main"] {
+            git(&work, &["commit", "-q", "--allow-empty", "-m", "x"]);
+            git(&work, &["push", "-q", "origin", &format!("HEAD:refs/heads/{branch}")]);
+            woken(&mut wakes, branch).await;
+        }
+        git(&bare, &["pack-refs", "--all"]);
+        woken(&mut wakes, "packing").await;
+        git(&work, &["push", "-q", "origin", ":refs/heads/feature/deep/one"]);
+        woken(&mut wakes, "deleting a packed ref").await;
+    }
+
+    #[tokio::test]
+    async fn a_new_ref_in_a_new_folder_is_seen_by_who_looks_when_woken() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = LocalRepository::init(&dir.path().join("r.git")).unwrap();
+        git(dir.path(), &["clone", "-q", "r.git", "work"]);
+        git(&dir.path().join("work"), &["commit", "-q", "--allow-empty", "-m", "x"]);
+        let mut wakes = watch_path(&dir.path().join("r.git")).unwrap();
+        for n in 0..5 {
+            git(&dir.path().join("work"), &["push", "-q", "origin", &format!("HEAD:refs/heads/a{n}/b/c/d")]);
+            while repo.refs().unwrap().len() <= n {
+                woken(&mut wakes, "the new branch").await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_repository_is_an_error_and_a_checkout_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = watch_path(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("there is no folder refs in it"), "{error}");
+        git(dir.path(), &["init", "-q"]);
+        watch_path(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn only_moved_refs_matter() {
+        let root = Path::new("/r.git");
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        let opened = EventKind::Access(AccessKind::Open(AccessMode::Any));
+        let read = EventKind::Access(AccessKind::Close(AccessMode::Read));
+        let table = [
+            (renamed, "/r.git/refs/heads/main", true),
+            (renamed, "/r.git/packed-refs", true),
+            (EventKind::Create(CreateKind::Folder), "/r.git/refs/heads/feature", true),
+            (EventKind::Remove(RemoveKind::File), "/r.git/refs/tags/v1", true),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), "/r.git/refs/heads/main", true),
+            (opened, "/r.git/refs/heads", false),
+            (read, "/r.git/refs/heads/main", false),
+            (EventKind::Create(CreateKind::File), "/r.git/refs/heads/main.lock", false),
+            (renamed, "/r.git/packed-refs.lock", false),
+            (renamed, "/r.git/HEAD", false),
+            (EventKind::Create(CreateKind::Folder), "/r.git/objects", false),
+            (renamed, "/other.git/refs/heads/main", false),
+        ];
+        for (kind, path, expected) in table {
+            let event = Event::new(kind).add_path(path.into());
+            assert_eq!(matters(root, &event), expected, "{kind:?} {path}");
+        }
+        assert!(matters(root, &Event::new(EventKind::Other).set_flag(Flag::Rescan)), "lost events");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn polling_wakes_each_interval_and_does_not_pile_up() {
+        let start = tokio::time::Instant::now();
+        let mut wakes = poll(Duration::from_mins(1));
+        wakes.recv().await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), 60);
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        wakes.recv().await.unwrap();
+        assert!(wakes.try_recv().is_err(), "ten missed intervals are one wake-up");
+        let mut eager = poll(Duration::ZERO);
+        let start = tokio::time::Instant::now();
+        eager.recv().await.unwrap();
+        assert_eq!(start.elapsed(), SHORTEST);
+    }
 }

@@ -62,7 +62,7 @@ fn kinds_follow_their_rules() {
     }
 }
 
-fn owned(kind: &str, name: &str, owner: &str, revision: &str, status: Value) -> Value {
+fn owned(kind: &str, name: &str, owner: &str, revision: &str, status: &Value) -> Value {
     json!({"kind": kind, "metadata": {"name": name, "uid": name, "ownerReferences": [{"uid": owner}],
         "annotations": {"deployment.kubernetes.io/revision": revision}}, "status": status})
 }
@@ -72,11 +72,11 @@ fn the_containers_reason_comes_first_and_only_of_the_new_template() {
     let waiting = json!({"phase": "Pending", "containerStatuses": [{"name": "upf", "state": {"waiting":
         {"reason": "ImagePullBackOff", "message": "Back-off pulling image \"x:broken\""}}}]});
     let progressing = deployment(&json!({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 1}));
-    let new = [owned("ReplicaSet", "rs-2", "d", "2", json!({})), owned("Pod", "p", "rs-2", "", waiting.clone())];
+    let new = [owned("ReplicaSet", "rs-2", "d", "2", &json!({})), owned("Pod", "p", "rs-2", "", &waiting)];
     let health = roll_up(&progressing, &new);
     assert_eq!(health.state, State::Failed);
     assert_eq!(health.message, "Pod p: container upf: ImagePullBackOff: Back-off pulling image \"x:broken\"");
-    let old = [owned("ReplicaSet", "rs-1", "d", "1", json!({})), owned("Pod", "p", "rs-1", "", waiting)];
+    let old = [owned("ReplicaSet", "rs-1", "d", "1", &json!({})), owned("Pod", "p", "rs-1", "", &waiting)];
     assert_eq!(roll_up(&progressing, &old).state, State::Progressing);
 }
 

@@ -23,7 +23,11 @@ pub const REPOSITORY: &str = "porch.kpt.dev/repository";
     printcolumn(name = "Package", type_ = "string", json_path = ".spec.packageName"),
     printcolumn(name = "WorkspaceName", type_ = "string", json_path = ".spec.workspaceName"),
     printcolumn(name = "Revision", type_ = "integer", json_path = ".status.revision"),
-    printcolumn(name = "Latest", type_ = "string", json_path = ".metadata.labels['porch.kpt.dev/latest-revision']"),
+    printcolumn(
+        name = "Latest",
+        type_ = "string",
+        json_path = ".metadata.labels['porch\\.kpt\\.dev/latest-revision']"
+    ),
     printcolumn(name = "Lifecycle", type_ = "string", json_path = ".spec.lifecycle"),
     printcolumn(name = "Repository", type_ = "string", json_path = ".spec.repository"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")

@@ -52,7 +52,7 @@ pub fn read_intents(files: &FileTree, namespace: &str) -> (Vec<Declared>, Vec<Pr
 }
 
 fn schemas() -> Schemas {
-    let mut schemas = Schemas::builtin().clone();
+    let mut schemas = Schemas::builtin();
     for (_, crd) in super::crds() {
         // Our own definitions are structural; a test reads each of them.
         let _ = schemas.add_crd(&crd);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::kptfile::{FILE, Function, Kptfile, Upstream};
 use super::render::RenderError;
 use super::{Problem, functions};
-use crate::domain::krm::document::{EditError, Limits, YamlFile, to_yaml};
+use crate::domain::krm::document::{EditError, Limits, YamlFile};
 use crate::domain::source::{File, FileTree};
 
 /// What the derived package shall be.
@@ -31,7 +31,7 @@ pub struct Derivation {
 /// # Errors
 /// [`RenderError`] naming the file.
 pub fn derive(blueprint: &FileTree, derivation: &Derivation) -> Result<FileTree, RenderError> {
-    let file = blueprint.get(FILE).ok_or_else(|| missing())?;
+    let file = blueprint.get(FILE).ok_or_else(missing)?;
     let kptfile = Kptfile::parse(FILE, &file.bytes).map_err(|problems| RenderError::Problems { problems })?;
     let mut tree = blueprint.clone();
     let mut yaml = read(FILE, &file.bytes)?;
@@ -133,12 +133,4 @@ fn append(yaml: &mut YamlFile, name: &str, values: &BTreeMap<String, String>) ->
     mutators.push(json!({"image": format!("ghcr.io/kptdev/krm-functions-catalog/{name}:latest"), "configMap": values}));
     edit(FILE, yaml.set(0, &["pipeline", "mutators"], &Value::Array(mutators)))?;
     Ok(())
-}
-
-/// A package's first Kptfile, for `init`.
-#[must_use]
-pub fn new_kptfile(name: &str, description: &str) -> String {
-    to_yaml(&json!({
-        "apiVersion": "kpt.dev/v1", "kind": "Kptfile", "metadata": {"name": name}, "info": {"description": description}
-    }))
 }

@@ -168,7 +168,7 @@ fn run(
         return Err(problem(denied.hint("use a function that is built in")));
     }
     let image = function.image.clone();
-    let Some(native) = catalog.find(&image) else {
+    let Some(native) = Catalog::find(&image) else {
         return Err(RenderError::UnknownFunction { file, line, image, known: catalog.names().join(", ") });
     };
     let config = config(resources, directory, &file, function)?;

@@ -149,10 +149,13 @@ fn subpackages_run_first_and_parents_see_them() {
     assert_eq!(rendered.objects[0].object.label("who"), Some("parent"));
 }
 
+/// Pipeline, files, and words of the error.
+type Row<'t> = (&'t str, &'t [(&'t str, &'t str)], &'t [&'t str]);
+
 #[test]
 fn bad_packages_are_refused_with_place_and_advice() {
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n";
-    let table: &[(&str, &[(&str, &str)], &[&str])] = &[
+    let table: &[Row<'_>] = &[
         (
             "pipeline:\n  mutators:\n  - image: make-coffee:v1\n",
             &[],

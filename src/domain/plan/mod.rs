@@ -63,7 +63,7 @@ impl Plan {
             units.iter().map(|unit| (&unit.unit.target, unit.wave, unit.step_digests(), &unit.guards)).collect();
         // Serialising plain data to JSON cannot fail; an empty text would only make the id less specific.
         let text = serde_json::to_string(&(&declared, content)).unwrap_or_default();
-        let summary = units.iter().fold(Summary::default(), |sum, unit| sum.plus(unit));
+        let summary = units.iter().fold(Summary::default(), Summary::plus);
         Self { id: PlanId::from_digest(Digest::of(text.as_bytes())), declared, units, summary }
     }
 

@@ -1,1 +1,263 @@
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::approval::{Bind, Consent, Gate, Mode, gate_plan, gate_teardown, gate_unit, what_changed};
+use crate::domain::id::{NamespacedName, TargetName, UnitId};
+use crate::domain::inventory::{Inventory, PART_OF, applyset_id};
+use crate::domain::krm::{Object, Schemas};
+use crate::domain::rollout::{Applied, Hold, SyncState};
+use crate::domain::time::Timestamp;
+
+fn unit(target: &str) -> UnitId {
+    UnitId {
+        sync: NamespacedName { namespace: "core".into(), name: "upf".into() },
+        target: TargetName::new(target).unwrap(),
+    }
+}
+
+fn config_map(name: &str, data: &Value) -> Object {
+    Object::new(
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "core"}, "data": data}),
+    )
+    .unwrap()
+}
+
+fn deployment(replicas: i64) -> Object {
+    Object::new(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "upf", "namespace": "core"},
+        "spec": {"replicas": replicas}}))
+    .unwrap()
+}
+
+fn rendered(objects: &[Object]) -> Vec<DeclaredObject> {
+    objects.iter().map(|object| DeclaredObject { object: object.clone(), origin: "f.yaml:1".into() }).collect()
+}
+
+fn declared(target: &str, objects: &[Object]) -> Declared {
+    declare(unit(target), 0, &rendered(objects))
+}
+
+/// What a server would hold after the unit applied these objects.
+fn applied(target: &str, objects: &[Object]) -> Observed {
+    let schemas = &Schemas::builtin();
+    let live: Vec<Object> = declared(target, objects)
+        .objects
+        .iter()
+        .map(|wanted| {
+            let predicted = crate::domain::krm::predict(None, wanted.object.value(), "loggia", schemas).unwrap();
+            let mut object = Object::new(predicted.object).unwrap();
+            object.value_mut()["metadata"]["uid"] = json!("u");
+            object
+        })
+        .collect();
+    Observed {
+        inventory: Inventory::of(&live),
+        objects: live.into_iter().map(|object| (object.id(), object)).collect::<BTreeMap<_, _>>(),
+        unknown_kinds: BTreeSet::new(),
+        missing_namespaces: BTreeSet::new(),
+        seen: Seen::Complete,
+        at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn planned(declared: &Declared, observed: &Observed) -> UnitPlan {
+    plan_unit(declared, observed, &Schemas::builtin(), &PlanPolicy::default())
+}
+
+fn told(plan: &UnitPlan) -> Vec<String> {
+    plan.steps().map(|step| format!("{} {}", step.symbol(), step.object)).collect()
+}
+
+fn nothing() -> Observed {
+    applied("edge-1", &[])
+}
+
+#[test]
+fn what_is_missing_is_created_what_is_there_is_kept_what_left_is_deleted_last() {
+    let (a, b) = (config_map("a", &json!({"k": "1"})), config_map("b", &json!({"k": "1"})));
+    let fresh = planned(&declared("edge-1", &[deployment(2), a.clone()]), &nothing());
+    assert_eq!(told(&fresh), ["+ ConfigMap/core/a", "+ Deployment.apps/core/upf"]);
+    let settled = planned(&declared("edge-1", std::slice::from_ref(&a)), &applied("edge-1", std::slice::from_ref(&a)));
+    assert!(settled.is_empty(), "{:?}", told(&settled));
+    let moved = planned(&declared("edge-1", &[deployment(2)]), &applied("edge-1", &[a, b, deployment(2)]));
+    assert_eq!(told(&moved), ["= Deployment.apps/core/upf", "- ConfigMap/core/b", "- ConfigMap/core/a"]);
+    assert!(matches!(moved.guards[..], [Guard::PruneLimit { deletes: 2, owned: 3, .. }]), "{:?}", moved.guards);
+}
+
+#[test]
+fn a_change_names_its_field_and_both_values() {
+    let plan = planned(&declared("edge-1", &[deployment(3)]), &applied("edge-1", &[deployment(2)]));
+    let text = text(&Plan::new(plan.declared.clone(), vec![plan]));
+    assert!(text.contains("~ .spec.replicas: 2 -> 3") && text.contains("(f.yaml:1)"), "{text}");
+    assert!(text.contains("0 to create, 1 to change, 0 to delete, 0 unchanged"), "{text}");
+}
+
+#[test]
+fn an_empty_render_never_prunes_but_a_teardown_does() {
+    let observed = applied("edge-1", &[config_map("a", &json!({}))]);
+    let empty = planned(&declared("edge-1", &[]), &observed);
+    assert!(!empty.steps().any(Step::writes), "{:?}", told(&empty));
+    assert!(matches!(empty.guards[..], [Guard::EmptySet { owned: 1 }]), "{:?}", empty.guards);
+    let teardown = Declared { teardown: true, ..declared("edge-1", &[]) };
+    assert_eq!(told(&planned(&teardown, &observed)), ["- ConfigMap/core/a"]);
+    assert!(planned(&teardown, &observed).guards.is_empty());
+}
+
+#[test]
+fn a_partial_view_never_prunes() {
+    let observed = Observed {
+        seen: Seen::Partial("no answer".into()),
+        ..applied("edge-1", &[config_map("a", &json!({})), deployment(1)])
+    };
+    let plan = planned(&declared("edge-1", &[deployment(1)]), &observed);
+    assert!(!plan.steps().any(Step::writes), "{:?}", told(&plan));
+    assert!(matches!(plan.guards[..], [Guard::PartialView { .. }]));
+}
+
+#[test]
+fn what_belongs_to_others_is_left_alone() {
+    let a = config_map("a", &json!({"k": "1"}));
+    let mut foreign = applied("edge-1", std::slice::from_ref(&a));
+    for object in foreign.objects.values_mut() {
+        object.set_label(PART_OF, &applyset_id(&unit("edge-9")));
+    }
+    let wanted = planned(&declared("edge-1", std::slice::from_ref(&a)), &foreign);
+    assert_eq!(told(&wanted), ["! ConfigMap/core/a"]);
+    assert!(matches!(wanted.guards[..], [Guard::ForeignOwner { .. }]));
+    let unwanted = planned(&declared("edge-1", &[deployment(1)]), &foreign);
+    assert_eq!(told(&unwanted), ["+ Deployment.apps/core/upf", "! ConfigMap/core/a"]);
+    let mut kept = applied("edge-1", &[a]);
+    for object in kept.objects.values_mut() {
+        object.set_annotation("loggia.dev/prune", "disabled");
+    }
+    assert_eq!(
+        told(&planned(&declared("edge-1", &[deployment(1)]), &kept)),
+        ["+ Deployment.apps/core/upf", "! ConfigMap/core/a"]
+    );
+}
+
+#[test]
+fn secrets_never_show() {
+    let secret = |value: &str| {
+        Object::new(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "core"},
+            "stringData": {"password": value}}))
+        .unwrap()
+    };
+    let plan = planned(&declared("edge-1", &[secret("new-canary-1")]), &applied("edge-1", &[secret("old-canary-2")]));
+    let whole = Plan::new(plan.declared.clone(), vec![plan]);
+    let everything = format!("{} {} {}", text(&whole), markdown(&whole), serde_json::to_string(&whole).unwrap());
+    assert!(everything.contains(".data"), "{everything}");
+    for canary in ["canary", "bmV3LWNhbmFyeS0x", "b2xkLWNhbmFyeS0y"] {
+        assert!(!everything.contains(canary), "{canary} shows: {everything}");
+    }
+}
+
+fn plan_of(objects: &[Object], observed: &[Object]) -> Plan {
+    let units = ["edge-1", "edge-2"].map(|target| planned(&declared(target, objects), &applied(target, observed)));
+    Plan::new(declared_digest(&rendered(objects)), units.to_vec())
+}
+
+#[test]
+fn the_id_follows_what_will_be_done_and_nothing_else() {
+    let plan = plan_of(&[deployment(3)], &[deployment(2)]);
+    assert_eq!(plan, serde_json::from_value(serde_json::to_value(&plan).unwrap()).unwrap(), "it survives storage");
+    let mut noisy = applied("edge-1", &[deployment(2)]);
+    for object in noisy.objects.values_mut() {
+        object.value_mut()["status"] = json!({"replicas": 1});
+        object.value_mut()["metadata"]["resourceVersion"] = json!("99");
+    }
+    let again = planned(&declared("edge-1", &[deployment(3)]), &noisy);
+    assert_eq!(Plan::new(plan.declared.clone(), vec![again, plan.units[1].clone()]).id, plan.id);
+    assert_ne!(plan_of(&[deployment(3)], &[deployment(1)]).id, plan.id, "another value is replaced");
+    assert_ne!(plan_of(&[deployment(4)], &[deployment(2)]).id, plan.id);
+}
+
+#[test]
+fn equal_targets_are_told_once() {
+    let text = text(&plan_of(&[deployment(3)], &[deployment(2)]));
+    assert!(text.contains("edge-1 (wave 1), edge-2 (wave 1): the same on both"), "{text}");
+    assert_eq!(text.matches(".spec.replicas").count(), 1, "{text}");
+}
+
+#[test]
+fn an_approval_holds_for_its_plan_only() {
+    let plan = plan_of(&[deployment(3)], &[deployment(2)]);
+    let consent = Consent { plan: plan.clone() };
+    assert_eq!(gate_plan(plan.clone(), None, Mode::Required, Bind::Plan), Gate::NeedsApproval);
+    assert!(matches!(gate_plan(plan.clone(), Some(&consent), Mode::Required, Bind::Plan), Gate::Open(_)));
+    assert!(matches!(gate_plan(plan.clone(), None, Mode::Automatic, Bind::Plan), Gate::Open(_)));
+    let other = plan_of(&[deployment(3)], &[deployment(1)]);
+    let Gate::Stale(news) = gate_plan(other.clone(), Some(&consent), Mode::Required, Bind::Plan) else {
+        panic!("not stale")
+    };
+    assert!(news.iter().any(|line| line.contains("edge-1") && line.contains("does something else now")), "{news:?}");
+    assert!(matches!(gate_plan(other.clone(), Some(&consent), Mode::Required, Bind::Declared), Gate::Open(_)));
+    assert!(what_changed(&plan, &plan).is_empty());
+    let walled =
+        Plan::new(plan.declared.clone(), vec![planned(&declared("edge-1", &[]), &applied("edge-1", &[deployment(1)]))]);
+    let consent = Consent { plan: walled.clone() };
+    assert!(
+        matches!(gate_plan(walled, Some(&consent), Mode::Required, Bind::Plan), Gate::Blocked(_)),
+        "no approval opens a wall"
+    );
+}
+
+#[test]
+fn a_target_goes_on_only_with_steps_that_were_shown() {
+    let plan = plan_of(&[deployment(3), config_map("a", &json!({}))], &[deployment(2)]);
+    let consent = Consent { plan: plan.clone() };
+    let digest = plan.declared.clone();
+    let state = SyncState::default();
+    let now = planned(
+        &declared("edge-1", &[deployment(3), config_map("a", &json!({}))]),
+        &applied("edge-1", &[deployment(2), config_map("a", &json!({}))]),
+    );
+    assert!(
+        matches!(gate_unit(now, Some(&consent), &state, Mode::Required, Bind::Plan), Gate::Open(_)),
+        "a part may be done already"
+    );
+    let other = planned(
+        &declared("edge-1", &[deployment(3), config_map("a", &json!({}))]),
+        &applied("edge-1", &[deployment(7)]),
+    );
+    assert!(matches!(gate_unit(other.clone(), Some(&consent), &state, Mode::Required, Bind::Plan), Gate::Stale(_)));
+    assert_eq!(gate_unit(other.clone(), None, &state, Mode::Required, Bind::Plan), Gate::NeedsApproval);
+
+    let mut begun = SyncState::default();
+    let current = Applied { revision: 1, declared: digest.clone(), plan: plan.id, at: Timestamp::UNIX_EPOCH };
+    begun.unit(&TargetName::new("edge-1").unwrap()).current = Some(current);
+    assert!(
+        matches!(gate_unit(other.clone(), None, &begun, Mode::Required, Bind::Plan), Gate::Open(_)),
+        "drift needs no approval"
+    );
+    let hold = Hold { reason: "bad".into(), by: "p".into(), at: Timestamp::UNIX_EPOCH, revision: "v1".into() };
+    begun.holds.insert(digest, hold);
+    assert!(
+        matches!(gate_unit(other, Some(&consent), &begun, Mode::Automatic, Bind::Plan), Gate::Blocked(_)),
+        "a hold stops everything"
+    );
+}
+
+#[test]
+fn a_teardown_covers_what_was_agreed_to_and_shrinks() {
+    let all = [deployment(1), config_map("a", &json!({}))];
+    let down = |observed: &[Object]| {
+        planned(&Declared { teardown: true, ..declared("edge-1", &[]) }, &applied("edge-1", observed))
+    };
+    let agreed = Plan::new(declared_digest(&[]), vec![down(&all)]);
+    assert!(matches!(gate_teardown(down(&all[..1]), &agreed), Gate::Open(_)));
+    assert!(matches!(gate_teardown(down(&[config_map("b", &json!({}))]), &agreed), Gate::Stale(_)));
+}
+
+#[test]
+fn what_a_rollback_cannot_restore_is_said() {
+    let claim = Object::new(
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "d", "namespace": "core"}}),
+    )
+    .unwrap();
+    let plan = planned(&declared("edge-1", &[deployment(1)]), &applied("edge-1", &[deployment(1), claim]));
+    assert!(plan.guards.iter().any(|guard| matches!(guard, Guard::DestroysData { .. })), "{:?}", plan.guards);
+    let lines = irreversible(&Plan::new(plan.declared.clone(), vec![plan]));
+    assert_eq!(lines, ["PersistentVolumeClaim/core/d: its data is gone once it is deleted"]);
+}

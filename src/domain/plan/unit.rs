@@ -22,11 +22,13 @@ pub struct PlanPolicy {
     pub prune: bool,
     /// Largest share (`50%`) or number (`20`) of owned objects that may go without a person.
     pub prune_limit: String,
+    /// Whether fields of this very set that others took are taken back: the correction of drift.
+    pub take_back: bool,
 }
 
 impl Default for PlanPolicy {
     fn default() -> Self {
-        Self { manager: "loggia".to_owned(), prune: true, prune_limit: "50%".to_owned() }
+        Self { manager: "loggia".to_owned(), prune: true, prune_limit: "50%".to_owned(), take_back: false }
     }
 }
 
@@ -54,6 +56,9 @@ pub struct UnitPlan {
     pub stages: Vec<Stage>,
     /// Reasons not to go on without a person.
     pub guards: Vec<Guard>,
+    /// Whether fields that others took are taken back.
+    #[serde(default)]
+    pub take_back: bool,
 }
 
 impl UnitPlan {
@@ -84,7 +89,14 @@ pub fn plan_unit(declared: &Declared, observed: &Observed, schemas: &Schemas, po
     if !deletes.is_empty() {
         stages.push(Stage { name: "prune".to_owned(), steps: deletes });
     }
-    UnitPlan { unit: declared.unit.clone(), wave: declared.wave, declared: declared.digest.clone(), stages, guards }
+    UnitPlan {
+        unit: declared.unit.clone(),
+        wave: declared.wave,
+        declared: declared.digest.clone(),
+        stages,
+        guards,
+        take_back: policy.take_back,
+    }
 }
 
 fn view_guards(declared: &Declared, observed: &Observed) -> Vec<Guard> {
@@ -158,7 +170,7 @@ fn apply_step(
             return step(Action::Skip { reason: "its change cannot be foretold".to_owned() }, Grade::None);
         }
     };
-    for conflict in &predicted.conflicts {
+    for conflict in predicted.conflicts.iter().filter(|_| !policy.take_back) {
         guards.push(Guard::FieldConflict {
             object: id.to_string(),
             manager: conflict.manager.clone(),

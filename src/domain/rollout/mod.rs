@@ -173,9 +173,8 @@ fn next(unit: &UnitView, failed: bool, open_wave: usize) -> Move {
         Proof::Failed { .. } => Move::RollBack(target),
         Proof::Waiting { .. } if unit.in_sync => Move::Wait(target),
         Proof::Healthy if unit.in_sync => Move::Settled(target),
-        Proof::Healthy | Proof::Waiting { .. } => Move::Apply(target),
         Proof::NotApplied if failed || unit.wave > open_wave => Move::Behind(target),
-        Proof::NotApplied => Move::Apply(target),
+        Proof::NotApplied | Proof::Healthy | Proof::Waiting { .. } => Move::Apply(target),
     }
 }
 
@@ -230,7 +229,7 @@ mod tests {
     #[test]
     fn history_is_bounded() {
         let mut state = SyncState::default();
-        for n in 0..(HISTORY as i64 + 5) {
+        for n in 0..205 {
             state.record(Record {
                 at: Timestamp::UNIX_EPOCH,
                 event: "applied".into(),

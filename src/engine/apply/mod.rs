@@ -45,8 +45,16 @@ pub async fn apply(
 ) -> Result<ApplyReport, EngineError> {
     let plan = plan.get();
     let new = Inventory::of(declared.objects.iter().map(|wanted| &wanted.object));
-    let mut run =
-        Run { session, claim, declared, observed, metrics, report: ApplyReport::default(), gone: BTreeSet::new() };
+    let mut run = Run {
+        session,
+        claim,
+        declared,
+        observed,
+        metrics,
+        take_back: plan.take_back,
+        report: ApplyReport::default(),
+        gone: BTreeSet::new(),
+    };
     session.store_inventory(claim, &plan.unit, &observed.inventory.union(&new)).await?;
     for stage in &plan.stages {
         run.stage(stage).await?;
@@ -65,6 +73,7 @@ pub async fn apply(
 }
 
 struct Run<'a> {
+    take_back: bool,
     session: &'a Session,
     claim: &'a Claim,
     declared: &'a Declared,
@@ -94,7 +103,8 @@ impl Run<'_> {
         let Some(wanted) = self.declared.objects.iter().find(|wanted| wanted.object.id() == step.object) else {
             return Ok(());
         };
-        let stored = self.session.cluster.apply(Some(self.claim), &wanted.object, &Apply::new(MANAGER)).await?;
+        let how = Apply { force: self.take_back, ..Apply::new(MANAGER) };
+        let stored = self.session.cluster.apply(Some(self.claim), &wanted.object, &how).await?;
         self.report.written += 1;
         // What follows must see our own write.
         self.session.mirror.seen(&Session::members(&step.kind), &stored, PATIENCE).await

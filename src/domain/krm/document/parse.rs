@@ -28,7 +28,7 @@ pub(super) fn text_of(bytes: &[u8], limits: &Limits) -> Result<String, DocumentE
         Ok(text) => Ok(text.to_owned()),
         Err(bad) => {
             let before = &bytes[..bad.valid_up_to()];
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = before.split(|byte| *byte == b'\n').count();
             let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
             Err(error("yaml.encoding", line, column, format!("byte {} is not UTF-8", bad.valid_up_to())))
         }

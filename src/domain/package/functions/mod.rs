@@ -97,7 +97,7 @@ impl Catalog {
     }
 
     /// Finds a function by image: short or with the catalogue's prefix, with any tag or digest.
-    pub(super) fn find(&self, image: &str) -> Option<Native> {
+    pub(super) fn find(image: &str) -> Option<Native> {
         let name = short_name(image);
         NATIVE.iter().find(|(known, _)| *known == name).map(|(_, native)| *native)
     }

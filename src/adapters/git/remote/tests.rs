@@ -1,0 +1,513 @@
+//! The other side is the real git program: `git http-backend` behind a small CGI gateway on loopback.
+
+use std::process::{Command as Program, Stdio};
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
+
+use super::*;
+use crate::domain::error::{Class, Classify as _};
+use crate::domain::lease::{LeaseRecord, Timing};
+use crate::domain::source::File;
+use crate::ports::git::Person;
+
+fn git(dir: &Path, args: &[&str]) -> String {
+    let output = Program::new("git")
+        .args(["-c", "user.name=A Person", "-c", "user.email=person@example.com", "-c", "init.defaultBranch=main"])
+        .args(args)
+        .current_dir(dir)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+type Hook = Box<dyn Fn(&Path) + Send>;
+
+/// A git server that remembers what it was asked. It asks for a password at `/locked.git`.
+struct Server {
+    dir: tempfile::TempDir,
+    port: u16,
+    seen: Arc<Mutex<Vec<String>>>,
+    /// Runs once, before the next push is carried out.
+    before_push: Arc<Mutex<Option<Hook>>>,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Server {
+    /// `None`, and a line that says so, where git has no http-backend.
+    fn start() -> Option<Self> {
+        let backend = PathBuf::from(git(Path::new("."), &["--exec-path"])).join("git-http-backend");
+        if !backend.exists() {
+            println!("not run: there is no {}", backend.display());
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        git(dir.path(), &["init", "-q", "--bare", "r.git"]);
+        git(&dir.path().join("r.git"), &["config", "http.receivepack", "true"]);
+        let (seen, before_push) = (Arc::default(), Arc::default());
+        let gateway = Gateway {
+            backend,
+            root: dir.path().to_owned(),
+            seen: Arc::clone(&seen),
+            before_push: Arc::clone(&before_push),
+        };
+        let (tell_port, port) = std::sync::mpsc::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        std::thread::spawn(move || serve(gateway, &tell_port, stopped));
+        Some(Self { dir, port: port.recv().unwrap(), seen, before_push, _stop: stop })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("r.git")
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/r.git", self.port)
+    }
+
+    fn open(&self) -> RemoteRepository {
+        RemoteRepository::open(&self.url(), &self.dir.path().join("cache")).unwrap()
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        git(&self.path(), args)
+    }
+
+    /// A person pushes a commit with one file to `branch`.
+    fn person_commits(&self, branch: &str, path: &str, text: &str) -> CommitId {
+        let work = self.dir.path().join("work");
+        if !work.exists() {
+            git(self.dir.path(), &["clone", "-q", "r.git", "work"]);
+        }
+        std::fs::create_dir_all(work.join(path).parent().unwrap()).unwrap();
+        std::fs::write(work.join(path), text).unwrap();
+        git(&work, &["add", "-A"]);
+        git(&work, &["commit", "-qm", &format!("Change {path}")]);
+        git(&work, &["push", "-qf", "origin", &format!("HEAD:refs/heads/{branch}")]);
+        CommitId::new(git(&work, &["rev-parse", "HEAD"])).unwrap()
+    }
+
+    /// Fetch commands since the last call; each ls-refs is a POST of its own.
+    fn posts(&self) -> usize {
+        let mut seen = self.seen.lock().unwrap();
+        let posts = seen.iter().filter(|line| line.starts_with("POST")).count();
+        seen.clear();
+        posts
+    }
+}
+
+#[derive(Clone)]
+struct Gateway {
+    backend: PathBuf,
+    root: PathBuf,
+    seen: Arc<Mutex<Vec<String>>>,
+    before_push: Arc<Mutex<Option<Hook>>>,
+}
+
+fn serve(gateway: Gateway, port: &std::sync::mpsc::Sender<u16>, stopped: tokio::sync::oneshot::Receiver<()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        port.send(listener.local_addr().unwrap().port()).unwrap();
+        let app =
+            axum::Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+                let gateway = gateway.clone();
+                async move {
+                    tokio::task::spawn_blocking(move || gateway.answer(&method, &uri, &headers, &body)).await.unwrap()
+                }
+            });
+        tokio::select! {
+            result = axum::serve(listener, app.layer(axum::extract::DefaultBodyLimit::disable())) => result.unwrap(),
+            _ = stopped => {}
+        }
+    });
+}
+
+impl Gateway {
+    fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response<axum::body::Body> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+        self.seen.lock().unwrap().push(format!("{method} {}", uri.path()));
+        let plain = |status: StatusCode| Response::builder().status(status);
+        if uri.path().starts_with("/locked.git/") {
+            let asked = plain(StatusCode::UNAUTHORIZED).header("www-authenticate", "Basic realm=\"git\"");
+            return asked.body(axum::body::Body::empty()).unwrap();
+        }
+        let is_push = method == Method::POST && uri.path().ends_with("git-receive-pack");
+        if let Some(hook) = is_push.then(|| self.before_push.lock().unwrap().take()).flatten() {
+            hook(&self.root.join("r.git"));
+        }
+        let mut child = Program::new(&self.backend)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("GIT_PROJECT_ROOT", &self.root)
+            .env("GIT_HTTP_EXPORT_ALL", "1")
+            .env("REQUEST_METHOD", method.as_str())
+            .env("PATH_INFO", uri.path())
+            .env("QUERY_STRING", uri.query().unwrap_or(""))
+            .env("CONTENT_TYPE", header("content-type"))
+            .env("CONTENT_LENGTH", body.len().to_string())
+            .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
+            .env("GIT_PROTOCOL", header("git-protocol"))
+            .env("REMOTE_USER", "robot")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let body = body.to_vec();
+        let writing = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &body));
+        let output = child.wait_with_output().unwrap().stdout;
+        // The backend may answer before it read everything.
+        let _ = writing.join().unwrap();
+        from_cgi(&output)
+    }
+}
+
+fn from_cgi(output: &[u8]) -> Response<axum::body::Body> {
+    let end = output.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let mut response = Response::builder();
+    for line in std::str::from_utf8(&output[..end]).unwrap().lines() {
+        let (name, value) = line.split_once(": ").unwrap();
+        if name == "Status" {
+            response = response.status(value[..3].parse::<u16>().unwrap());
+        } else {
+            response = response.header(name, value);
+        }
+    }
+    response.body(axum::body::Body::from(output[end + 4..].to_vec())).unwrap()
+}
+
+fn commit(repo: &dyn GitRepository, text: &str, parents: Vec<CommitId>) -> CommitId {
+    let mut files = FileTree::new();
+    files.insert("net/upf/Kptfile", File::regular(text.as_bytes().to_vec())).unwrap();
+    let person = Person { name: "A Person".into(), email: "person@example.com".into() };
+    let at = Timestamp::from_second(1_700_000_000).unwrap();
+    let tree = repo.write_tree(&files).unwrap();
+    let new =
+        NewCommit { tree, parents, author: person.clone(), committer: person, at, message: format!("Write {text}\n") };
+    repo.write_commit(&new).unwrap()
+}
+
+fn update(name: &str, expected: Option<&CommitId>, new: Option<&CommitId>) -> RefUpdate {
+    RefUpdate { name: name.to_owned(), expected: expected.cloned(), new: new.cloned() }
+}
+
+#[test]
+fn an_empty_repository_has_no_refs() {
+    let Some(server) = Server::start() else { return };
+    let repo = server.open();
+    assert_eq!((repo.refs().unwrap(), repo.fetch().unwrap()), (Refs::new(), Refs::new()));
+}
+
+#[test]
+fn what_a_person_pushed_is_read() {
+    let Some(server) = Server::start() else { return };
+    let one = server.person_commits("main", "net/upf/Kptfile", "one");
+    server.git(&["tag", "-a", "-m", "annotated", "net/upf/v1", "main"]);
+    let blob = server.git(&["rev-parse", "main:net/upf/Kptfile"]);
+    server.git(&["update-ref", "refs/tags/a-file", &blob]);
+    server.git(&["update-ref", "refs/pull/7/head", "main"]);
+    let repo = server.open();
+    assert_eq!(repo.refs().unwrap()["refs/tags/net/upf/v1"], one, "an annotated tag is peeled by ls-refs alone");
+    let refs = repo.fetch().unwrap();
+    assert_eq!(refs.keys().collect::<Vec<_>>(), ["refs/heads/main", "refs/tags/net/upf/v1"]);
+    assert_eq!(refs["refs/tags/net/upf/v1"], one);
+    assert_eq!(repo.refs().unwrap(), refs);
+    assert_eq!(repo.directories_with(&one, "", "Kptfile").unwrap()[0].0, "net/upf");
+    let tree = repo.commit(&one).unwrap().tree;
+    let files = repo.read_tree(&tree, &TreeBudget::default()).unwrap();
+    assert_eq!(&*files.get("net/upf/Kptfile").unwrap().bytes, b"one");
+
+    let two = server.person_commits("main", "net/upf/Kptfile", "two");
+    assert!(repo.commit(&two).is_err(), "not before it is fetched");
+    assert_eq!(repo.refs().unwrap()["refs/heads/main"], two);
+    assert_eq!(repo.fetch().unwrap()["refs/heads/main"], two);
+    assert_eq!(repo.log(&two, 9).unwrap().len(), 2);
+    assert!(repo.is_ancestor(&one, &two).unwrap());
+}
+
+#[test]
+fn nothing_is_transferred_when_no_id_moved() {
+    let Some(server) = Server::start() else { return };
+    server.person_commits("main", "a", "one");
+    let repo = server.open();
+    repo.fetch().unwrap();
+    assert!(server.posts() > 1, "ls-refs and fetch");
+    let before = git(&repo.dir, &["count-objects", "-v"]);
+    repo.fetch().unwrap();
+    assert_eq!(server.posts(), 1, "ls-refs alone");
+    server.open().fetch().unwrap();
+    assert_eq!(server.posts(), 1, "the mirror outlives the process");
+    assert_eq!(git(&repo.dir, &["count-objects", "-v"]), before);
+}
+
+#[test]
+fn the_mirror_follows_deletions_and_rewrites() {
+    let Some(server) = Server::start() else { return };
+    let repo = server.open();
+    server.person_commits("main", "a", "one");
+    server.git(&["update-ref", "refs/heads/topic", "main"]);
+    server.git(&["update-ref", "refs/tags/v1", "main"]);
+    repo.fetch().unwrap();
+    server.git(&["update-ref", "-d", "refs/heads/topic"]);
+    server.git(&["update-ref", "refs/heads/topic/deeper", "main"]);
+    server.git(&["update-ref", "-d", "refs/tags/v1"]);
+    let rewritten = git(&server.dir.path().join("work"), &["commit-tree", "HEAD^{tree}", "-m", "Rewritten"]);
+    git(&server.dir.path().join("work"), &["push", "-qf", "origin", &format!("{rewritten}:refs/heads/main")]);
+    let refs = repo.fetch().unwrap();
+    assert_eq!(refs.keys().collect::<Vec<_>>(), ["refs/heads/main", "refs/heads/topic/deeper"]);
+    assert_eq!(refs["refs/heads/main"].as_str(), rewritten);
+    let mirrored = git(&repo.dir, &["for-each-ref", "--format=%(refname) %(objectname)"]);
+    assert_eq!(mirrored, server.git(&["for-each-ref", "--format=%(refname) %(objectname)"]));
+    assert_eq!(git(&repo.dir, &["fsck", "--strict", "--no-dangling"]), "");
+}
+
+#[test]
+fn git_reads_what_we_push() {
+    let Some(server) = Server::start() else { return };
+    let repo = server.open();
+    let one = commit(&repo, "one", vec![]);
+    repo.push(None, &[update("refs/heads/main", None, Some(&one))]).unwrap();
+    let two = commit(&repo, "two", vec![one.clone()]);
+    let both = [update("refs/heads/main", Some(&one), Some(&two)), update("refs/tags/net/upf/v1", None, Some(&two))];
+    repo.push(None, &both).unwrap();
+    assert_eq!(server.git(&["fsck", "--strict"]), "");
+    assert_eq!(server.git(&["log", "--format=%s", "main"]), "Write two\nWrite one");
+    assert_eq!(server.git(&["show", "net/upf/v1:net/upf/Kptfile"]), "two");
+    assert_eq!(repo.fetch().unwrap().len(), 2);
+
+    let three = server.person_commits("main", "theirs", "three");
+    repo.fetch().unwrap();
+    let four = commit(&repo, "four", vec![three.clone()]);
+    repo.push(None, &[update("refs/heads/main", Some(&three), Some(&four))]).unwrap();
+    assert_eq!(server.git(&["fsck", "--strict"]), "");
+    // No new object, a step back, and a deletion.
+    repo.push(None, &[update("refs/heads/old", None, Some(&one))]).unwrap();
+    repo.push(None, &[update("refs/heads/main", Some(&four), Some(&one))]).unwrap();
+    repo.push(None, &[update("refs/heads/old", Some(&one), None)]).unwrap();
+    repo.push(None, &[]).unwrap();
+    assert_eq!(server.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/main\nrefs/tags/net/upf/v1");
+    assert_eq!(server.git(&["rev-parse", "main"]), one.to_string());
+}
+
+#[test]
+fn only_what_is_new_is_sent() {
+    let Some(server) = Server::start() else { return };
+    let repo = server.open();
+    let mut parents = Vec::new();
+    for n in 0..20 {
+        parents = vec![commit(&repo, &format!("version {n}"), parents)];
+    }
+    repo.push(None, &[update("refs/heads/main", None, parents.first())]).unwrap();
+    let new = commit(&repo, "one more", parents.clone());
+    let offer = Receiver::new(&server.url()).unwrap().offer().unwrap();
+    let present: Vec<ObjectId> = offer.refs.values().copied().collect();
+    let pack = send_pack::pack(&repo.dir, &[object_id(new.as_str()).unwrap()], &present).unwrap();
+    let count = u32::from_be_bytes(pack[8..12].try_into().unwrap());
+    assert_eq!(count, 5, "a commit, three trees and a file");
+}
+
+#[test]
+fn a_ref_that_moved_stops_the_push() {
+    let Some(server) = Server::start() else { return };
+    let repo = server.open();
+    let one = commit(&repo, "one", vec![]);
+    repo.push(None, &[update("refs/heads/main", None, Some(&one))]).unwrap();
+    let theirs = server.person_commits("main", "theirs", "x");
+    let mine = commit(&repo, "mine", vec![one.clone()]);
+    let error = repo
+        .push(None, &[update("refs/heads/new", None, Some(&mine)), update("refs/heads/main", Some(&one), Some(&mine))])
+        .unwrap_err();
+    let GitError::RefMoved { name, expected, found, .. } = &error else { panic!("{error}") };
+    assert_eq!((name.as_str(), expected, found), ("refs/heads/main", &one.to_string(), &theirs.to_string()));
+    let exists = repo.push(None, &[update("refs/heads/main", None, Some(&mine))]).unwrap_err();
+    assert_eq!(exists.class(), Class::Conflict);
+    let gone = repo.push(None, &[update("refs/heads/nowhere", Some(&one), None)]).unwrap_err();
+    assert!(gone.to_string().ends_with("found nothing"), "{gone}");
+    assert_eq!(server.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
+}
+
+#[test]
+fn who_moves_a_ref_between_our_look_and_our_push_wins() {
+    let Some(server) = Server::start() else { return };
+    let repo = server.open();
+    let one = commit(&repo, "one", vec![]);
+    let two = commit(&repo, "two", vec![one.clone()]);
+    repo.push(None, &[update("refs/heads/main", None, Some(&one)), update("refs/heads/theirs", None, Some(&two))])
+        .unwrap();
+    *server.before_push.lock().unwrap() = Some(Box::new(|path| {
+        git(path, &["update-ref", "refs/heads/main", "refs/heads/theirs"]);
+    }));
+    let three = commit(&repo, "three", vec![one.clone()]);
+    let error = repo
+        .push(
+            None,
+            &[update("refs/heads/fine", None, Some(&three)), update("refs/heads/main", Some(&one), Some(&three))],
+        )
+        .unwrap_err();
+    let GitError::RefMoved { name, found, .. } = &error else { panic!("{error}") };
+    assert_eq!((name.as_str(), found), ("refs/heads/main", &two.to_string()));
+    let names = server.git(&["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(names, "refs/heads/main\nrefs/heads/theirs", "the other ref did not move either");
+}
+
+#[test]
+fn an_annotated_tag_is_expected_by_its_commit() {
+    let Some(server) = Server::start() else { return };
+    let one = server.person_commits("main", "a", "one");
+    server.git(&["tag", "-a", "-m", "annotated", "v1", "main"]);
+    let repo = server.open();
+    assert_eq!(repo.fetch().unwrap()["refs/tags/v1"], one);
+    repo.push(None, &[update("refs/tags/v1", Some(&one), None)]).unwrap();
+    assert_eq!(server.git(&["tag"]), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_hook_refuses_is_said() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(server) = Server::start() else { return };
+    let hook = server.path().join("hooks/update");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, "#!/bin/sh\ntest \"$1\" != refs/heads/main\n").unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let repo = server.open();
+    let one = commit(&repo, "one", vec![]);
+    let both = [update("refs/heads/main", None, Some(&one)), update("refs/heads/topic", None, Some(&one))];
+    let error = repo.push(None, &both).unwrap_err();
+    assert!(error.to_string().contains("refs/heads/main: hook declined"), "{error}");
+    assert_eq!(error.class(), Class::Invalid, "the same push fails again");
+    assert_eq!(server.git(&["for-each-ref"]), "", "all or none");
+    repo.push(None, &both[1..]).unwrap();
+}
+
+#[test]
+fn without_a_claim_nothing_is_sent() {
+    let Some(server) = Server::start() else { return };
+    let repo = server.open();
+    let one = commit(&repo, "one", vec![]);
+    let lease = LeaseRecord { holder: Some("me".into()), ..LeaseRecord::default() };
+    let old = Claim::after_renewal(&lease, "me", Timestamp::UNIX_EPOCH, &Timing::default()).unwrap();
+    let refused = repo.push(Some(&old), &[update("refs/heads/main", None, Some(&one))]).unwrap_err();
+    assert!(matches!(refused, GitError::Claim(_)), "{refused}");
+    assert_eq!(server.seen.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn who_asks_for_a_password_gets_none_from_anybody() {
+    let Some(server) = Server::start() else { return };
+    let url = format!("http://127.0.0.1:{}/locked.git", server.port);
+    let repo = RemoteRepository::open(&url, &server.dir.path().join("cache")).unwrap();
+    let one = commit(&repo, "one", vec![]);
+    for error in [repo.refs().unwrap_err(), repo.fetch().unwrap_err()] {
+        assert!(error.to_string().contains("redentials"), "{error}");
+    }
+    let error = repo.push(None, &[update("refs/heads/main", None, Some(&one))]).unwrap_err().to_string();
+    assert!(error.contains("401 Unauthorized; check that the user may push there"), "{error}");
+}
+
+#[test]
+fn a_password_is_in_no_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = RemoteRepository::open("https://robot:s3cr3t@127.0.0.1:1/r.git", dir.path()).unwrap();
+    let one = commit(&repo, "one", vec![]);
+    let push = repo.push(None, &[update("refs/heads/main", None, Some(&one))]);
+    for error in [repo.refs().unwrap_err(), repo.fetch().unwrap_err(), push.unwrap_err()] {
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("127.0.0.1") && !text.contains("s3cr3t"), "{text}");
+    }
+    assert_eq!(repo.scrubbed("at https://robot:s3cr3t@127.0.0.1:1/r.git: s3cr3t"), "at https://127.0.0.1:1/r.git: ***");
+}
+
+#[test]
+fn who_does_not_answer_is_an_error_that_may_pass() {
+    let dir = tempfile::tempdir().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let repo = RemoteRepository::open(&format!("http://{closed}/r.git"), dir.path()).unwrap();
+    let one = commit(&repo, "one", vec![]);
+    let push = repo.push(None, &[update("refs/heads/main", None, Some(&one))]);
+    for error in [repo.refs().unwrap_err(), repo.fetch().unwrap_err(), push.unwrap_err()] {
+        assert_eq!(error.class(), Class::Transient, "{error}");
+        assert!(error.to_string().contains("refused"), "the cause is told: {error}");
+    }
+}
+
+#[test]
+fn what_takes_too_long_is_asked_to_stop() {
+    let stopped = within(Duration::ZERO, |stop| {
+        while !stop.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        true
+    });
+    assert!(stopped);
+    assert!(!within(Duration::MAX, |stop| stop.load(Ordering::Relaxed)), "and what is done in time is not");
+}
+
+#[test]
+fn urls_are_checked_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    for url in [
+        "ftp://h/x",
+        "http://",
+        "https://u:p/w@h/x",
+        "http://h/x?q",
+        "http://h/x#f",
+        "HTTP://h/x",
+        "h",
+        "http://h/\n",
+        "http://u:p@h/x",
+    ] {
+        let error = RemoteRepository::open(url, dir.path()).err().unwrap();
+        assert!(matches!(error, GitError::Url { .. }), "{url}: {error}");
+        assert!(!error.to_string().contains("p/w"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    let a = RemoteRepository::open("https://a:1@h/x", dir.path()).unwrap();
+    let b = RemoteRepository::open("https://a:2@h/x", dir.path()).unwrap();
+    assert_eq!((a.url(), a.dir.clone()), ("https://h/x", b.dir), "a new password keeps the mirror");
+    let opened = crate::adapters::git::open_cached("https://h/x", dir.path()).unwrap();
+    assert_eq!(opened.url(), "https://h/x");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+/// Async callers go through `spawn_blocking`, as the forge over refs does; its proposals live at the remote.
+#[tokio::test]
+async fn proposals_live_in_a_remote_too() {
+    use crate::domain::id::PlanId;
+    use crate::ports::forge::{Decision, Forge as _, ProposalContent, ProposalKey, ProposalKind};
+    let Some(server) = Server::start() else { return };
+    let open = || crate::adapters::forge::LocalForge::new(Arc::new(server.open()));
+    let id = CommitId::new("a".repeat(40)).unwrap();
+    let plan = PlanId::from_digest(Digest::of(b"plan"));
+    let content = ProposalContent {
+        key: ProposalKey {
+            repository: "deployments".to_owned().try_into().unwrap(),
+            base: "main".into(),
+            package: "upf".to_owned().try_into().unwrap(),
+        },
+        kind: ProposalKind::Publish,
+        title: "Publish upf".into(),
+        body: "It would do that.".into(),
+        head_ref: "proposed/upf".into(),
+        head: id.clone(),
+        base_commit: id.clone(),
+        plan: plan.clone(),
+        plan_json: serde_json::json!({}),
+    };
+    let now = Timestamp::from_second(1_790_000_000).unwrap();
+    let lease = LeaseRecord { holder: Some("me".into()), ..LeaseRecord::default() };
+    let claim = Claim::after_renewal(&lease, "me", Timestamp::now(), &Timing::default()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(open().open_or_update(&claim, &content, None, now).await.unwrap().number, 1);
+    }
+    let yes = Decision::Approve { plan, head: id };
+    let approved = open().decide(1, yes, "eve", "eve@example.com", now).await.unwrap();
+    assert_eq!(open().list().await.unwrap(), [approved]);
+    let subjects = server.git(&["log", "--format=%s", "refs/loggia/proposals/1"]);
+    assert_eq!(subjects, "Approve proposal 1\nOpen proposal 1");
+}

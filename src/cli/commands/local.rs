@@ -1,0 +1,114 @@
+//! Verbs that need no cluster.
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+use serde_json::json;
+
+use super::super::args::{self, Cli, Format, Global};
+use super::super::output::{machine, note, print};
+use super::super::{Done, session};
+use crate::domain::intent::read::read_intents;
+use crate::domain::krm::document::to_yaml;
+use crate::domain::package::{Catalog, Problem, RenderError, kptfile, render as render_package};
+use crate::domain::source::FileTree;
+
+pub(crate) fn version(global: &Global) -> Done {
+    let version = env!("CARGO_PKG_VERSION");
+    match machine(global.output, &json!({"version": version})) {
+        Ok(Some(text)) => print(&text),
+        _ => print(&format!("loggia {version}\n")),
+    }
+    Done::Fine
+}
+
+pub(crate) fn completions(args: &args::Completions) -> Done {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "loggia", &mut script);
+    print(&String::from_utf8_lossy(&script));
+    Done::Fine
+}
+
+pub(crate) fn schema(args: &args::Schema) -> anyhow::Result<Done> {
+    let dir = args.dir.join("crds");
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    for (file, crd) in crate::domain::intent::crds() {
+        let path = dir.join(file);
+        std::fs::write(&path, to_yaml(&crd)).with_context(|| format!("cannot write {}", path.display()))?;
+        print(&format!("{}\n", path.display()));
+    }
+    Ok(Done::Fine)
+}
+
+pub(crate) fn render(global: &Global, args: &args::Render) -> anyhow::Result<Done> {
+    let tree = session::tree(&args.path)?;
+    let rendered = match render_package(&tree, &Catalog) {
+        Ok(rendered) => rendered,
+        Err(error) => {
+            note(&told(&args.path, &error));
+            return Ok(Done::Problems);
+        }
+    };
+    let values: Vec<_> = rendered.objects.iter().map(|object| object.object.value().clone()).collect();
+    match global.output {
+        Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&values)?)),
+        Format::Name => {
+            for object in &rendered.objects {
+                print(&format!("{}\n", object.object.id()));
+            }
+        }
+        _ => {
+            for object in &rendered.objects {
+                print(&format!("---\n# {}\n{}", object.origin, to_yaml(object.object.value())));
+            }
+        }
+    }
+    Ok(Done::Fine)
+}
+
+/// An error of a package with the package's path in front of each line.
+fn told(path: &std::path::Path, error: &RenderError) -> String {
+    let prefix = path.display();
+    error.to_string().lines().map(|line| format!("{prefix}/{line}")).collect::<Vec<_>>().join("\n")
+}
+
+pub(crate) fn validate(global: &Global, args: &args::Validate) -> anyhow::Result<Done> {
+    let tree = session::tree(&args.path)?;
+    let (problems, checked) = if tree.get(kptfile::FILE).is_some() { package(&tree) } else { intents(&tree, global) };
+    if let Some(text) = machine(global.output, &problems.iter().map(json_of).collect::<Vec<_>>())? {
+        print(&text);
+    } else {
+        for problem in &problems {
+            note(&format!("{}/{problem}", args.path.display()));
+        }
+        if problems.is_empty() && !global.quiet {
+            print(&format!("{checked}: no problem\n"));
+        }
+    }
+    Ok(if problems.is_empty() { Done::Fine } else { Done::Problems })
+}
+
+fn package(tree: &FileTree) -> (Vec<Problem>, String) {
+    match render_package(tree, &Catalog) {
+        Ok(rendered) => (Vec::new(), format!("{} objects", rendered.objects.len())),
+        Err(RenderError::Problems { problems }) => (problems, String::new()),
+        Err(RenderError::UnknownFunction { file, line, image, known }) => {
+            let problem = Problem::new("fn.unknown", &file, line, format!("function {image} is not built in"));
+            (vec![problem.hint(format!("built in: {known}"))], String::new())
+        }
+        Err(RenderError::Function { file, line, image, source }) => {
+            (vec![Problem::new("fn.failed", &file, line, format!("{image}: {source}"))], String::new())
+        }
+    }
+}
+
+fn intents(tree: &FileTree, global: &Global) -> (Vec<Problem>, String) {
+    let (declared, problems) = read_intents(tree, &global.namespace);
+    (problems, format!("{} intents", declared.len()))
+}
+
+fn json_of(problem: &Problem) -> serde_json::Value {
+    json!({
+        "code": problem.code, "file": problem.file, "line": problem.line, "field": problem.field,
+        "message": problem.message, "hint": problem.hint
+    })
+}

@@ -1,0 +1,21 @@
+//! One file per verb, or per pair of verbs that differ in one word.
+
+mod controller;
+mod decide;
+mod get;
+mod history;
+mod hold;
+mod local;
+mod plan;
+mod rollback;
+mod status;
+
+pub(super) use controller::controller;
+pub(super) use decide::{approve, reject};
+pub(super) use get::get;
+pub(super) use history::history;
+pub(super) use hold::{hold, resume};
+pub(super) use local::{completions, render, schema, validate, version};
+pub(super) use plan::{diff, plan};
+pub(super) use rollback::rollback;
+pub(super) use status::status;

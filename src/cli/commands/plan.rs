@@ -1,0 +1,83 @@
+//! `diff` and `plan`: the same plan as on the proposal, from the same function.
+
+use std::path::Path;
+
+use anyhow::bail;
+use serde_json::json;
+
+use super::super::args::{self, Format, Global};
+use super::super::output::{machine, note, print};
+use super::super::{Done, session};
+use crate::domain::id::NamespacedName;
+use crate::domain::intent::read::read_intents;
+use crate::domain::plan::{markdown, text};
+use crate::engine::handle::Preview;
+
+pub(crate) async fn diff(global: &Global, args: &args::Plan) -> anyhow::Result<Done> {
+    Ok(match show(global, args).await? {
+        Shown::Problems => Done::Problems,
+        Shown::Plans { differs: true } => Done::Differs,
+        Shown::Plans { differs: false } => Done::Fine,
+    })
+}
+
+pub(crate) async fn plan(global: &Global, args: &args::Plan) -> anyhow::Result<Done> {
+    Ok(match show(global, args).await? {
+        Shown::Problems => Done::Problems,
+        Shown::Plans { .. } => Done::Fine,
+    })
+}
+
+enum Shown {
+    Problems,
+    Plans { differs: bool },
+}
+
+async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
+    let path = Path::new(&args.what);
+    let previews = if path.is_dir() {
+        let (declared, problems) = read_intents(&session::tree(path)?, &global.namespace);
+        for problem in &problems {
+            note(&format!("{}/{problem}", path.display()));
+        }
+        if !problems.is_empty() {
+            return Ok(Shown::Problems);
+        }
+        let (engine, world) = session::look(global).await?;
+        engine.preview(&world, &global.namespace, &declared).await?
+    } else {
+        let (engine, world) = session::look(global).await?;
+        let name = NamespacedName { namespace: global.namespace.clone(), name: args.what.clone() };
+        let Some(sync) = engine.sync(&name).await? else {
+            bail!("{} is neither a directory nor a Sync of namespace {}", args.what, global.namespace)
+        };
+        vec![engine.preview_sync(&world, &sync).await?]
+    };
+    print_all(global, &previews)?;
+    Ok(Shown::Plans { differs: previews.iter().any(|preview| !preview.plan.is_empty()) })
+}
+
+fn print_all(global: &Global, previews: &[Preview]) -> anyhow::Result<()> {
+    let values: Vec<_> = previews
+        .iter()
+        .map(|preview| json!({"sync": preview.sync, "plan": preview.plan, "silent": preview.silent, "note": preview.note}))
+        .collect();
+    if let Some(out) = machine(global.output, &values)? {
+        print(&out);
+        return Ok(());
+    }
+    if previews.is_empty() {
+        print("No intent, no difference.\n");
+    }
+    for preview in previews {
+        match global.output {
+            Format::Name => print(&format!("{}\n", preview.plan.id)),
+            Format::Markdown => print(&format!("## {}\n\n{}", preview.sync, markdown(&preview.plan))),
+            _ => print(&format!("{}\n{}", preview.sync, text(&preview.plan))),
+        }
+        for line in preview.silent.iter().chain(&preview.note) {
+            note(&format!("{}: {line}", preview.sync));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! `CNFDeployment`s: expanded to a Sync and a draft; taken away by proposing to delete their package.
+
+use std::sync::{Arc, PoisonError};
+
+use kube::{Resource as _, ResourceExt};
+use serde_json::{Value, json};
+
+use super::super::agenda::{Agenda, Wanted};
+use super::super::gather::key;
+use super::super::{EngineError, MANAGER, Outcome};
+use super::{Context, intents, write_status};
+use crate::cluster::Apply;
+use crate::domain::id::{NamespacedName, PackageName, WorkspaceName};
+use crate::domain::intent::cnf_deployment::{CnfDeploymentStatus, violations};
+use crate::domain::intent::condition::{Says, folded};
+use crate::domain::intent::violation::joined;
+use crate::domain::intent::{CNFDeployment, Demand, FINALIZER, SOURCE, Sync, expand};
+use crate::domain::krm::Object;
+use crate::domain::plan::declared_digest;
+use crate::domain::revision::Lifecycle;
+use crate::domain::time::SignedDuration;
+use crate::ports::repositories::Location;
+use crate::ports::revisions::{DraftContent, PackageStore};
+
+pub(super) async fn reconcile(context: Arc<Context>, intent: Arc<CNFDeployment>) -> Result<Outcome, EngineError> {
+    if intent.metadata.deletion_timestamp.is_some() {
+        return retire(&context, &intent).await;
+    }
+    let wrong = violations(&intent.spec);
+    if !wrong.is_empty() {
+        return tell(&context, &intent, "Failed", "Invalid", &joined(&wrong), None).await;
+    }
+    let who = who(&intent);
+    let world = context.world();
+    let namespace = key(intent.as_ref()).namespace;
+    let expand_context = context.engine.expand_context(&who, &world, &namespace).await?;
+    let demand = match expand(&intent, &expand_context) {
+        Ok(demand) => demand,
+        Err(error) => return tell(&context, &intent, "Failed", "NotExpanded", &error.to_string(), None).await,
+    };
+    guard(&context, &intent).await?;
+    let sync = ensure_sync(&context, &intent, &demand).await?;
+    let held = draft(&context, &intent, &demand).await?;
+    follow(&context, &intent, &sync, held).await
+}
+
+fn who(intent: &CNFDeployment) -> String {
+    format!("CNFDeployment {}", key(intent))
+}
+
+/// Adds the finalizer before anything is made that would have to be taken away.
+async fn guard(context: &Context, intent: &CNFDeployment) -> Result<(), EngineError> {
+    if intent.finalizers().iter().any(|name| name == FINALIZER) {
+        return Ok(());
+    }
+    let mut finalizers = intent.finalizers().to_vec();
+    finalizers.push(FINALIZER.to_owned());
+    patch(context, intent, &json!({"metadata": {"finalizers": finalizers}})).await
+}
+
+async fn patch(context: &Context, intent: &CNFDeployment, patch: &Value) -> Result<(), EngineError> {
+    let claim = context.engine.claim()?;
+    let kind = crate::domain::krm::Gvk::new("nephoran.com", "v1", "CNFDeployment");
+    let NamespacedName { namespace, name } = key(intent);
+    let id = crate::domain::krm::ObjectId { group: kind.group.clone(), kind: kind.kind.clone(), namespace, name };
+    context.engine.management.merge(Some(&claim), &kind, &id, "", patch).await?;
+    Ok(())
+}
+
+/// The Sync of an intent, applied when it differs.
+async fn ensure_sync(
+    context: &Context,
+    intent: &CNFDeployment,
+    demand: &Demand,
+) -> Result<NamespacedName, EngineError> {
+    let claim = context.engine.claim()?;
+    let known = context.syncs.lock().unwrap_or_else(PoisonError::into_inner).get(&demand.unit).cloned();
+    if known.is_some_and(|sync| sync.spec == demand.sync) {
+        return Ok(demand.unit.clone());
+    }
+    let spec = serde_json::to_value(&demand.sync)
+        .map_err(|error| EngineError::Object { what: who(intent), reason: error.to_string() })?;
+    let value = json!({
+        "apiVersion": Sync::api_version(&()), "kind": Sync::kind(&()),
+        "metadata": {
+            "name": demand.unit.name, "namespace": demand.unit.namespace,
+            "ownerReferences": [{
+                "apiVersion": CNFDeployment::api_version(&()), "kind": CNFDeployment::kind(&()), "name": intent.name_any(),
+                "uid": intent.uid().unwrap_or_default(), "controller": true, "blockOwnerDeletion": false
+            }]
+        },
+        "spec": spec
+    });
+    let object =
+        Object::new(value).map_err(|wrong| EngineError::Object { what: who(intent), reason: wrong.to_string() })?;
+    context.engine.management.apply(Some(&claim), &object, &Apply::new(MANAGER).forced()).await?;
+    Ok(demand.unit.clone())
+}
+
+/// Drafts what the intent asks for, unless it is published, proposed or held already. Gives why it is held.
+async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Result<Option<String>, EngineError> {
+    let engine = &context.engine;
+    let claim = engine.claim()?;
+    let world = context.world();
+    let place: Location = world.location(&who(intent), &demand.unit.namespace, demand.repository.as_str())?;
+    let store = engine.repositories.packages(&place)?;
+    let agenda = Agenda::of(&store.list().await?, &demand.package, &Wanted::Latest);
+    let published = match &agenda.published {
+        Some(revision) => Some(store.content(revision).await?),
+        None => None,
+    };
+    let rendered = engine.candidate(&who(intent), &world, &demand.unit.namespace, demand, published.as_ref()).await?;
+    let digest = declared_digest(&rendered.objects);
+    let state = engine.state_of(&demand.unit).await?;
+    if let Some(hold) = state.holds.get(&digest) {
+        return Ok(Some(format!("digest {} is held since {} failed: {}", digest.short(), hold.revision, hold.reason)));
+    }
+    if published.as_ref() == Some(&rendered.tree) {
+        withdraw(store.as_ref(), &claim, &agenda).await?;
+        return Ok(None);
+    }
+    let content = |subject: &str| DraftContent {
+        files: rendered.tree.clone(),
+        subject: subject.to_owned(),
+        task: Some(
+            json!({"type": "clone", "clone": {"upstreamRef": {"upstreamRef": {"name": demand.blueprint.package.as_str()}}}}),
+        ),
+        trailers: source(intent),
+    };
+    match agenda.candidate {
+        Some(candidate) if store.content(&candidate).await? == rendered.tree => {}
+        Some(candidate) if candidate.workspace.as_str().starts_with("revert-") => {
+            store.delete(Some(&claim), &candidate, false).await?;
+            store
+                .create(
+                    Some(&claim),
+                    &demand.package,
+                    &workspace(&agenda.all_published)?,
+                    content("Creating new revision by cloning"),
+                )
+                .await?;
+        }
+        Some(candidate) => {
+            let draft = match candidate.lifecycle {
+                Lifecycle::Proposed => store.reject(Some(&claim), &candidate).await?,
+                _ => candidate,
+            };
+            store.update(Some(&claim), &draft, content("Rendering package")).await?;
+        }
+        None => {
+            store
+                .create(
+                    Some(&claim),
+                    &demand.package,
+                    &workspace(&agenda.all_published)?,
+                    content("Creating new revision by cloning"),
+                )
+                .await?;
+        }
+    }
+    Ok(None)
+}
+
+/// A draft that nobody wants any more, because the published content is what the intent says again.
+async fn withdraw(
+    store: &dyn PackageStore,
+    claim: &crate::domain::lease::Claim,
+    agenda: &Agenda,
+) -> Result<(), EngineError> {
+    match &agenda.candidate {
+        Some(candidate) if candidate.workspace.as_str().starts_with("intent-") => {
+            Ok(store.delete(Some(claim), candidate, false).await?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Workspaces are numbered like the revision they hope to become.
+fn workspace(published: &[crate::ports::revisions::PackageRevision]) -> Result<WorkspaceName, EngineError> {
+    let next = published.iter().map(|revision| revision.revision).max().unwrap_or(0) + 1;
+    Ok(WorkspaceName::new(format!("intent-{next}"))?)
+}
+
+fn source(intent: &CNFDeployment) -> Vec<(String, String)> {
+    let source = intent.annotations().get(SOURCE).cloned().unwrap_or_else(|| who(intent));
+    vec![("Loggia-Intent".to_owned(), source)]
+}
+
+/// The intent's status follows its Sync's.
+async fn follow(
+    context: &Context,
+    intent: &CNFDeployment,
+    sync: &NamespacedName,
+    held: Option<String>,
+) -> Result<Outcome, EngineError> {
+    let known = context.syncs.lock().unwrap_or_else(PoisonError::into_inner).get(sync).cloned();
+    let status = known.as_ref().and_then(|sync| sync.status.clone());
+    let ready = status
+        .as_ref()
+        .and_then(|s| s.conditions.iter().find(|c| c.kind == "Ready"))
+        .is_some_and(|c| c.status == "True");
+    let summary = status.as_ref().and_then(|s| s.summary.clone()).unwrap_or_else(|| "planning".to_owned());
+    match held {
+        Some(held) => {
+            let message = format!("{held}; commit other content, or loggia resume {}; {summary}", sync.name);
+            tell(context, intent, "Failed", "Held", &message, known.as_ref()).await
+        }
+        None if ready => tell(context, intent, "Running", "Settled", &summary, known.as_ref()).await,
+        None => tell(context, intent, "Deploying", "Waiting", &summary, known.as_ref()).await,
+    }
+}
+
+async fn tell(
+    context: &Context,
+    intent: &CNFDeployment,
+    phase: &str,
+    reason: &str,
+    message: &str,
+    sync: Option<&Sync>,
+) -> Result<Outcome, EngineError> {
+    let old = intent.status.clone().unwrap_or_default();
+    let generation = intent.metadata.generation.unwrap_or_default();
+    let ready = phase == "Running";
+    let says = [Says::new("Ready", ready, reason, message)];
+    let sync_status = sync.and_then(|sync| sync.status.as_ref());
+    let status = CnfDeploymentStatus {
+        conditions: folded(&old.conditions, &says, generation, context.engine.now()),
+        phase: Some(phase.to_owned()),
+        ready_replicas: old.ready_replicas,
+        observed_generation: Some(generation),
+        sync: sync.map(ResourceExt::name_any).or(old.sync.clone()),
+        package_revision: sync_status.and_then(|status| status.revision.clone()),
+        proposal: sync_status.and_then(|status| status.proposal),
+        message: Some(message.to_owned()),
+    };
+    write_status(&context.engine, intent, intent.status.as_ref(), &status).await?;
+    Ok(if ready {
+        Outcome::Settled
+    } else if phase == "Failed" {
+        Outcome::Blocked { reason: message.to_owned() }
+    } else {
+        Outcome::Waiting { reason: message.to_owned(), after: None }
+    })
+}
+
+/// Proposes to delete the package; lets the intent go when nothing is left of it.
+async fn retire(context: &Arc<Context>, intent: &CNFDeployment) -> Result<Outcome, EngineError> {
+    if !intent.finalizers().iter().any(|name| name == FINALIZER) {
+        return Ok(Outcome::Settled);
+    }
+    let engine = &context.engine;
+    let claim = engine.claim()?;
+    let unit = key(intent);
+    let known = context.syncs.lock().unwrap_or_else(PoisonError::into_inner).get(&unit).cloned();
+    let Some(sync) = known else { return release(context, intent).await };
+    let place = context.world().location(&who(intent), &unit.namespace, &sync.spec.package.repository)?;
+    let store = engine.repositories.packages(&place)?;
+    let package = PackageName::new(sync.spec.package.name.clone())?;
+    let agenda = Agenda::of(&store.list().await?, &package, &Wanted::Latest);
+    if let Some(candidate) = &agenda.candidate {
+        store.delete(Some(&claim), candidate, false).await?;
+    }
+    let mut proposed = false;
+    for revision in agenda.all_published.iter().filter(|r| r.lifecycle == Lifecycle::Published) {
+        store.propose_deletion(Some(&claim), revision).await?;
+        proposed = true;
+    }
+    if agenda.all_published.is_empty() && agenda.candidate.is_none() {
+        return release(context, intent).await;
+    }
+    if proposed {
+        context.wake_all();
+    }
+    let summary = sync.status.as_ref().and_then(|status| status.summary.clone()).unwrap_or_default();
+    tell(context, intent, "Terminating", "Deleting", &summary, Some(&sync)).await?;
+    Ok(Outcome::Waiting { reason: summary, after: Some(SignedDuration::from_secs(30)) })
+}
+
+async fn release(context: &Context, intent: &CNFDeployment) -> Result<Outcome, EngineError> {
+    context.syncs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(intent));
+    patch(context, intent, &intents::without_finalizer(intent.finalizers())).await?;
+    Ok(Outcome::Settled)
+}

@@ -1,0 +1,217 @@
+//! kube-runtime wiring: which events lead to which rounds. No decision is made here.
+
+mod cnf_deployment;
+mod intents;
+mod repository;
+mod sync;
+mod target;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use kube::api::Api;
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::watcher;
+use kube::{Resource, ResourceExt as _};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::gather::{World, key};
+use super::{Engine, EngineError, MANAGER, Outcome};
+use crate::cluster::Apply;
+use crate::domain::error::Classify as _;
+use crate::domain::id::{NamespacedName, TargetName};
+use crate::domain::intent::{CNFDeployment, Repository, Sync, Target};
+use crate::domain::krm::Object;
+use crate::domain::time::SignedDuration;
+
+/// What all controllers share.
+pub(super) struct Context {
+    pub(super) engine: Arc<Engine>,
+    /// Repositories and Targets as the watches last showed them.
+    pub(super) world: Mutex<World>,
+    /// Syncs as the watches last showed them, so that an intent can tell where its own stands.
+    pub(super) syncs: Mutex<BTreeMap<NamespacedName, Sync>>,
+    /// Something changed that every intent and Sync may care about.
+    pub(super) wake: broadcast::Sender<()>,
+    /// A Sync has something new to say, which its intent repeats.
+    pub(super) told: broadcast::Sender<()>,
+    /// What was seen of repositories, so that unchanged refs do no work.
+    pub(super) seen: Mutex<BTreeMap<NamespacedName, crate::ports::git::Refs>>,
+}
+
+impl Context {
+    pub(super) fn world(&self) -> World {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn wake_all(&self) {
+        // Nobody listening is fine.
+        let _ = self.wake.send(());
+    }
+}
+
+/// Runs all controllers until `stop`; returns when their last rounds have ended.
+pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetName>, stop: CancellationToken) {
+    let (wake, _) = broadcast::channel(16);
+    let (told, _) = broadcast::channel(16);
+    let context = Arc::new(Context {
+        engine: engine.clone(),
+        world: Mutex::new(World::default()),
+        syncs: Mutex::new(BTreeMap::new()),
+        wake,
+        told,
+        seen: Mutex::new(BTreeMap::new()),
+    });
+    let relay = context.clone();
+    let halt = stop.clone();
+    let changes = tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                biased;
+                () = halt.cancelled() => return,
+                change = target_changes.recv() => match change {
+                    Some(_) => relay.wake_all(),
+                    None => return,
+                },
+            }
+        }
+    });
+    let mut leadership = engine.claims.clone();
+    let relay = context.clone();
+    let halt = stop.clone();
+    let leading = tokio::spawn(async move {
+        let mut led = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = halt.cancelled() => return,
+                changed = leadership.changed() => if changed.is_err() { return },
+            }
+            let leads = leadership.borrow().is_some();
+            relay.engine.metrics.leader.set(i64::from(leads));
+            if leads && !led {
+                relay.wake_all();
+            }
+            led = leads;
+        }
+    });
+    tokio::join!(
+        control::<Repository, _, _>(
+            &context,
+            &stop,
+            "repository",
+            vec![context.wake.subscribe()],
+            repository::reconcile
+        ),
+        control::<Target, _, _>(&context, &stop, "target", vec![context.wake.subscribe()], target::reconcile),
+        control::<Sync, _, _>(&context, &stop, "sync", vec![context.wake.subscribe()], sync::reconcile),
+        control::<CNFDeployment, _, _>(
+            &context,
+            &stop,
+            "cnfdeployment",
+            vec![context.wake.subscribe(), context.told.subscribe()],
+            cnf_deployment::reconcile
+        ),
+    );
+    changes.abort();
+    leading.abort();
+}
+
+/// One controller: its own kind by watch, everything again when the world changed.
+async fn control<K, F, R>(
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+    name: &'static str,
+    wakes: Vec<broadcast::Receiver<()>>,
+    reconcile: F,
+) where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + std::marker::Sync
+        + 'static,
+    F: Fn(Arc<Context>, Arc<K>) -> R + Clone + Send + std::marker::Sync + 'static,
+    R: Future<Output = Result<Outcome, EngineError>> + Send + 'static,
+{
+    let api: Api<K> = Api::all(context.engine.management.client());
+    let wakes = futures::stream::select_all(wakes.into_iter().map(|wake| wake_ups(wake).boxed()));
+    let halt = stop.clone().cancelled_owned();
+    let run = move |object: Arc<K>, context: Arc<Context>| {
+        let reconcile = reconcile.clone();
+        async move {
+            let result = reconcile(context.clone(), object.clone()).await;
+            Ok::<Action, std::convert::Infallible>(next(&context, name, &object.name_any(), result))
+        }
+    };
+    Controller::new(api, watcher::Config::default())
+        .with_config(kube::runtime::controller::Config::default().concurrency(4))
+        .reconcile_all_on(wakes)
+        .graceful_shutdown_on(halt)
+        .run(run, |_, error, _| match *error {}, context.clone())
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+fn wake_ups(receiver: broadcast::Receiver<()>) -> impl futures::Stream<Item = ()> {
+    futures::stream::unfold(receiver, |mut receiver| async move {
+        match receiver.recv().await {
+            Err(broadcast::error::RecvError::Closed) => None,
+            _ => Some(((), receiver)),
+        }
+    })
+}
+
+/// How long a transient failure waits before it is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// From the end of a round to when the next one begins.
+fn next(context: &Context, controller: &str, name: &str, result: Result<Outcome, EngineError>) -> Action {
+    let (word, action) = match result {
+        Ok(outcome) => {
+            let action = match &outcome {
+                Outcome::Waiting { after: Some(after), .. } => Action::requeue(pause(*after)),
+                _ => Action::await_change(),
+            };
+            (outcome.word(), action)
+        }
+        Err(EngineError::NotLeader) => ("not_leader", Action::await_change()),
+        Err(error) => {
+            tracing::warn!(controller, name, %error, "round failed");
+            (error.class().label(), Action::requeue(RETRY))
+        }
+    };
+    context.engine.metrics.rounds.with_label_values(&[controller, word]).inc();
+    action
+}
+
+/// A short pause at least: whatever woke us up often comes in twos.
+fn pause(after: SignedDuration) -> Duration {
+    Duration::try_from(after).unwrap_or_default().max(Duration::from_millis(50))
+}
+
+/// Writes a status when it differs from what the object has.
+pub(super) async fn write_status<K, S>(engine: &Engine, object: &K, old: Option<&S>, new: &S) -> Result<(), EngineError>
+where
+    K: Resource<DynamicType = ()>,
+    S: Serialize + PartialEq,
+{
+    if old == Some(new) {
+        return Ok(());
+    }
+    let claim = engine.claim()?;
+    let NamespacedName { namespace, name } = key(object);
+    let status = json!({
+        "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": {"name": name, "namespace": namespace},
+        "status": serde_json::to_value(new).unwrap_or(Value::Null)
+    });
+    let object = Object::new(status).map_err(|wrong| EngineError::Object { what: name, reason: wrong.to_string() })?;
+    engine.management.apply(Some(&claim), &object, &Apply::new(MANAGER).forced().status()).await?;
+    Ok(())
+}

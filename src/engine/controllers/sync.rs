@@ -1,0 +1,126 @@
+//! Syncs: one round each, its outcome as status, what happened as events.
+
+use std::sync::{Arc, PoisonError};
+
+use kube::Resource as _;
+use serde_json::json;
+
+use super::super::gather::key;
+use super::super::reconcile::is_stale_state;
+use super::super::status::sync_status;
+use super::super::{Engine, EngineError, MANAGER, Outcome};
+use super::{Context, write_status};
+use crate::domain::intent::Sync;
+use crate::domain::intent::condition::{Says, folded};
+use crate::domain::intent::sync::{SyncStatus, violations};
+use crate::domain::krm::Object;
+use crate::domain::rollout::Record;
+use crate::domain::time::{SignedDuration, rfc3339_micros};
+
+/// A person who wrote the state by hand changes this, so that it is read again.
+const REQUESTED: &str = "loggia.dev/requested-at";
+
+pub(super) async fn reconcile(context: Arc<Context>, sync: Arc<Sync>) -> Result<Outcome, EngineError> {
+    let engine = &context.engine;
+    let key = key(sync.as_ref());
+    let request = |sync: &Sync| sync.metadata.annotations.as_ref().and_then(|a| a.get(REQUESTED)).cloned();
+    let old = context.syncs.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), sync.as_ref().clone());
+    if old.is_some_and(|old| request(&old) != request(&sync)) {
+        engine.states.forget(&key);
+    }
+    let wrong = violations(&sync.spec);
+    if !wrong.is_empty() {
+        return invalid(engine, &sync, &wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")).await;
+    }
+    let known = engine.history_length(&key);
+    let round = match engine.round(&sync, &context.world()).await {
+        Ok(round) => round,
+        Err(error) if is_stale_state(&error) => {
+            engine.states.forget(&key);
+            return Ok(Outcome::Waiting { reason: error.to_string(), after: Some(SignedDuration::ZERO) });
+        }
+        Err(EngineError::NotLeader) => return Err(EngineError::NotLeader),
+        Err(error) => {
+            unknown(engine, &sync, &error).await?;
+            return Err(error);
+        }
+    };
+    let status = sync_status(&sync, &round, engine.now());
+    if round.gone && sync.metadata.deletion_timestamp.is_none() && sync.metadata.owner_references.is_none() {
+        return Ok(round.outcome);
+    }
+    write_status(engine, sync.as_ref(), sync.status.as_ref(), &status).await?;
+    if let Some(known) = known {
+        for record in round.state.history.iter().skip(known) {
+            event(engine, &sync, record).await;
+        }
+    }
+    let news = sync.status.as_ref() != Some(&status);
+    let mut latest = sync.as_ref().clone();
+    latest.status = Some(status);
+    context.syncs.lock().unwrap_or_else(PoisonError::into_inner).insert(key, latest);
+    if news {
+        // Nobody listening is fine.
+        let _ = context.told.send(());
+    }
+    Ok(round.outcome)
+}
+
+async fn invalid(engine: &Engine, sync: &Sync, reason: &str) -> Result<Outcome, EngineError> {
+    let old = sync.status.clone().unwrap_or_default();
+    let generation = sync.metadata.generation.unwrap_or_default();
+    let says = [Says::new("Ready", false, "Invalid", reason), Says::new("Stalled", true, "Invalid", reason)];
+    let status = SyncStatus {
+        conditions: folded(&old.conditions, &says, generation, engine.now()),
+        observed_generation: Some(generation),
+        summary: Some(reason.to_owned()),
+        ..old
+    };
+    write_status(engine, sync, sync.status.as_ref(), &status).await?;
+    Ok(Outcome::Blocked { reason: reason.to_owned() })
+}
+
+/// What could not be compared is unknown, never settled.
+async fn unknown(engine: &Engine, sync: &Sync, error: &EngineError) -> Result<(), EngineError> {
+    let old = sync.status.clone().unwrap_or_default();
+    let generation = sync.metadata.generation.unwrap_or_default();
+    let says = [
+        Says::unknown("Ready", "RoundFailed", error.to_string()),
+        Says::unknown("Healthy", "RoundFailed", error.to_string()),
+    ];
+    let status = SyncStatus {
+        conditions: folded(&old.conditions, &says, generation, engine.now()),
+        summary: Some(error.to_string().chars().take(200).collect()),
+        ..old
+    };
+    write_status(engine, sync, sync.status.as_ref(), &status).await
+}
+
+/// An event for kubectl; one that cannot be written is only logged, because history holds the same.
+async fn event(engine: &Engine, sync: &Sync, record: &Record) {
+    let Ok(claim) = engine.claim() else { return };
+    let key = key(sync);
+    let warns = matches!(record.event.as_str(), "rollback" | "failed");
+    let reason: String = record.event.split(' ').map(capitalised).collect();
+    let on = record.target.as_ref().map(|target| format!("{target}: ")).unwrap_or_default();
+    let value = json!({
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": {"name": format!("{}.{:x}", key.name, record.at.as_nanosecond()), "namespace": key.namespace},
+        "involvedObject": {
+            "apiVersion": Sync::api_version(&()), "kind": "Sync", "name": key.name, "namespace": key.namespace,
+            "uid": sync.metadata.uid
+        },
+        "reason": reason, "message": format!("{on}{}", record.message), "type": if warns { "Warning" } else { "Normal" },
+        "reportingComponent": MANAGER, "reportingInstance": claim.holder(), "action": "Reconcile",
+        "eventTime": rfc3339_micros(record.at), "source": {"component": MANAGER}
+    });
+    let Ok(object) = Object::new(value) else { return };
+    if let Err(error) = engine.management.create(Some(&claim), &object).await {
+        tracing::debug!(%error, "event not written");
+    }
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

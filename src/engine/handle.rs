@@ -1,0 +1,282 @@
+//! What people ask for, whether by command line or, later, by API: previews and decisions. No rule lives here.
+
+use std::sync::Arc;
+
+use kube::api::ObjectMeta;
+
+use super::agenda::{Agenda, Wanted};
+use super::gather::{World, all, key};
+use super::propose::REVERTS;
+use super::{Engine, EngineError};
+use crate::cluster::ClusterError;
+use crate::domain::id::{Digest, NamespacedName, PackageName, RepositoryName, WorkspaceName};
+use crate::domain::intent::read::{Declared, cnf_deployment, sync_of};
+use crate::domain::intent::{CNFDeployment, SOURCE_REPOSITORY, Sync, expand};
+use crate::domain::krm::{Gvk, ObjectId};
+use crate::domain::plan::{DeclaredObject, Plan};
+use crate::domain::rollout::Hold;
+use crate::domain::source::FileTree;
+use crate::ports::forge::{Forge, Proposal};
+use crate::ports::revisions::{DraftContent, PackageRevision};
+
+/// What would happen to one Sync.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// The Sync.
+    pub sync: NamespacedName,
+    /// The plan over all targets that answer.
+    pub plan: Plan,
+    /// Targets that do not answer, and why.
+    pub silent: Vec<String>,
+    /// Why it would not be carried out, such as a hold.
+    pub note: Option<String>,
+}
+
+/// A proposal with the forge it is on.
+pub struct Found {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// Its forge.
+    pub forge: Arc<dyn Forge>,
+    /// The proposal.
+    pub proposal: Proposal,
+}
+
+impl Engine {
+    /// What the controller would do if these intents were committed; intents of the cluster that are not among them
+    /// would be withdrawn.
+    ///
+    /// # Errors
+    /// [`EngineError`] naming the intent that cannot be previewed.
+    pub async fn preview(
+        &self,
+        world: &World,
+        namespace: &str,
+        declared: &[Declared],
+    ) -> Result<Vec<Preview>, EngineError> {
+        let mut previews = Vec::new();
+        for intent in declared {
+            let unreadable = |reason| EngineError::Object { what: format!("{}:{}", intent.file, intent.line), reason };
+            previews.push(match intent.object.kind() {
+                "CNFDeployment" => {
+                    self.preview_cnf(world, &cnf_deployment(&intent.object).map_err(unreadable)?).await?
+                }
+                _ => self.preview_sync(world, &sync_of(&intent.object).map_err(unreadable)?).await?,
+            });
+        }
+        let kind = Gvk::new("nephoran.com", "v1", "CNFDeployment");
+        let live: Vec<CNFDeployment> = all(&self.management, &kind, namespace).await?;
+        for gone in live.iter().filter(|live| {
+            let from_git = live.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(SOURCE_REPOSITORY));
+            let kept = declared
+                .iter()
+                .any(|intent| intent.object.kind() == "CNFDeployment" && intent.object.name() == key(*live).name);
+            from_git && !kept
+        }) {
+            previews.extend(self.preview_withdrawal(world, &key(gone)).await?);
+        }
+        Ok(previews)
+    }
+
+    async fn preview_cnf(&self, world: &World, intent: &CNFDeployment) -> Result<Preview, EngineError> {
+        let unit = key(intent);
+        let who = format!("CNFDeployment {unit}");
+        let context = self.expand_context(&who, world, &unit.namespace).await?;
+        let demand = expand(intent, &context)
+            .map_err(|error| EngineError::Object { what: who.clone(), reason: error.to_string() })?;
+        let sync = sync_object(&demand.unit, demand.sync.clone());
+        let situation = self.gather(&sync, world).await?;
+        let published = match &situation.agenda.published {
+            Some(revision) => Some(situation.packages.content(revision).await?),
+            None => None,
+        };
+        let rendered = self.candidate(&who, world, &unit.namespace, &demand, published.as_ref()).await?;
+        self.preview_objects(world, &sync, &rendered.objects, false).await
+    }
+
+    /// What is left to do for a Sync as it is published.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn preview_sync(&self, world: &World, sync: &Sync) -> Result<Preview, EngineError> {
+        let situation = self.gather(sync, world).await?;
+        let missing = || EngineError::Reference {
+            what: format!("Sync {}", situation.key),
+            kind: "a published revision of package",
+            name: situation.package.to_string(),
+        };
+        let published = situation.agenda.published.as_ref().ok_or_else(missing)?;
+        let tree = situation.packages.content(published).await?;
+        let objects = rendered(&tree, published)?;
+        self.preview_objects(world, sync, &objects, false).await
+    }
+
+    async fn preview_withdrawal(&self, world: &World, unit: &NamespacedName) -> Result<Option<Preview>, EngineError> {
+        let sync = self.sync(unit).await?;
+        match sync {
+            Some(sync) => Ok(Some(self.preview_objects(world, &sync, &[], true).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn preview_objects(
+        &self,
+        world: &World,
+        sync: &Sync,
+        objects: &[DeclaredObject],
+        teardown: bool,
+    ) -> Result<Preview, EngineError> {
+        let situation = self.gather(sync, world).await?;
+        let (plan, silent) = self.plan(&situation.key, &sync.spec, &situation.seats, objects, teardown).await?;
+        let state = self.state.get(&situation.key).await?.value;
+        let note =
+            state.holds.get(&plan.declared).map(|hold| format!("held since {} failed: {}", hold.revision, hold.reason));
+        Ok(Preview { sync: situation.key, plan, silent, note })
+    }
+
+    /// A Sync by name; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn sync(&self, name: &NamespacedName) -> Result<Option<Sync>, EngineError> {
+        let kind = Gvk::new("loggia.dev", "v1alpha1", "Sync");
+        let found = self.management.get(&kind, &name.namespace, &name.name).await?;
+        let unreadable =
+            |error: serde_json::Error| EngineError::Object { what: format!("Sync {name}"), reason: error.to_string() };
+        found.map(|object| serde_json::from_value(object.into_value()).map_err(unreadable)).transpose()
+    }
+
+    /// Every proposal of the namespace's deployment repositories.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn proposals(&self, world: &World, namespace: &str) -> Result<Vec<Found>, EngineError> {
+        let mut found = Vec::new();
+        for (key, object) in
+            world.repositories.iter().filter(|(key, r)| key.namespace == namespace && r.spec.deployment)
+        {
+            let location = super::gather::location(object)?;
+            let forge = self.repositories.forge(&location)?;
+            for proposal in forge.list().await? {
+                found.push(Found {
+                    repository: RepositoryName::new(key.name.clone())?,
+                    forge: forge.clone(),
+                    proposal,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every revision of every repository of packages.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn revisions(&self, world: &World, namespace: &str) -> Result<Vec<PackageRevision>, EngineError> {
+        let mut found = Vec::new();
+        for (_, object) in world.repositories.iter().filter(|(key, _)| key.namespace == namespace) {
+            found.extend(self.repositories.packages(&super::gather::location(object)?)?.list().await?);
+        }
+        Ok(found)
+    }
+
+    /// Holds a digest; the controller is told to look again.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn hold(
+        &self,
+        sync: &NamespacedName,
+        digest: &Digest,
+        reason: &str,
+        by: &str,
+    ) -> Result<(), EngineError> {
+        let mut state = self.state.get(sync).await?;
+        let hold = Hold {
+            reason: reason.to_owned(),
+            by: by.to_owned(),
+            at: self.now(),
+            revision: "a person said so".to_owned(),
+        };
+        state.value.holds.insert(digest.clone(), hold);
+        self.state.put(None, sync, &state).await?;
+        self.request(sync).await
+    }
+
+    /// Lifts holds that begin with `digest` (empty: all); gives how many.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn resume(&self, sync: &NamespacedName, digest: &str) -> Result<usize, EngineError> {
+        let mut state = self.state.get(sync).await?;
+        let before = state.value.holds.len();
+        state.value.holds.retain(|held, _| !held.as_str().starts_with(digest));
+        let lifted = before - state.value.holds.len();
+        if lifted > 0 {
+            self.state.put(None, sync, &state).await?;
+            self.request(sync).await?;
+        }
+        Ok(lifted)
+    }
+
+    /// Drafts an older revision's content again; the controller proposes it.
+    ///
+    /// # Errors
+    /// [`EngineError::Reference`] when there is no such revision.
+    pub async fn draft_rollback(
+        &self,
+        world: &World,
+        sync: &Sync,
+        to: Option<i64>,
+    ) -> Result<PackageRevision, EngineError> {
+        let name = key(sync);
+        let location = world.location(&format!("Sync {name}"), &name.namespace, &sync.spec.package.repository)?;
+        let store = self.repositories.packages(&location)?;
+        let package = PackageName::new(sync.spec.package.name.clone())?;
+        let agenda = Agenda::of(&store.list().await?, &package, &Wanted::Latest);
+        let present = agenda.published.as_ref().map_or(0, |published| published.revision);
+        let number = to.unwrap_or(present - 1);
+        let missing = || EngineError::Reference {
+            what: format!("rollback of {name}"),
+            kind: "published revision",
+            name: format!("v{number} of {package}"),
+        };
+        let good = agenda.numbered(number).filter(|_| number != present).ok_or_else(missing)?;
+        let content = DraftContent {
+            files: store.content(good).await?,
+            subject: "Creating new revision by copying previous revision".to_owned(),
+            task: Some(serde_json::json!({"type": "edit", "edit": {"sourceRef": {"name": good.name.as_str()}}})),
+            trailers: vec![(REVERTS.to_owned(), format!("v{present}, asked for by a person; back to v{number}"))],
+        };
+        let workspace = WorkspaceName::new(format!("rollback-v{present}"))?;
+        Ok(store.create(None, &package, &workspace, content).await?)
+    }
+
+    /// Tells the controller to look again.
+    async fn request(&self, sync: &NamespacedName) -> Result<(), EngineError> {
+        let kind = Gvk::new("loggia.dev", "v1alpha1", "Sync");
+        let id = ObjectId {
+            group: kind.group.clone(),
+            kind: kind.kind.clone(),
+            namespace: sync.namespace.clone(),
+            name: sync.name.clone(),
+        };
+        let at = serde_json::json!({"metadata": {"annotations": {"loggia.dev/requested-at": self.now().to_string()}}});
+        match self.management.merge(None, &kind, &id, "", &at).await {
+            Ok(_) | Err(ClusterError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn sync_object(name: &NamespacedName, spec: crate::domain::intent::sync::SyncSpec) -> Sync {
+    let mut sync = Sync::new(&name.name, spec);
+    sync.metadata =
+        ObjectMeta { name: Some(name.name.clone()), namespace: Some(name.namespace.clone()), ..ObjectMeta::default() };
+    sync
+}
+
+fn rendered(tree: &FileTree, revision: &PackageRevision) -> Result<Vec<DeclaredObject>, EngineError> {
+    crate::domain::package::objects(tree)
+        .map_err(|source| EngineError::Render { package: revision.name.to_string(), source })
+}
