@@ -1,162 +1,160 @@
-//! Listing revisions from refs; content is not read.
+//! Listing revisions: refs first, then only what refs do not tell, once for each commit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
 
-use super::{HISTORY, Inner, REMEMBERED};
-use crate::domain::id::{CommitId, PackageName, WorkspaceName};
-use crate::domain::revision::refs::RefMeaning;
-use crate::domain::revision::{Lifecycle, message, names, refs};
+use super::memory::Fact;
+use super::{HISTORY, Inner};
+use crate::domain::id::{CommitId, PackageName, TreeId, WorkspaceName};
+use crate::domain::revision::classify::{Found, OnBranch, Version, classify};
+use crate::domain::revision::{message, names, number, refs};
 use crate::ports::git::Refs;
 use crate::ports::revisions::{PackageRevision, RevisionError};
+
+/// The file that makes a directory a package.
+const KPTFILE: &str = "Kptfile";
 
 impl Inner {
     pub(super) fn list(&self) -> Result<Vec<PackageRevision>, RevisionError> {
         let refs = self.git.fetch()?;
-        self.list_of(&refs)
+        let placeholders = self.packages_on_branch(&refs)?;
+        let found = self.classify(&refs, &placeholders);
+        let tags = found.iter().filter(|f| matches!(f.version, Version::Number(_)));
+        let named = tags.map(|f| (refs::tag(&self.directory, &f.package, f.version.number()), &f.commit));
+        self.memory().see_tags(&refs, named);
+        self.resolve(found, &placeholders)
     }
 
-    pub(super) fn list_of(&self, refs: &Refs) -> Result<Vec<PackageRevision>, RevisionError> {
-        let mut leaving: BTreeSet<(PackageName, String)> = BTreeSet::new();
-        let mut found = Vec::new();
-        for (name, commit) in refs {
-            match refs::meaning(name, &self.directory) {
-                Some(RefMeaning::DeletionProposed(package, version)) => drop(leaving.insert((package, version))),
-                Some(RefMeaning::Unpublished(lifecycle, package, workspace)) => {
-                    found.extend(self.revision(&package, workspace, 0, lifecycle, commit)?);
-                }
-                Some(RefMeaning::Published(package, number)) => {
-                    self.remember_tag(name, commit);
-                    let workspace = self.workspace_of(&package, number, commit)?;
-                    found.extend(self.revision(&package, workspace, number, Lifecycle::Published, commit)?);
-                }
-                Some(RefMeaning::Tagged(package, workspace)) => {
-                    found.extend(self.revision(&package, workspace, -1, Lifecycle::Published, commit)?);
-                }
-                None => {}
-            }
-        }
-        found.extend(self.placeholders(refs)?);
-        for revision in &mut found {
-            let version =
-                if revision.revision > 0 { format!("v{}", revision.revision) } else { revision.workspace.to_string() };
-            if revision.lifecycle == Lifecycle::Published && leaving.contains(&(revision.package.clone(), version)) {
-                revision.lifecycle = Lifecycle::DeletionProposed;
-            }
-        }
-        mark_latest(&mut found);
-        found.sort_by(|a, b| (&a.package, a.revision, &a.workspace).cmp(&(&b.package, b.revision, &b.workspace)));
-        Ok(found)
-    }
-
-    /// Packages on the registered branch.
-    fn placeholders(&self, refs: &Refs) -> Result<Vec<PackageRevision>, RevisionError> {
-        let Some(head) = refs.get(&self.branch) else { return Ok(Vec::new()) };
-        let short = self.branch.trim_start_matches("refs/heads/").replace('/', "-");
-        let Ok(workspace) = WorkspaceName::new(short) else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        for (path, _) in self.git.directories_with(head, &self.directory, "Kptfile")? {
-            if let Ok(package) = PackageName::new(path) {
-                found.extend(self.revision(&package, workspace.clone(), -1, Lifecycle::Published, head)?);
-            }
-        }
-        Ok(found)
-    }
-
-    /// A revision at a commit; `None` when the commit does not hold the package, or the name is too long.
-    pub(super) fn revision(
+    /// The revisions of one package.
+    pub(super) fn list_package(
         &self,
+        refs: &Refs,
         package: &PackageName,
-        workspace: WorkspaceName,
-        number: i64,
-        lifecycle: Lifecycle,
-        commit: &CommitId,
-    ) -> Result<Option<PackageRevision>, RevisionError> {
-        let Some(tree) = self.git.subtree(commit, &self.path(package))? else { return Ok(None) };
-        let Ok(name) = names::revision_name(&self.repository, package, &workspace) else { return Ok(None) };
-        Ok(Some(PackageRevision {
-            name,
-            repository: self.repository.clone(),
-            package: package.clone(),
+    ) -> Result<Vec<PackageRevision>, RevisionError> {
+        let placeholder = match refs.get(&self.branch) {
+            Some(head) => self.package_at(head, package)?,
+            None => None,
+        };
+        let placeholders = placeholder.map(|tree| (package.clone(), tree)).into_iter().collect();
+        let mut found = self.classify(refs, &placeholders);
+        found.retain(|f| f.package == *package);
+        self.resolve(found, &placeholders)
+    }
+
+    pub(super) fn classify(&self, refs: &Refs, placeholders: &BTreeMap<PackageName, TreeId>) -> Vec<Found> {
+        let on_branch = refs.get(&self.branch).zip(self.branch_workspace()).map(|(head, workspace)| OnBranch {
             workspace,
-            revision: number,
-            lifecycle,
-            latest: false,
-            commit: commit.clone(),
-            tree,
-        }))
+            head: head.clone(),
+            packages: placeholders.keys().cloned().collect(),
+        });
+        classify(refs, &self.directory, on_branch.as_ref())
     }
 
-    /// The workspace of a published revision: from the newest commit whose annotation names the package and number,
-    /// else the newest that names the package, else `vN`.
-    fn workspace_of(
+    /// The registered branch's name as the workspace of placeholders; `None` when it cannot be one.
+    pub(super) fn branch_workspace(&self) -> Option<WorkspaceName> {
+        WorkspaceName::new(self.branch.trim_start_matches("refs/heads/").replace('/', "-")).ok()
+    }
+
+    /// Packages on the registered branch; the tree is walked once for each head.
+    pub(super) fn packages_on_branch(&self, refs: &Refs) -> Result<BTreeMap<PackageName, TreeId>, RevisionError> {
+        let Some(head) = refs.get(&self.branch) else { return Ok(BTreeMap::new()) };
+        if let Some(known) = self.memory().on_branch(head) {
+            return Ok(known);
+        }
+        let all = self.git.directories_with(head, &self.directory, KPTFILE)?;
+        let named = all.into_iter().filter_map(|(path, tree)| Some((PackageName::new(path).ok()?, tree)));
+        let packages: BTreeMap<PackageName, TreeId> = named.collect();
+        self.memory().learn_branch(head.clone(), packages.clone());
+        Ok(packages)
+    }
+
+    /// The package's tree at a commit when there is a Kptfile in it.
+    fn package_at(&self, commit: &CommitId, package: &PackageName) -> Result<Option<TreeId>, RevisionError> {
+        let found = self.git.directories_with(commit, &self.path(package), KPTFILE)?;
+        Ok(found.into_iter().next().filter(|(below, _)| below.is_empty()).map(|(_, tree)| tree))
+    }
+
+    /// Adds what refs do not tell. A revision whose commit does not hold its package, or whose name is too long, is none.
+    fn resolve(
         &self,
-        package: &PackageName,
-        number: i64,
-        commit: &CommitId,
-    ) -> Result<WorkspaceName, RevisionError> {
-        let key = (format!("{package}@{number}"), commit.clone());
-        if let Some(known) = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(known.clone());
+        found: Vec<Found>,
+        placeholders: &BTreeMap<PackageName, TreeId>,
+    ) -> Result<Vec<PackageRevision>, RevisionError> {
+        let mut all = Vec::with_capacity(found.len());
+        for found in found {
+            let fact = match &found.version {
+                Version::Branch(_) => placeholders.get(&found.package).map(|tree| (tree.clone(), None)),
+                _ => self.fact(&found)?,
+            };
+            let Some((tree, told)) = fact else { continue };
+            let workspace = match (told, &found.version) {
+                (Some(workspace), _) => workspace,
+                (None, Version::Workspace(name) | Version::Tag(name) | Version::Branch(name)) => name.clone(),
+                (None, Version::Number(_)) => match WorkspaceName::new(found.version.text()) {
+                    Ok(workspace) => workspace,
+                    Err(_) => continue,
+                },
+            };
+            all.extend(self.describe(found, workspace, tree));
         }
-        let path = self.path(package);
-        let own = self.git.commit(commit)?;
-        let fits = |text: &str, strict: bool| {
-            let annotations = message::annotations(text).into_iter();
-            annotations
-                .filter(|a| a.package == path || a.package == package.as_str())
-                .find(|a| !strict || a.revision == number.to_string())
-                .and_then(|a| WorkspaceName::new(a.workspace).ok())
-        };
-        let found = match fits(&own.message, true) {
-            Some(found) => Some(found),
-            None => self.git.log(commit, HISTORY)?.iter().find_map(|commit| fits(&commit.message, false)),
-        };
-        let workspace = match found {
-            Some(found) => found,
-            None => WorkspaceName::new(format!("v{number}")).map_err(|e| RevisionError::NotFound(e.to_string()))?,
-        };
-        let mut known = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
+        one_for_each_name(&mut all);
+        let latest = number::latest(all.iter().map(|r| (&r.package, r.revision)));
+        for revision in &mut all {
+            revision.latest = latest.get(&revision.package) == Some(&revision.revision);
         }
-        known.insert(key, workspace.clone());
-        Ok(workspace)
+        all.sort_by(|a, b| (&a.package, a.revision, &a.workspace).cmp(&(&b.package, b.revision, &b.workspace)));
+        Ok(all)
     }
 
-    fn remember_tag(&self, name: &str, commit: &CommitId) {
-        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        if tags.len() < REMEMBERED {
-            tags.entry(name.to_owned()).or_insert_with(|| commit.clone());
-        }
+    fn describe(&self, found: Found, workspace: WorkspaceName, tree: TreeId) -> Option<PackageRevision> {
+        Some(PackageRevision {
+            name: names::revision_name(&self.repository, &found.package, &workspace).ok()?,
+            repository: self.repository.clone(),
+            revision: found.version.number(),
+            package: found.package,
+            workspace,
+            lifecycle: found.lifecycle,
+            latest: false,
+            commit: found.commit,
+            tree,
+        })
     }
 
-    /// A published revision stays where it was first seen; a tag that moved is refused.
-    pub(super) fn check_tag(&self, revision: &PackageRevision) -> Result<(), RevisionError> {
-        if revision.revision < 1 {
-            return Ok(());
+    /// The tree of a revision and, for a number, its workspace.
+    fn fact(&self, found: &Found) -> Result<Fact, RevisionError> {
+        let place = (self.path(&found.package), found.commit.clone(), found.version.number());
+        if let Some(known) = self.memory().fact(&place) {
+            return Ok(known);
         }
-        let tag = refs::tag(&self.directory, &revision.package, revision.revision);
-        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        match tags.get(&tag) {
-            Some(was) if *was != revision.commit => Err(RevisionError::TagMoved {
-                repository: self.git.url().to_owned(),
-                tag,
-                was: was.clone(),
-                now: revision.commit.clone(),
-            }),
-            _ => Ok(()),
+        let fact = self.read_fact(found)?;
+        self.memory().learn(place, fact.clone());
+        Ok(fact)
+    }
+
+    /// A draft or an approval is a package whatever it holds; a tag that a person set is one when it holds a Kptfile.
+    fn read_fact(&self, found: &Found) -> Result<Fact, RevisionError> {
+        let path = self.path(&found.package);
+        let Some(tree) = self.git.subtree(&found.commit, &path)? else { return Ok(None) };
+        if let Version::Number(number) = found.version {
+            let told = |message: &str| number::workspace(&message::annotations(message), &path, &found.package, number);
+            if let Some(workspace) = told(&self.git.commit(&found.commit)?.message) {
+                return Ok(Some((tree, Some(workspace))));
+            }
+            let package = self.package_at(&found.commit, &found.package)?;
+            let older =
+                || Ok::<_, RevisionError>(self.git.log(&found.commit, HISTORY)?.iter().find_map(|c| told(&c.message)));
+            return package.map(|_| Ok((tree, older()?))).transpose();
         }
+        let draft = matches!(found.version, Version::Workspace(_));
+        let package = draft || self.package_at(&found.commit, &found.package)?.is_some();
+        Ok(package.then_some((tree, None)))
     }
 }
 
-fn mark_latest(revisions: &mut [PackageRevision]) {
-    let mut highest: BTreeMap<PackageName, i64> = BTreeMap::new();
-    for revision in revisions.iter().filter(|revision| revision.revision > 0) {
-        let number = highest.entry(revision.package.clone()).or_default();
-        *number = (*number).max(revision.revision);
-    }
-    for revision in revisions {
-        revision.latest = highest.get(&revision.package) == Some(&revision.revision);
-    }
+/// Names are unique: a branch that stayed behind when its revision was published is hidden by what was published, and a
+/// tag or placeholder by a draft of the same name.
+fn one_for_each_name(all: &mut Vec<PackageRevision>) {
+    all.reverse();
+    all.sort_by_key(|r| std::cmp::Reverse((r.revision > 0, r.revision == 0)));
+    let mut seen = BTreeSet::new();
+    all.retain(|r| seen.insert(r.name.clone()) || r.revision > 0);
 }

@@ -1,17 +1,24 @@
 //! Package revisions in a git repository, laid out exactly as Porch lays them out, so that Porch can take the
 //! repository over and back at any time.
+//!
+//! State is read from refs; what refs do not tell (a package's tree, the workspace of a number) is read once for each
+//! commit and remembered, within bounds. Every transition is one push from the ids that were read.
 
+mod approve;
 mod list;
+mod memory;
 mod transitions;
+mod verify;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use self::memory::Memory;
 use crate::domain::id::{CommitId, PackageName, RepositoryName, WorkspaceName};
 use crate::domain::lease::Claim;
-use crate::domain::revision::{message, refs};
+use crate::domain::revision::{Lifecycle, message, refs};
 use crate::domain::source::FileTree;
 use crate::domain::time::Timestamp;
 use crate::ports::clock::Clock;
@@ -20,10 +27,8 @@ use crate::ports::revisions::{ApprovalNote, DraftContent, PackageRevision, Packa
 
 /// Committer of everything that a package server commits.
 const COMMITTER: (&str, &str) = ("Package Orchestration Service", "porch@kpt.dev");
-/// Commits looked at when a workspace or a merge is searched.
+/// Commits looked at when a workspace, an approval or a merge is searched.
 const HISTORY: usize = 2_000;
-/// Workspaces remembered by tagged commit; commits never change.
-const REMEMBERED: usize = 100_000;
 
 /// A store over one repository.
 #[derive(Clone)]
@@ -37,8 +42,7 @@ struct Inner {
     directory: String,
     branch: String,
     clock: Arc<dyn Clock>,
-    workspaces: Mutex<BTreeMap<(String, CommitId), WorkspaceName>>,
-    tags: Mutex<BTreeMap<String, CommitId>>,
+    memory: Mutex<Memory>,
 }
 
 impl NativeStore {
@@ -57,8 +61,7 @@ impl NativeStore {
             directory: directory.trim_matches('/').to_owned(),
             branch: format!("refs/heads/{branch}"),
             clock,
-            workspaces: Mutex::new(BTreeMap::new()),
-            tags: Mutex::new(BTreeMap::new()),
+            memory: Mutex::new(Memory::default()),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -82,6 +85,11 @@ impl Inner {
         refs::path(&self.directory, package)
     }
 
+    /// Locked for single look-ups, never over a call to git.
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn committer() -> Person {
         Person { name: COMMITTER.0.to_owned(), email: COMMITTER.1.to_owned() }
     }
@@ -96,7 +104,7 @@ impl PackageStore for NativeStore {
     async fn content(&self, revision: &PackageRevision) -> Result<FileTree, RevisionError> {
         let revision = revision.clone();
         self.run("reading a package", move |inner| {
-            inner.check_tag(&revision)?;
+            inner.verify(&revision)?;
             Ok(inner.git.read_tree(&revision.tree, &TreeBudget::default())?)
         })
         .await
@@ -146,7 +154,8 @@ impl PackageStore for NativeStore {
         revision: &PackageRevision,
     ) -> Result<PackageRevision, RevisionError> {
         let (claim, revision) = (claim.cloned(), revision.clone());
-        self.run("proposing a revision", move |inner| inner.propose(claim.as_ref(), &revision)).await
+        self.run("proposing a revision", move |inner| inner.rename(claim.as_ref(), &revision, Lifecycle::Proposed))
+            .await
     }
 
     async fn reject(
@@ -155,7 +164,7 @@ impl PackageStore for NativeStore {
         revision: &PackageRevision,
     ) -> Result<PackageRevision, RevisionError> {
         let (claim, revision) = (claim.cloned(), revision.clone());
-        self.run("rejecting a revision", move |inner| inner.reject(claim.as_ref(), &revision)).await
+        self.run("rejecting a revision", move |inner| inner.rename(claim.as_ref(), &revision, Lifecycle::Draft)).await
     }
 
     async fn approve(

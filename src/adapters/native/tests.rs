@@ -1,5 +1,12 @@
 //! The real git program makes what we read and judges what we write. Adapters do not import each other; the tests may.
 
+mod layout;
+mod lifecycle;
+mod meddler;
+mod merged;
+mod races;
+mod tags;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,8 +59,37 @@ fn world(directory: &str) -> World {
 }
 
 fn open(bare: &Path, directory: &str) -> NativeStore {
-    let git = Arc::new(LocalRepository::open(bare).unwrap());
+    over(Arc::new(LocalRepository::open(bare).unwrap()), directory)
+}
+
+fn over(git: Arc<dyn GitRepository>, directory: &str) -> NativeStore {
     NativeStore::new(RepositoryName::new("r").unwrap(), git, directory, "main", Arc::new(At(1_700_000_000)))
+}
+
+async fn published(world: &World, name: &str, text: &str, ws: &str) -> PackageRevision {
+    let proposed = proposed(world, name, text, ws).await;
+    world.store.approve(None, &proposed, &note()).await.unwrap()
+}
+
+/// Every ref with its id: equal before and after means that nothing was changed.
+fn state(world: &World) -> String {
+    git(&world.bare, &["for-each-ref"])
+}
+
+/// A person commits `text` as `file` to the registered branch.
+fn person_commits(world: &World, file: &str, text: &str) {
+    git(&world.work, &["fetch", "-q", "--tags", "-f", "origin"]);
+    git(&world.work, &["reset", "-q", "--hard", "origin/main"]);
+    let path = world.work.join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+    git(&world.work, &["add", "."]);
+    git(&world.work, &["commit", "-qm", "By a person"]);
+    git(&world.work, &["push", "-q", "origin", "HEAD:main"]);
+}
+
+fn parents(world: &World, of: &str) -> Vec<String> {
+    git(&world.bare, &["rev-list", "--parents", "-1", of]).split(' ').skip(1).map(str::to_owned).collect()
 }
 
 fn package(name: &str) -> PackageName {
@@ -103,7 +139,7 @@ async fn a_revision_lives_in_porchs_layout() {
     let log = git(&world.bare, &["log", "-1", "--format=%an|%cn|%P|%B", "main"]);
     assert!(log.starts_with("An Approver|Package Orchestration Service|"), "{log}");
     assert!(
-        log.contains("Approving package revision net/upf/1\n\nkpt:{\"package\":\"net/upf\",\"revision\":\"1\""),
+        log.contains("Approving package revision net/upf/1\n\nkpt:{\"package\":\"net/upf\",\"workspaceName\":\"w1\",\"revision\":\"1\"}"),
         "{log}"
     );
     assert!(log.trim_end().ends_with("Loggia-Plan: abc"), "{log}");
@@ -192,7 +228,8 @@ async fn what_the_matrix_forbids_is_refused() {
     assert_eq!(again.to_string(), "package revision r.upf.w1 exists already");
     let proposed = world.store.propose(None, &draft).await.unwrap();
     assert_eq!(world.store.update(None, &proposed, content("x")).await.unwrap_err().class(), Class::Invalid);
-    assert_eq!(world.store.propose(None, &draft).await.unwrap_err().class(), Class::NotFound);
+    let again = world.store.propose(None, &draft).await.unwrap_err();
+    assert_eq!(again.to_string(), "cannot propose package revision r.upf.w1: it is Proposed");
     let draft = world.store.reject(None, &proposed).await.unwrap();
     let newer = world.store.update(None, &draft, content("newer")).await.unwrap();
     let stale = world.store.update(None, &draft, content("stale")).await.unwrap_err();

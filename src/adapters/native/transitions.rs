@@ -1,91 +1,86 @@
-//! Moving revisions through their life. Every move is one push from the ids that were seen.
+//! Moving revisions through their life. Every move is one push from the ids that were read; when a ref moved in between,
+//! everything is read again, and the move is built anew only if the revision itself is as the caller saw it.
 
-use super::{HISTORY, Inner};
-use crate::domain::id::{CommitId, PackageName, TreeId, WorkspaceName};
+use super::Inner;
+use crate::domain::id::{CommitId, PackageName, RevisionName, TreeId, WorkspaceName};
 use crate::domain::lease::Claim;
-use crate::domain::revision::message::{Annotation, compose};
+use crate::domain::revision::message::{Annotation, compose, deletion};
 use crate::domain::revision::{Lifecycle, names, refs};
 use crate::ports::git::{GitError, NewCommit, Person, RefUpdate, Refs};
-use crate::ports::revisions::{ApprovalNote, DraftContent, PackageRevision, RevisionError};
+use crate::ports::revisions::{DraftContent, PackageRevision, RevisionError};
 
-/// How often an approval is built anew because the branch moved.
-const ATTEMPTS: usize = 3;
+/// How often a move is built anew because a ref moved.
+const REBUILDS: usize = 3;
 
-fn moved(name: &str, expected: Option<&CommitId>, new: Option<&CommitId>) -> RefUpdate {
+pub(super) fn moved(name: &str, expected: Option<&CommitId>, new: Option<&CommitId>) -> RefUpdate {
     RefUpdate { name: name.to_owned(), expected: expected.cloned(), new: new.cloned() }
 }
 
+/// One step in the life of one revision.
+pub(super) struct Move<'a> {
+    pub(super) claim: Option<&'a Claim>,
+    /// As the caller saw it.
+    pub(super) revision: &'a PackageRevision,
+    /// For people.
+    pub(super) act: &'static str,
+    /// From where the step may be taken.
+    pub(super) from: &'a [Lifecycle],
+}
+
+impl Move<'_> {
+    fn refused(&self, lifecycle: Lifecycle) -> RevisionError {
+        RevisionError::Lifecycle { act: self.act, name: self.revision.name.to_string(), lifecycle }
+    }
+}
+
 impl Inner {
-    fn branch_of(&self, revision: &PackageRevision) -> String {
-        let version = match revision.lifecycle {
-            Lifecycle::DeletionProposed if revision.revision > 0 => format!("v{}", revision.revision),
-            _ => revision.workspace.to_string(),
-        };
-        refs::branch(revision.lifecycle, &self.directory, &revision.package, &version)
+    /// The branch that makes a revision what it is: draft, proposed, or the mark of a proposed deletion.
+    pub(super) fn branch_of(&self, revision: &PackageRevision) -> String {
+        refs::branch(revision.lifecycle, &self.directory, &revision.package, &version(revision))
     }
 
-    fn require(revision: &PackageRevision, allowed: bool, act: &'static str) -> Result<(), RevisionError> {
-        if allowed && revision.revision >= 0 {
+    fn is_placeholder(&self, revision: &PackageRevision) -> bool {
+        revision.revision < 0 && self.branch_workspace().as_ref() == Some(&revision.workspace)
+    }
+
+    /// Reads, checks, builds and pushes; gives what `build` made beside the updates.
+    pub(super) fn carry_out<T>(
+        &self,
+        step: &Move<'_>,
+        build: impl Fn(&Refs) -> Result<(Vec<RefUpdate>, T), RevisionError>,
+    ) -> Result<T, RevisionError> {
+        if !step.from.contains(&step.revision.lifecycle) {
+            return Err(step.refused(step.revision.lifecycle));
+        }
+        let mut rebuilds = 0;
+        loop {
+            let refs = self.git.fetch()?;
+            self.unchanged(step, &refs)?;
+            let (updates, result) = build(&refs)?;
+            match self.git.push(step.claim, &updates) {
+                Ok(()) => return Ok(result),
+                Err(GitError::RefMoved { .. }) if rebuilds < REBUILDS => rebuilds += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Whether the revision still is as the caller saw it. A placeholder follows its branch, so its tree is what counts.
+    fn unchanged(&self, step: &Move<'_>, refs: &Refs) -> Result<(), RevisionError> {
+        let seen = step.revision;
+        let now = self.list_package(refs, &seen.package)?.into_iter().find(|r| r.name == seen.name);
+        let Some(now) = now else { return Err(RevisionError::NotFound(seen.name.to_string())) };
+        if now.lifecycle != seen.lifecycle {
+            return Err(step.refused(now.lifecycle));
+        }
+        let same = if self.is_placeholder(seen) { now.tree == seen.tree } else { now.commit == seen.commit };
+        if same {
             return Ok(());
         }
-        Err(RevisionError::Lifecycle { act, name: revision.name.to_string(), lifecycle: revision.lifecycle })
+        Err(RevisionError::Stale { name: seen.name.to_string(), expected: seen.commit.clone(), found: now.commit })
     }
 
-    /// The same revision under its new state.
-    fn again(&self, package: &PackageName, workspace: &WorkspaceName) -> Result<PackageRevision, RevisionError> {
-        let found =
-            self.list()?.into_iter().find(|r| r.package == *package && r.workspace == *workspace && r.revision >= 0);
-        found.ok_or_else(|| RevisionError::NotFound(format!("{package} {workspace}")))
-    }
-
-    /// A push that failed because the revision's own branch moved is a stale revision.
-    fn push(
-        &self,
-        claim: Option<&Claim>,
-        revision: &PackageRevision,
-        updates: &[RefUpdate],
-    ) -> Result<(), RevisionError> {
-        self.git.push(claim, updates).map_err(|error| match (&error, self.git.refs()) {
-            (GitError::RefMoved { .. }, Ok(refs)) if refs.get(&self.branch_of(revision)) != Some(&revision.commit) => {
-                self.stale(revision, &refs)
-            }
-            _ => error.into(),
-        })
-    }
-
-    fn stale(&self, revision: &PackageRevision, refs: &Refs) -> RevisionError {
-        match refs.get(&self.branch_of(revision)) {
-            Some(found) => RevisionError::Stale {
-                name: revision.name.to_string(),
-                expected: revision.commit.clone(),
-                found: found.clone(),
-            },
-            None => RevisionError::NotFound(revision.name.to_string()),
-        }
-    }
-
-    fn draft_commit(
-        &self,
-        base: Option<&CommitId>,
-        parents: Vec<CommitId>,
-        package: &PackageName,
-        workspace: &WorkspaceName,
-        content: &DraftContent,
-    ) -> Result<CommitId, RevisionError> {
-        let path = self.path(package);
-        let base = base.map(|id| self.git.commit(id)).transpose()?.map(|commit| commit.tree);
-        let subtree = self.git.write_tree(&content.files)?;
-        let tree = self.git.graft(base.as_ref(), &path, Some(&subtree))?;
-        let annotation = Annotation {
-            package: path,
-            workspace: workspace.to_string(),
-            revision: "0".to_owned(),
-            task: content.task.clone(),
-        };
-        self.commit(tree, parents, Self::committer(), &compose(&content.subject, &annotation, &content.trailers))
-    }
-
-    fn commit(
+    pub(super) fn commit(
         &self,
         tree: TreeId,
         parents: Vec<CommitId>,
@@ -103,6 +98,29 @@ impl Inner {
         Ok(self.git.write_commit(&commit)?)
     }
 
+    /// A commit on `parent` with the whole package replaced by `content`; gives the package's tree too.
+    fn draft_commit(
+        &self,
+        parent: Option<&CommitId>,
+        package: &PackageName,
+        workspace: &WorkspaceName,
+        content: &DraftContent,
+    ) -> Result<(CommitId, TreeId), RevisionError> {
+        let path = self.path(package);
+        let base = parent.map(|id| self.git.commit(id)).transpose()?.map(|commit| commit.tree);
+        let subtree = self.git.write_tree(&content.files)?;
+        let tree = self.git.graft(base.as_ref(), &path, Some(&subtree))?;
+        let annotation = Annotation {
+            package: path,
+            workspace: workspace.to_string(),
+            revision: "0".to_owned(),
+            task: content.task.clone(),
+        };
+        let message = compose(&content.subject, &annotation, &content.trailers);
+        let commit = self.commit(tree, parent.cloned().into_iter().collect(), Self::committer(), &message)?;
+        Ok((commit, subtree))
+    }
+
     pub(super) fn create(
         &self,
         claim: Option<&Claim>,
@@ -111,20 +129,55 @@ impl Inner {
         content: &DraftContent,
     ) -> Result<PackageRevision, RevisionError> {
         let refs = self.git.fetch()?;
-        let name = names::revision_name(&self.repository, package, workspace)
-            .map_err(|error| RevisionError::NotFound(error.to_string()))?;
-        let taken =
-            self.list_of(&refs)?.iter().any(|r| r.package == *package && r.workspace == *workspace && r.revision >= 0);
-        if taken {
-            return Err(RevisionError::Exists(name.to_string()));
-        }
-        let head = refs.get(&self.branch);
-        let commit = self.draft_commit(head, head.cloned().into_iter().collect(), package, workspace, content)?;
+        let name = self.free_name(&refs, package, workspace)?;
+        let (commit, tree) = self.draft_commit(refs.get(&self.branch), package, workspace, content)?;
         let branch = refs::branch(Lifecycle::Draft, &self.directory, package, workspace.as_str());
         match self.git.push(claim, &[moved(&branch, None, Some(&commit))]) {
-            Err(GitError::RefMoved { .. }) => Err(RevisionError::Exists(name.to_string())),
-            Err(error) => Err(error.into()),
-            Ok(()) => self.again(package, workspace),
+            Err(GitError::RefMoved { .. }) => return Err(RevisionError::Exists(name.to_string())),
+            other => other?,
+        }
+        Ok(PackageRevision {
+            name,
+            repository: self.repository.clone(),
+            package: package.clone(),
+            workspace: workspace.clone(),
+            revision: 0,
+            lifecycle: Lifecycle::Draft,
+            latest: false,
+            commit,
+            tree,
+        })
+    }
+
+    /// The name of a new revision, when it is free, readable, and its package lies beside all others.
+    fn free_name(
+        &self,
+        refs: &Refs,
+        package: &PackageName,
+        workspace: &WorkspaceName,
+    ) -> Result<RevisionName, RevisionError> {
+        let refused = |reason: String| GitError::Refused {
+            url: self.git.url().to_owned(),
+            id: format!("package {package}"),
+            path: format!("workspace {workspace}"),
+            reason,
+        };
+        let name =
+            names::checked_name(&self.repository, package, workspace).map_err(|error| refused(error.to_string()))?;
+        if self.list_package(refs, package)?.iter().any(|r| r.name == name) {
+            return Err(RevisionError::Exists(name.to_string()));
+        }
+        if self.branch_workspace().as_ref() == Some(workspace) {
+            let reason = "placeholders of the registered branch have this name; take another workspace";
+            return Err(refused(reason.to_owned()).into());
+        }
+        let found = self.classify(refs, &self.packages_on_branch(refs)?);
+        match found.into_iter().find(|f| overlap(&f.package, package)) {
+            Some(other) => {
+                let reason = format!("package {} overlaps; a package holds no other package", other.package);
+                Err(refused(reason).into())
+            }
+            None => Ok(name),
         }
     }
 
@@ -134,132 +187,34 @@ impl Inner {
         revision: &PackageRevision,
         content: &DraftContent,
     ) -> Result<PackageRevision, RevisionError> {
-        Self::require(revision, revision.lifecycle == Lifecycle::Draft, "update")?;
-        let parents = vec![revision.commit.clone()];
-        let (package, workspace) = (&revision.package, &revision.workspace);
-        let commit = self.draft_commit(Some(&revision.commit), parents, package, workspace, content)?;
-        self.push(claim, revision, &[moved(&self.branch_of(revision), Some(&revision.commit), Some(&commit))])?;
-        self.again(package, workspace)
+        let step = Move { claim, revision, act: "update", from: &[Lifecycle::Draft] };
+        self.carry_out(&step, |_| {
+            let (package, workspace) = (&revision.package, &revision.workspace);
+            let (commit, tree) = self.draft_commit(Some(&revision.commit), package, workspace, content)?;
+            let update = moved(&self.branch_of(revision), Some(&revision.commit), Some(&commit));
+            Ok((vec![update], PackageRevision { commit, tree, ..revision.clone() }))
+        })
     }
 
-    fn rename(
+    /// Draft to Proposed, or back.
+    pub(super) fn rename(
         &self,
         claim: Option<&Claim>,
         revision: &PackageRevision,
         to: Lifecycle,
     ) -> Result<PackageRevision, RevisionError> {
-        let new = refs::branch(to, &self.directory, &revision.package, revision.workspace.as_str());
-        let updates =
-            [moved(&new, None, Some(&revision.commit)), moved(&self.branch_of(revision), Some(&revision.commit), None)];
-        self.push(claim, revision, &updates)?;
-        self.again(&revision.package, &revision.workspace)
-    }
-
-    pub(super) fn propose(
-        &self,
-        claim: Option<&Claim>,
-        revision: &PackageRevision,
-    ) -> Result<PackageRevision, RevisionError> {
-        Self::require(revision, revision.lifecycle == Lifecycle::Draft, "propose")?;
-        self.rename(claim, revision, Lifecycle::Proposed)
-    }
-
-    pub(super) fn reject(
-        &self,
-        claim: Option<&Claim>,
-        revision: &PackageRevision,
-    ) -> Result<PackageRevision, RevisionError> {
-        Self::require(revision, revision.lifecycle == Lifecycle::Proposed, "reject")?;
-        self.rename(claim, revision, Lifecycle::Draft)
-    }
-
-    pub(super) fn approve(
-        &self,
-        claim: Option<&Claim>,
-        revision: &PackageRevision,
-        note: &ApprovalNote,
-    ) -> Result<PackageRevision, RevisionError> {
-        Self::require(revision, revision.lifecycle == Lifecycle::Proposed, "approve")?;
-        let mut attempt = 1;
-        loop {
-            let refs = self.git.fetch()?;
-            if refs.get(&self.branch_of(revision)) != Some(&revision.commit) {
-                return Err(self.stale(revision, &refs));
+        let (act, from) =
+            if to == Lifecycle::Proposed { ("propose", Lifecycle::Draft) } else { ("reject", Lifecycle::Proposed) };
+        let renamed = PackageRevision { lifecycle: to, ..revision.clone() };
+        self.carry_out(&Move { claim, revision, act, from: &[from] }, |refs| {
+            let mut updates = vec![moved(&self.branch_of(revision), Some(&revision.commit), None)];
+            // A rename that broke off has left the other branch at the same commit.
+            let new = self.branch_of(&renamed);
+            if refs.get(&new) != Some(&revision.commit) {
+                updates.push(moved(&new, None, Some(&revision.commit)));
             }
-            let number = self.next_number(&refs, &revision.package)?;
-            let commit = self.approval_commit(&refs, revision, number, note)?;
-            let updates = [
-                moved(&self.branch, refs.get(&self.branch), Some(&commit)),
-                moved(&refs::tag(&self.directory, &revision.package, number), None, Some(&commit)),
-                moved(&self.branch_of(revision), Some(&revision.commit), None),
-            ];
-            match self.git.push(claim, &updates) {
-                Ok(()) => return self.again(&revision.package, &revision.workspace),
-                Err(GitError::RefMoved { .. }) if attempt < ATTEMPTS => attempt += 1,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    fn next_number(&self, refs: &Refs, package: &PackageName) -> Result<i64, RevisionError> {
-        let numbers = self.list_of(refs)?.into_iter().filter(|r| r.package == *package).map(|r| r.revision);
-        Ok(numbers.max().unwrap_or(0).max(0) + 1)
-    }
-
-    /// The branch with the package replaced by the draft's. When a person merged the very content already, the tree is
-    /// the branch's own and the draft is no second parent again.
-    fn approval_commit(
-        &self,
-        refs: &Refs,
-        revision: &PackageRevision,
-        number: i64,
-        note: &ApprovalNote,
-    ) -> Result<CommitId, RevisionError> {
-        let head = refs.get(&self.branch);
-        let path = self.path(&revision.package);
-        let base = head.map(|id| self.git.commit(id)).transpose()?.map(|commit| commit.tree);
-        let there = head.map(|id| self.git.subtree(id, &path)).transpose()?.flatten();
-        let merged = there.as_ref() == Some(&revision.tree) && self.merged_by(revision)?.is_some();
-        let tree = self.git.graft(base.as_ref(), &path, Some(&revision.tree))?;
-        let draft = (!merged).then(|| revision.commit.clone());
-        let parents = head.cloned().into_iter().chain(draft).collect();
-        let annotation = Annotation {
-            package: path.clone(),
-            workspace: revision.workspace.to_string(),
-            revision: number.to_string(),
-            task: None,
-        };
-        let subject = format!("Approving package revision {path}/{number}");
-        self.commit(tree, parents, note.approver.clone(), &compose(&subject, &annotation, &note.trailers))
-    }
-
-    pub(super) fn merged_by(&self, revision: &PackageRevision) -> Result<Option<(Person, CommitId)>, RevisionError> {
-        let refs = self.git.fetch()?;
-        let Some(head) = refs.get(&self.branch) else { return Ok(None) };
-        let path = self.path(&revision.package);
-        if self.git.subtree(head, &path)?.as_ref() != Some(&revision.tree) {
-            return Ok(None);
-        }
-        // The newest commit of the branch that brought the content: its first parent does not hold it.
-        let mut at = head.clone();
-        for _ in 0..HISTORY {
-            let commit = self.git.commit(&at)?;
-            let Some(parent) = commit.parents.first() else { return Ok(Some((commit.author, at))) };
-            if self.git.subtree(parent, &path)?.as_ref() != Some(&revision.tree) {
-                return Ok(self.brought_after(&at, revision)?.then_some((commit.author, at)));
-            }
-            at = parent.clone();
-        }
-        Ok(None)
-    }
-
-    /// Whether a commit is younger than the place where the proposal left the branch: content that was there before
-    /// the proposal began was not merged from it.
-    fn brought_after(&self, commit: &CommitId, revision: &PackageRevision) -> Result<bool, RevisionError> {
-        if self.git.is_ancestor(&revision.commit, commit)? {
-            return Ok(true);
-        }
-        Ok(!self.git.is_ancestor(commit, &revision.commit)?)
+            Ok((updates, renamed.clone()))
+        })
     }
 
     pub(super) fn propose_deletion(
@@ -267,16 +222,11 @@ impl Inner {
         claim: Option<&Claim>,
         revision: &PackageRevision,
     ) -> Result<PackageRevision, RevisionError> {
-        let published = revision.lifecycle == Lifecycle::Published && revision.revision > 0;
-        Self::require(revision, published, "propose to delete")?;
-        let branch = refs::branch(
-            Lifecycle::DeletionProposed,
-            &self.directory,
-            &revision.package,
-            &format!("v{}", revision.revision),
-        );
-        self.git.push(claim, &[moved(&branch, None, Some(&revision.commit))])?;
-        self.again(&revision.package, &revision.workspace)
+        let leaving = PackageRevision { lifecycle: Lifecycle::DeletionProposed, ..revision.clone() };
+        let step = Move { claim, revision, act: "propose to delete", from: &[Lifecycle::Published] };
+        self.carry_out(&step, |_| {
+            Ok((vec![moved(&self.branch_of(&leaving), None, Some(&revision.commit))], leaving.clone()))
+        })
     }
 
     pub(super) fn restore(
@@ -284,9 +234,12 @@ impl Inner {
         claim: Option<&Claim>,
         revision: &PackageRevision,
     ) -> Result<PackageRevision, RevisionError> {
-        Self::require(revision, revision.lifecycle == Lifecycle::DeletionProposed, "restore")?;
-        self.git.push(claim, &[moved(&self.branch_of(revision), Some(&revision.commit), None)])?;
-        self.again(&revision.package, &revision.workspace)
+        let step = Move { claim, revision, act: "restore", from: &[Lifecycle::DeletionProposed] };
+        self.carry_out(&step, |refs| {
+            let mark = self.branch_of(revision);
+            let restored = PackageRevision { lifecycle: Lifecycle::Published, ..revision.clone() };
+            Ok((vec![moved(&mark, refs.get(&mark), None)], restored))
+        })
     }
 
     pub(super) fn delete(
@@ -295,20 +248,37 @@ impl Inner {
         revision: &PackageRevision,
         remove_from_branch: bool,
     ) -> Result<(), RevisionError> {
-        Self::require(revision, revision.lifecycle.may_be_deleted(), "delete")?;
-        let mut updates = vec![moved(&self.branch_of(revision), Some(&revision.commit), None)];
-        if revision.lifecycle == Lifecycle::DeletionProposed {
-            let tag = refs::tag(&self.directory, &revision.package, revision.revision);
-            updates.push(moved(&tag, Some(&revision.commit), None));
-            let refs = self.git.fetch()?;
-            let others = self.list_of(&refs)?.into_iter().any(|other| {
-                other.package == revision.package && other.revision > 0 && other.revision != revision.revision
-            });
-            if remove_from_branch && !others {
-                updates.extend(self.removal(&refs, &revision.package)?);
-            }
+        let from = [Lifecycle::Draft, Lifecycle::Proposed, Lifecycle::DeletionProposed];
+        let step = Move { claim, revision, act: "delete", from: &from };
+        let gone = self.carry_out(&step, |refs| self.deletion(refs, revision, remove_from_branch))?;
+        if let Some(tag) = gone {
+            self.memory().set_tag(&tag, None);
         }
-        self.push(claim, revision, &updates)
+        Ok(())
+    }
+
+    /// The branch goes; with a published revision its tag, and with the last one, when asked, the package's directory.
+    /// Deleting a placeholder is removing the directory.
+    fn deletion(
+        &self,
+        refs: &Refs,
+        revision: &PackageRevision,
+        remove_from_branch: bool,
+    ) -> Result<(Vec<RefUpdate>, Option<String>), RevisionError> {
+        let branch = self.branch_of(revision);
+        let mut updates = vec![moved(&branch, refs.get(&branch), None)];
+        let placeholder = self.is_placeholder(revision);
+        let tagged = revision.lifecycle == Lifecycle::DeletionProposed && !placeholder;
+        let tag = tagged.then(|| refs::tag_named(&self.directory, &revision.package, &version(revision)));
+        updates.extend(tag.iter().map(|tag| moved(tag, Some(&revision.commit), None)));
+        let last = || -> Result<bool, RevisionError> {
+            let all = self.list_package(refs, &revision.package)?;
+            Ok(!all.iter().any(|other| other.revision > 0 && other.revision != revision.revision))
+        };
+        if placeholder || (remove_from_branch && revision.revision > 0 && last()?) {
+            updates.extend(self.removal(refs, &revision.package)?);
+        }
+        Ok((updates, tag))
     }
 
     /// A commit that takes the package off the branch, when it is on it.
@@ -320,7 +290,20 @@ impl Inner {
         }
         let base = self.git.commit(head)?.tree;
         let tree = self.git.graft(Some(&base), &path, None)?;
-        let commit = self.commit(tree, vec![head.clone()], Self::committer(), &format!("Delete {path}\n"))?;
+        let commit = self.commit(tree, vec![head.clone()], Self::committer(), &deletion(&path))?;
         Ok(Some(moved(&self.branch, Some(head), Some(&commit))))
     }
+}
+
+/// The last part of a revision's refs.
+fn version(revision: &PackageRevision) -> String {
+    if revision.revision > 0 { format!("v{}", revision.revision) } else { revision.workspace.to_string() }
+}
+
+/// Whether one package lies inside the other.
+fn overlap(a: &PackageName, b: &PackageName) -> bool {
+    let inside = |inner: &PackageName, outer: &PackageName| {
+        inner.as_str().strip_prefix(outer.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    };
+    inside(a, b) || inside(b, a)
 }

@@ -38,7 +38,13 @@ pub fn branch(lifecycle: Lifecycle, directory: &str, package: &PackageName, vers
 /// Tag of a published revision.
 #[must_use]
 pub fn tag(directory: &str, package: &PackageName, number: i64) -> String {
-    format!("refs/tags/{}/v{number}", path(directory, package))
+    tag_named(directory, package, &format!("v{number}"))
+}
+
+/// Tag of a published revision under its last part, such as `v3` or `v2.0.0`.
+#[must_use]
+pub fn tag_named(directory: &str, package: &PackageName, version: &str) -> String {
+    format!("refs/tags/{}/{version}", path(directory, package))
 }
 
 /// Reads a ref; `None` for refs that are no revision of this directory.
@@ -82,7 +88,34 @@ fn split<'r>(rest: &'r str, directory: &str) -> Option<(PackageName, &'r str)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_ref_reads_back(
+            directory in "(|d|/d/e/)",
+            package in "[a-z][a-z0-9-]{0,4}[a-z0-9](/[a-z0-9]{1,3}){0,2}",
+            version in "(v[0-9]{1,3}|[a-z0-9]{1,5}(\\.[a-z0-9]{1,2}){0,2})",
+        ) {
+            let package = PackageName::new(package).unwrap();
+            let workspace = WorkspaceName::new(version.as_str()).unwrap();
+            for lifecycle in [Lifecycle::Draft, Lifecycle::Proposed] {
+                let name = branch(lifecycle, &directory, &package, &version);
+                let expected = RefMeaning::Unpublished(lifecycle, package.clone(), workspace.clone());
+                prop_assert_eq!(meaning(&name, &directory), Some(expected));
+            }
+            let leaving = branch(Lifecycle::DeletionProposed, &directory, &package, &version);
+            let expected = RefMeaning::DeletionProposed(package.clone(), version.clone());
+            prop_assert_eq!(meaning(&leaving, &directory), Some(expected));
+            let expected = match number(&version) {
+                Some(number) => RefMeaning::Published(package.clone(), number),
+                None => RefMeaning::Tagged(package.clone(), workspace),
+            };
+            prop_assert_eq!(meaning(&tag_named(&directory, &package, &version), &directory), Some(expected));
+        }
+    }
 
     fn package(name: &str) -> PackageName {
         PackageName::new(name).unwrap()
