@@ -1,3 +1,9 @@
 //! The embedded Kubernetes API server.
 
+pub mod builtin;
+pub mod gc;
+pub mod kinds;
+pub mod persist;
+pub mod store;
 pub mod table;
+pub mod workloads;
