@@ -14,12 +14,12 @@ const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
 const MAX: &str = "deployment.kubernetes.io/max-replicas";
 
 /// A replica set with the size that this step gives it.
-struct Sized<'a> {
+struct Sizing<'a> {
     set: &'a Value,
     size: i64,
 }
 
-impl Sized<'_> {
+impl Sizing<'_> {
     fn was(&self) -> i64 {
         number_or(self.set, "/spec/replicas", 1)
     }
@@ -55,7 +55,8 @@ pub fn step(deployment: &Value, sets: &[&Value], now: Timestamp) -> Steps {
         None => writes.extend(created(deployment, &old, &limits, revision, now)),
         Some(new) => writes.extend(moved(deployment, new, &old, &limits, revision, paused, now)),
     }
-    let told = progress::Observed { deployment, new, old: &old, desired: limits.desired, max_unavailable: limits.unavailable };
+    let told =
+        progress::Observed { deployment, new, old: &old, desired: limits.desired, max_unavailable: limits.unavailable };
     let (status, again) = told.status(now);
     if progress::is_complete(&status, limits.desired) {
         writes.extend(forgotten(deployment, &old));
@@ -180,7 +181,7 @@ fn moved(
     paused: bool,
     now: Timestamp,
 ) -> Vec<Write> {
-    let size = |set| Sized { set, size: number_or(set, "/spec/replicas", 1) };
+    let size = |set| Sizing { set, size: number_or(set, "/spec/replicas", 1) };
     let (mut new, mut old) = (size(new), old.iter().map(|set| size(set)).collect::<Vec<_>>());
     if paused {
         resize_paused(&mut new, &old, limits);
@@ -190,7 +191,7 @@ fn moved(
             new.size = limits.desired;
         }
     } else {
-        new.size = grown(new.size, old.iter().map(Sized::was).sum(), limits);
+        new.size = grown(new.size, old.iter().map(Sizing::was).sum(), limits);
         if new.size == new.was() {
             shrink(&new, &mut old, limits);
         }
@@ -201,15 +202,15 @@ fn moved(
 }
 
 /// While a rollout is paused only a change of the wished size matters, and it goes to the only set that runs.
-fn resize_paused(new: &mut Sized<'_>, old: &[Sized<'_>], limits: &Limits) {
+fn resize_paused(new: &mut Sizing<'_>, old: &[Sizing<'_>], limits: &Limits) {
     if old.iter().all(|set| set.was() == 0) {
         new.size = limits.desired;
     }
 }
 
 /// Takes pods from the old sets: first those that are not available, then as many as the available ones of all sets allow.
-fn shrink(new: &Sized<'_>, old: &mut [Sized<'_>], limits: &Limits) {
-    let old_pods: i64 = old.iter().map(Sized::was).sum();
+fn shrink(new: &Sizing<'_>, old: &mut [Sizing<'_>], limits: &Limits) {
+    let old_pods: i64 = old.iter().map(Sizing::was).sum();
     let least = limits.desired - limits.unavailable;
     let mut spare = new.was() + old_pods - least - (new.was() - new.available()).max(0);
     if spare <= 0 {
@@ -220,7 +221,7 @@ fn shrink(new: &Sized<'_>, old: &mut [Sized<'_>], limits: &Limits) {
         set.size -= sick;
         spare -= sick;
     }
-    let healthy = |set: &Sized<'_>| set.available().min(set.size);
+    let healthy = |set: &Sizing<'_>| set.available().min(set.size);
     let mut room = new.available() + old.iter().map(healthy).sum::<i64>() - least;
     for set in old.iter_mut() {
         let taken = set.size.min(room).max(0);
@@ -230,7 +231,7 @@ fn shrink(new: &Sized<'_>, old: &mut [Sized<'_>], limits: &Limits) {
 }
 
 /// The write that gives a replica set its size, annotations and, for the new one, its revision; none when it has them.
-fn resized(deployment: &Value, set: &Sized<'_>, limits: &Limits, revision: Option<i64>, now: Timestamp) -> Vec<Write> {
+fn resized(deployment: &Value, set: &Sizing<'_>, limits: &Limits, revision: Option<i64>, now: Timestamp) -> Vec<Write> {
     let mut next = set.set.clone();
     let scaled_now = set.size != set.was();
     next["spec"]["replicas"] = json!(set.size);

@@ -72,7 +72,13 @@ pub(super) fn template_hash(template: &Value) -> String {
 
 /// Five letters for a generated name: the same for the same seed.
 pub(super) fn suffix(seed: &str) -> String {
-    spell(Digest::of(seed.as_bytes()).as_str().bytes().zip(0u8..5).map(|(byte, at)| byte.wrapping_mul(7).wrapping_add(at)))
+    spell(
+        Digest::of(seed.as_bytes())
+            .as_str()
+            .bytes()
+            .zip(0u8..5)
+            .map(|(byte, at)| byte.wrapping_mul(7).wrapping_add(at)),
+    )
 }
 
 /// A number below `modulus` from a seed.
@@ -90,7 +96,14 @@ pub(super) fn is_true(object: &Value, kind: &str) -> bool {
 }
 
 /// A condition that keeps the time of its last transition while its status stays.
-pub(super) fn transition(object: &Value, kind: &str, status: bool, reason: &str, message: &str, now: Timestamp) -> Value {
+pub(super) fn transition(
+    object: &Value,
+    kind: &str,
+    status: bool,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) -> Value {
     let status = if status { "True" } else { "False" };
     let before = condition(object, kind).filter(|c| text(c, "/status") == status);
     let since = before.map_or_else(|| rfc3339_seconds(now), |c| text(c, "/lastTransitionTime").to_owned());
@@ -141,26 +154,4 @@ pub(super) fn availability(pod: &Value, min_ready: i64, now: Timestamp) -> (bool
     let Some(since) = ready_since(pod) else { return (false, None) };
     let at = plus(since, min_ready);
     if at <= now || min_ready == 0 { (true, None) } else { (false, Some(at)) }
-}
-
-/// Whether a label selector (labels and expressions) selects these labels. An empty or absent one selects nothing here.
-pub(super) fn selects(selector: Option<&Value>, labels: Option<&Value>) -> bool {
-    let Some(selector) = selector else { return false };
-    let wanted = selector.get("matchLabels").and_then(Value::as_object);
-    let expressions = list(selector, "/matchExpressions");
-    let label = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
-    let some = wanted.is_some_and(|w| !w.is_empty()) || !expressions.is_empty();
-    some && wanted.into_iter().flatten().all(|(key, value)| label(key) == value.as_str())
-        && expressions.iter().all(|e| holds(e, label(text(e, "/key"))))
-}
-
-fn holds(expression: &Value, label: Option<&str>) -> bool {
-    let among = || label.is_some_and(|label| list(expression, "/values").iter().any(|v| v == label));
-    match text(expression, "/operator") {
-        "In" => among(),
-        "NotIn" => !among(),
-        "Exists" => label.is_some(),
-        "DoesNotExist" => label.is_none(),
-        _ => false,
-    }
 }

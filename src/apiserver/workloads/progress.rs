@@ -83,7 +83,8 @@ impl Observed<'_> {
         if is_complete(status, self.desired) {
             return (Some(say(true, "NewReplicaSetAvailable", available())), None);
         }
-        if before.is_some_and(|c| text(c, "/reason") == "NewReplicaSetAvailable" && text(c, "/message") == available()) {
+        if before.is_some_and(|c| text(c, "/reason") == "NewReplicaSetAvailable" && text(c, "/message") == available())
+        {
             return (before.cloned(), None);
         }
         let Some(before) = before.filter(|c| text(c, "/message").contains(&format!("\"{set}\""))) else {

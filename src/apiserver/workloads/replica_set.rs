@@ -33,7 +33,8 @@ pub fn step(set: &Value, pods: &[&Value], now: Timestamp) -> Steps {
 fn created(set: &Value, pods: &[&Value], count: usize) -> Vec<Write> {
     let version = text(set, "/metadata/resourceVersion");
     let taken = |name_: &str| pods.iter().any(|pod| name(pod) == name_);
-    let names = (0..).map(|index: usize| format!("{}-{}", name(set), suffix(&format!("{}/{version}/{index}", uid(set)))));
+    let names =
+        (0..).map(|index: usize| format!("{}-{}", name(set), suffix(&format!("{}/{version}/{index}", uid(set)))));
     let template = set.pointer("/spec/template").unwrap_or(&Value::Null);
     let fresh = names.filter(|name| !taken(name)).take(count);
     fresh.map(|name| Write::Create(pod_from(template, set, &name, &[]))).collect()
@@ -52,7 +53,9 @@ fn status(set: &Value, active: &[&Value], now: Timestamp) -> (Value, Option<Time
     let min_ready = number(set, "/spec/minReadySeconds");
     let judged: Vec<_> = active.iter().map(|pod| availability(pod, min_ready, now)).collect();
     let template = set.pointer("/spec/template/metadata/labels").and_then(Value::as_object);
-    let labelled = |pod: &&&Value| template.is_none_or(|labels| labels.iter().all(|(k, v)| pod["metadata"]["labels"].get(k) == Some(v)));
+    let labelled = |pod: &&&Value| {
+        template.is_none_or(|labels| labels.iter().all(|(k, v)| pod["metadata"]["labels"].get(k) == Some(v)))
+    };
     let mut status = without_zeros(json!({
         "fullyLabeledReplicas": active.iter().filter(labelled).count(),
         "readyReplicas": active.iter().filter(|pod| ready_since(pod).is_some()).count(),

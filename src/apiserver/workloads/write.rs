@@ -46,16 +46,6 @@ pub struct Steps {
     pub again: Option<Timestamp>,
 }
 
-impl Steps {
-    /// Looks again at the earlier of this instant and the one that is set.
-    pub(super) fn look_at(&mut self, at: Option<Timestamp>) {
-        self.again = match (self.again, at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-    }
-}
-
 impl From<Vec<Write>> for Steps {
     fn from(writes: Vec<Write>) -> Self {
         Self { writes, again: None }
