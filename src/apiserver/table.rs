@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 pub use self::age::human;
 pub use self::jsonpath::{JsonPath, PathError};
-use crate::domain::krm::Gvk;
+use super::kinds;
 
 /// How much of each object goes with its row: the query parameter `includeObject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,40 +58,38 @@ pub enum Header {
 
 /// The columns of one kind.
 #[derive(Debug, Clone)]
-pub struct Columns(Kind);
+pub struct Columns(Source);
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum Source {
     Builtin { columns: &'static [builtin::Builtin], is_pod: bool },
     Custom(Vec<custom::Column>),
 }
 
 impl Columns {
-    /// The columns of a built-in kind.
+    /// The columns of a kind. A column of a custom kind whose path cannot be read has empty cells.
     #[must_use]
-    pub fn builtin(gvk: &Gvk) -> Self {
-        Self(Kind::Builtin { columns: builtin::columns(gvk), is_pod: gvk.group.is_empty() && gvk.kind == "Pod" })
-    }
-
-    /// The columns of one version of a CRD (an element of `spec.versions`). A column whose path cannot be read has empty cells.
-    #[must_use]
-    pub fn custom(version: &Value) -> Self {
-        Self(Kind::Custom(custom::columns(version)))
+    pub fn of(kind: &kinds::Kind) -> Self {
+        let is_pod = kind.gvk.group.is_empty() && kind.gvk.kind == "Pod";
+        match kind.is_custom() {
+            true => Self(Source::Custom(custom::columns(&kind.columns))),
+            false => Self(Source::Builtin { columns: builtin::columns(&kind.gvk), is_pod }),
+        }
     }
 
     fn definitions(&self) -> Vec<Value> {
         match &self.0 {
-            Kind::Builtin { columns, .. } => {
+            Source::Builtin { columns, .. } => {
                 columns.iter().map(|c| definition(c.0, c.1, "", c.0, i64::from(c.2))).collect()
             }
-            Kind::Custom(columns) => columns.iter().map(custom::Column::definition).collect(),
+            Source::Custom(columns) => columns.iter().map(custom::Column::definition).collect(),
         }
     }
 
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         match &self.0 {
-            Kind::Builtin { columns, .. } => columns.iter().map(|column| column.3.cell(object, now)).collect(),
-            Kind::Custom(columns) => columns.iter().map(|column| column.cell(object, now)).collect(),
+            Source::Builtin { columns, .. } => columns.iter().map(|column| column.3.cell(object, now)).collect(),
+            Source::Custom(columns) => columns.iter().map(|column| column.cell(object, now)).collect(),
         }
     }
 
@@ -100,7 +98,7 @@ impl Columns {
         if let Some(included) = included(object, include) {
             row["object"] = included;
         }
-        if let Kind::Builtin { is_pod: true, .. } = self.0
+        if let Source::Builtin { is_pod: true, .. } = self.0
             && let Some(condition) = pod::row_condition(object)
         {
             row["conditions"] = json!([condition]);

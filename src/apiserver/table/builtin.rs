@@ -77,6 +77,9 @@ pub(super) fn columns(gvk: &Gvk) -> &'static [Builtin] {
         ("batch", "CronJob") => CRON_JOB,
         ("networking.k8s.io", "NetworkPolicy") => const { &[NAME, col("Pod-Selector", network::pod_selector), AGE] },
         ("networking.k8s.io", "Ingress") => INGRESS,
+        ("networking.k8s.io", "IngressClass") => {
+            const { &[NAME, at("Controller", "/spec/controller"), col("Parameters", network::class_parameters), AGE] }
+        }
         ("policy", "PodDisruptionBudget") => BUDGET,
         ("autoscaling", "HorizontalPodAutoscaler") => SCALER,
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => BINDING,
@@ -84,6 +87,7 @@ pub(super) fn columns(gvk: &Gvk) -> &'static [Builtin] {
         ("events.k8s.io", "Event") => EVENT,
         ("discovery.k8s.io", "EndpointSlice") => SLICE,
         ("scheduling.k8s.io", "PriorityClass") => PRIORITY,
+        ("storage.k8s.io", "StorageClass") => STORAGE_CLASS,
         _ => const { &[NAME, CREATED] },
     }
 }
@@ -99,6 +103,8 @@ fn core(kind: &str) -> &'static [Builtin] {
         "Event" => EVENT,
         "Endpoints" => const { &[NAME, col("Endpoints", network::endpoints), AGE] },
         "PersistentVolumeClaim" => CLAIM,
+        "PersistentVolume" => VOLUME,
+        "ReplicationController" => REPLICA_SET,
         "Node" => NODE,
         "ResourceQuota" => {
             const { &[NAME, col("Request", workload::quota_requests), col("Limit", workload::quota_limits), AGE] }
@@ -113,6 +119,16 @@ fn apps(kind: &str) -> &'static [Builtin] {
         "ReplicaSet" => REPLICA_SET,
         "StatefulSet" => const { &[NAME, col("Ready", workload::ready_of_replicas), AGE, CONTAINERS, IMAGES] },
         "DaemonSet" => DAEMON_SET,
+        "ControllerRevision" => {
+            const {
+                &[
+                    NAME,
+                    col("Controller", workload::revision_controller),
+                    ("Revision", "string", false, Number("/revision")),
+                    AGE,
+                ]
+            }
+        }
         _ => const { &[NAME, CREATED] },
     }
 }
@@ -162,6 +178,29 @@ const CLAIM: &[Builtin] = &[
     col("VolumeAttributesClass", workload::attributes_class),
     AGE,
     wide_at("VolumeMode", "/spec/volumeMode"),
+];
+
+const VOLUME: &[Builtin] = &[
+    NAME,
+    at("Capacity", "/spec/capacity/storage"),
+    col("Access Modes", workload::volume_modes),
+    at("Reclaim Policy", "/spec/persistentVolumeReclaimPolicy"),
+    col("Status", workload::claim_status),
+    col("Claim", workload::volume_claim),
+    at("StorageClass", "/spec/storageClassName"),
+    col("VolumeAttributesClass", workload::attributes_class),
+    at("Reason", "/status/reason"),
+    AGE,
+    wide_at("VolumeMode", "/spec/volumeMode"),
+];
+
+const STORAGE_CLASS: &[Builtin] = &[
+    col("Name", workload::storage_class_name),
+    at("Provisioner", "/provisioner"),
+    at("ReclaimPolicy", "/reclaimPolicy"),
+    at("VolumeBindingMode", "/volumeBindingMode"),
+    ("AllowVolumeExpansion", "string", false, Flag("/allowVolumeExpansion")),
+    AGE,
 ];
 
 const NODE: &[Builtin] = &[

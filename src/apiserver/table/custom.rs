@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::jsonpath::JsonPath;
-use super::read::{list, text};
-use super::{age, definition, read};
+use super::{age, definition};
+use crate::apiserver::kinds;
 
 /// A column of a CRD.
 #[derive(Debug, Clone)]
@@ -15,25 +15,30 @@ pub(super) struct Column {
     path: Option<JsonPath>,
 }
 
-/// The columns of one version: the name, then what the CRD declares, or the age when it declares none.
-pub(super) fn columns(version: &Value) -> Vec<Column> {
-    let age = json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"});
-    let name = json!({"name": "Name", "type": "string", "jsonPath": ".metadata.name"});
-    let declared = list(version, "/additionalPrinterColumns");
+/// The columns of a kind: the name, then what its CRD declares, or the age when it declares none.
+pub(super) fn columns(declared: &[kinds::Column]) -> Vec<Column> {
+    let simple = |name: &str, type_: &str, path: &str| kinds::Column {
+        name: name.to_owned(),
+        type_: type_.to_owned(),
+        format: String::new(),
+        description: String::new(),
+        priority: 0,
+        json_path: path.to_owned(),
+    };
+    let name = simple("Name", "string", ".metadata.name");
+    let age = simple("Age", "date", ".metadata.creationTimestamp");
     let declared = if declared.is_empty() { std::slice::from_ref(&age) } else { declared };
-    std::iter::once(&name).chain(declared).map(Column::read).collect()
+    std::iter::once(&name).chain(declared).map(Column::of).collect()
 }
 
 impl Column {
-    fn read(column: &Value) -> Self {
-        let (name, kind, path) = (text(column, "/name"), text(column, "/type"), text(column, "/jsonPath"));
-        let described = text(column, "/description");
-        let described = if described.is_empty() { path } else { described };
-        let priority = read::number(column, "/priority");
+    fn of(column: &kinds::Column) -> Self {
+        let described = if column.description.is_empty() { &column.json_path } else { &column.description };
+        let priority = i64::from(column.priority);
         Self {
-            definition: definition(name, kind, text(column, "/format"), described, priority),
-            kind: kind.to_owned(),
-            path: JsonPath::parse(path).ok(),
+            definition: definition(&column.name, &column.type_, &column.format, described, priority),
+            kind: column.type_.clone(),
+            path: JsonPath::parse(&column.json_path).ok(),
         }
     }
 

@@ -111,3 +111,11 @@ pub(super) fn ingress_address(ingress: &Value, _: Timestamp) -> Value {
 pub(super) fn ingress_ports(ingress: &Value, _: Timestamp) -> Value {
     json!(if has(ingress, "/spec/tls") { "80, 443" } else { "80" })
 }
+
+/// `kind.group/name` of the parameters of an ingress class.
+pub(super) fn class_parameters(class: &Value, _: Timestamp) -> Value {
+    let part = |field: &str| text(class, &format!("/spec/parameters/{field}")).to_owned();
+    let (kind, group, name) = (part("kind"), part("apiGroup"), part("name"));
+    let dot = if group.is_empty() { "" } else { "." };
+    or_none(&if kind.is_empty() { String::new() } else { format!("{kind}{dot}{group}/{name}") })
+}

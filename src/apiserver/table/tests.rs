@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::apiserver::kinds::Kinds;
+use crate::domain::krm::Gvk;
 
 /// One line per kind: columns, objects, rows and the instant of the answer, recorded from kube-apiserver v1.36.3.
 const RECORDED: &str = include_str!("recorded.json");
@@ -12,10 +14,15 @@ fn recorded() -> Vec<Value> {
 }
 
 fn columns_of(kind: &Value, all: &[Value]) -> Columns {
-    let gvk = Gvk::parse(kind["apiVersion"].as_str().unwrap(), kind["kind"].as_str().unwrap());
     let crds = all.iter().find(|k| k["kind"] == "CustomResourceDefinition").unwrap();
-    let crd = crds["objects"].as_array().unwrap().iter().find(|c| c["spec"]["names"]["kind"] == gvk.kind);
-    crd.map_or_else(|| Columns::builtin(&gvk), |crd| Columns::custom(&crd["spec"]["versions"][0]))
+    let mut known = Kinds::builtin();
+    crds["objects"].as_array().unwrap().iter().for_each(|crd| known.add_crd(crd).unwrap());
+    let gvk = Gvk::parse(kind["apiVersion"].as_str().unwrap(), kind["kind"].as_str().unwrap());
+    Columns::of(known.by_gvk(&gvk).unwrap())
+}
+
+fn config_map() -> Columns {
+    Columns::of(Kinds::builtin().by_gvk(&Gvk::new("", "v1", "ConfigMap")).unwrap())
 }
 
 fn made(kind: &Value, columns: &Columns, offset: i64) -> Value {
@@ -67,7 +74,7 @@ fn cells_are_those_of_the_real_server() {
 #[test]
 fn rows_carry_what_was_asked_for() {
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}});
-    let columns = Columns::builtin(&Gvk::new("", "v1", "ConfigMap"));
+    let columns = config_map();
     let row = |include| {
         let metadata = json!({"resourceVersion": "7"});
         table(&columns, [&object], &metadata, Header::Omitted, include, Timestamp::UNIX_EPOCH)
@@ -92,7 +99,14 @@ fn include_object_is_read_as_the_parameter_spells_it() {
 fn a_custom_kind_without_columns_has_name_and_age() {
     let now: Timestamp = "2026-11-21T06:00:30Z".parse().unwrap();
     let object = json!({"metadata": {"name": "x", "creationTimestamp": "2026-11-21T06:00:00Z"}});
-    let table = table(&Columns::custom(&json!({})), [object], &json!({}), Header::Shown, Include::Nothing, now);
+    let table = table(
+        &Columns(Source::Custom(custom::columns(&[]))),
+        [object],
+        &json!({}),
+        Header::Shown,
+        Include::Nothing,
+        now,
+    );
     assert_eq!(table["rows"][0]["cells"], json!(["x", "30s"]));
     assert_eq!(table["columnDefinitions"][1]["type"], "date");
 }

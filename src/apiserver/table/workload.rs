@@ -230,3 +230,33 @@ pub(super) fn groups(binding: &Value, _: Timestamp) -> Value {
 pub(super) fn service_accounts(binding: &Value, _: Timestamp) -> Value {
     subjects(binding, "ServiceAccount")
 }
+
+pub(super) fn volume_modes(volume: &Value, _: Timestamp) -> Value {
+    json!(modes(volume, "/spec/accessModes"))
+}
+
+pub(super) fn volume_claim(volume: &Value, _: Timestamp) -> Value {
+    let claim = |field: &str| text(volume, &format!("/spec/claimRef/{field}")).to_owned();
+    json!(if has(volume, "/spec/claimRef") {
+        format!("{}/{}", claim("namespace"), claim("name"))
+    } else {
+        String::new()
+    })
+}
+
+pub(super) fn storage_class_name(class: &Value, _: Timestamp) -> Value {
+    let annotation = text(class, "/metadata/annotations/storageclass.kubernetes.io~1is-default-class");
+    let name = text(class, "/metadata/name");
+    json!(if annotation == "true" { format!("{name} (default)") } else { name.to_owned() })
+}
+
+/// `statefulset.apps/db`, the object that a revision belongs to.
+pub(super) fn revision_controller(revision: &Value, _: Timestamp) -> Value {
+    let owner = list(revision, "/metadata/ownerReferences").iter().find(|owner| owner["controller"] == true);
+    let shown = owner.map(|owner| {
+        let group = text(owner, "/apiVersion").split_once('/').map_or("", |(group, _)| group);
+        let dot = if group.is_empty() { "" } else { "." };
+        format!("{}{dot}{group}/{}", text(owner, "/kind").to_lowercase(), text(owner, "/name"))
+    });
+    or_none(&shown.unwrap_or_default())
+}
