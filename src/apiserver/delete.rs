@@ -182,6 +182,10 @@ fn propagate(object: &mut Value, propagation: Option<Propagation>) {
         Some(Propagation::Foreground) => (&[FOREGROUND], &[ORPHAN]),
         Some(Propagation::Orphan) => (&[ORPHAN], &[FOREGROUND]),
     };
-    remove.iter().for_each(|name| metadata::remove_finalizer(object, name));
-    add.iter().for_each(|name| metadata::add_finalizer(object, name));
+    for name in remove {
+        metadata::remove_finalizer(object, name);
+    }
+    for name in add {
+        metadata::add_finalizer(object, name);
+    }
 }

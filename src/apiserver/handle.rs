@@ -77,7 +77,6 @@ impl Handler {
             (&Method::GET | &Method::HEAD, Part::Whole | Part::Status, Some(name)) => self.get(target, name, request),
             (&Method::POST, Part::Whole, None) => self.create(target, request),
             (&Method::POST, Part::Token, Some(name)) => self.token(target, name, request),
-            (&Method::POST, Part::Eviction, Some(name)) => self.delete(target, name, request),
             (&Method::PUT | &Method::PATCH, Part::Scale, Some(name)) => {
                 let written = self.core.rescale(target, name, request, &Writer::of(request)?)?;
                 Ok(reply(200, &written.object))
@@ -90,7 +89,9 @@ impl Handler {
                 let written = self.core.patch(target, name, request, &Writer::of(request)?)?;
                 self.written(target, &written, request)
             }
-            (&Method::DELETE, Part::Whole, Some(name)) => self.delete(target, name, request),
+            (&Method::DELETE, Part::Whole, Some(name)) | (&Method::POST, Part::Eviction, Some(name)) => {
+                self.delete(target, name, request)
+            }
             (&Method::DELETE, Part::Whole, None) => self.delete_collection(target, request),
             _ => Err(ApiError::method_not_allowed()),
         }

@@ -78,9 +78,12 @@ pub(super) fn bytes_of(seed: &str) -> [u8; 32] {
 /// A version 4 UUID.
 #[must_use]
 pub(super) fn uid(seed: &str) -> String {
-    let hex: String = bytes_of(seed)[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    let variant = ["8", "9", "a", "b"][usize::from(bytes_of(seed)[8] >> 6)];
-    format!("{}-{}-4{}-{variant}{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+    let [a, b, c, d] = std::array::from_fn(|at| {
+        let bytes = bytes_of(seed);
+        u32::from_be_bytes(std::array::from_fn(|byte| bytes[4 * at + byte]))
+    });
+    let variant = 8 | (c >> 30);
+    format!("{a:08x}-{:04x}-4{:03x}-{variant:x}{:03x}-{:04x}{d:08x}", b >> 16, b & 0xfff, (c >> 16) & 0xfff, c & 0xffff)
 }
 
 /// `base` with a suffix of five letters.

@@ -121,7 +121,7 @@ impl Core {
         for _ in 0..ATTEMPTS {
             match self.apply_once(target, name, &config, writer) {
                 Err(error) if error.is_stale_write() && metadata::text(&config, "resourceVersion").is_empty() => {
-                    last = error
+                    last = error;
                 }
                 done => return done.map(|written| Written { warnings, ..written }),
             }

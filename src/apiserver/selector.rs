@@ -78,13 +78,13 @@ fn expression(expression: &Value) -> (String, Test) {
     let text = |name: &str| expression.get(name).and_then(Value::as_str).unwrap_or_default();
     let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
     let values: BTreeSet<String> = values.filter_map(Value::as_str).map(str::to_owned).collect();
-    let test = match text("operator") {
+    let wanted = match text("operator") {
         "NotIn" => Test::NotIn(values),
         "Exists" => Test::Exists,
         "DoesNotExist" => Test::Missing,
         _ => Test::In(values),
     };
-    (text("key").to_owned(), test)
+    (text("key").to_owned(), wanted)
 }
 
 fn split_outside_parentheses(text: &str) -> Vec<&str> {

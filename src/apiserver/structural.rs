@@ -20,7 +20,9 @@ pub(super) fn fill_defaults(value: &mut Value, schema: &Value) {
         Value::Object(fields) => fill_fields(fields, schema),
         Value::Array(items) => {
             if let Some(of_items) = schema.get("items") {
-                items.iter_mut().for_each(|item| fill_defaults(item, of_items));
+                for item in items {
+                    fill_defaults(item, of_items);
+                }
             }
         }
         _ => {}
@@ -43,7 +45,9 @@ fn fill_fields(fields: &mut Map<String, Value>, schema: &Value) {
         }
     }
     if let Some(others @ Value::Object(_)) = schema.get("additionalProperties") {
-        fields.values_mut().for_each(|value| fill_defaults(value, others));
+        for value in fields.values_mut() {
+            fill_defaults(value, others);
+        }
     }
 }
 

@@ -452,7 +452,7 @@ async fn watchers_of_both_ways_see_the_same() {
         maps.patch("a", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
         assert!(matches!(stream.next().await.unwrap().unwrap(), watcher::Event::Apply(_)));
         // Far beyond the life of one watch: it is opened again where it was.
-        tokio::time::sleep(Duration::from_secs(20 * 60)).await;
+        tokio::time::sleep(Duration::from_mins(20)).await;
         maps.patch("a", &PatchParams::default(), &Patch::Merge(&json!({"data": {"late": patch["data"]["seen"]}})))
             .await
             .unwrap();
@@ -470,7 +470,7 @@ async fn a_controller_reconciles_without_sockets_under_a_paused_clock() {
     let reconcile = |map: Arc<ConfigMap>, api: Arc<Api<ConfigMap>>| async move {
         let patch = json!({"metadata": {"labels": {"seen": "yes"}}});
         api.patch(&map.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await?;
-        Ok::<_, kube::Error>(Action::requeue(Duration::from_secs(3600)))
+        Ok::<_, kube::Error>(Action::requeue(Duration::from_hours(1)))
     };
     let controller = Controller::new(maps.clone(), watcher::Config::default());
     let runs = controller.run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), Arc::new(maps.clone()));

@@ -326,7 +326,9 @@ fn stateful_set_update(old: &Value, new: &Value) -> Option<Cause> {
     ];
     let fixed = |object: &Value| {
         let mut spec = object.get("spec").cloned().unwrap_or_default();
-        free.iter().for_each(|name| spec[*name] = Value::Null);
+        for name in free {
+            spec[name] = Value::Null;
+        }
         spec
     };
     (!same(&fixed(old), &fixed(new))).then(|| Cause::forbidden("spec", detail))

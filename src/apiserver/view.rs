@@ -34,7 +34,7 @@ impl View {
 
     /// One object.
     #[must_use]
-    pub(super) fn object(&self, kind: &Kind, object: &Value, now: Timestamp) -> Value {
+    pub(super) fn object(self, kind: &Kind, object: &Value, now: Timestamp) -> Value {
         match self.form {
             Form::Objects => object.clone(),
             Form::Metadata => table::partial(object),
@@ -54,7 +54,7 @@ impl View {
 
     /// A bookmark.
     #[must_use]
-    pub(super) fn bookmark(&self, object: Value) -> Value {
+    pub(super) fn bookmark(self, object: Value) -> Value {
         match self.form {
             Form::Objects => object,
             Form::Metadata => table::partial(&object),
@@ -69,7 +69,7 @@ impl View {
     ///
     /// # Errors
     /// 500 when it cannot be written, which does not happen to JSON.
-    pub(super) fn list(&self, kind: &Kind, page: &Page, now: Timestamp) -> Result<Vec<u8>, ApiError> {
+    pub(super) fn list(self, kind: &Kind, page: &Page, now: Timestamp) -> Result<Vec<u8>, ApiError> {
         let metadata = page.metadata();
         let bytes = match self.form {
             Form::Objects => {

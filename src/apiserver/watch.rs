@@ -24,9 +24,9 @@ use crate::apiserver::store::{Change, ChangeKind, Changes};
 use crate::apiserver::view::View;
 
 /// How often a client that allows bookmarks gets one, at least.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// How long a watch lasts that says nothing about it.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// An open watch.
 struct Watch {

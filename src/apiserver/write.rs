@@ -66,7 +66,7 @@ impl Core {
             addresses::assign(self, &kind.gvk, &mut object);
         }
         let name = metadata::text(&object, "name").to_owned();
-        self.judge(kind, None, &object)?;
+        judge(kind, None, &object)?;
         let key = Key::new(&kind.stored_as, target.namespace.as_deref().unwrap_or_default(), &name);
         let stored = convert::stored(kind, &self.storage_of(kind), object);
         let refuse = |error| ApiError::from_store(error, &kind.resource(), &name);
@@ -115,24 +115,6 @@ impl Core {
     pub(super) fn options<'a>(&self, writer: &'a Writer, part: &Part, reset: &'a [Path]) -> ApplyOptions<'a> {
         let subresource = if *part == Part::Finalize { "" } else { part.as_str() };
         ApplyOptions { manager: &writer.manager, force: writer.force, subresource, now: self.now(), reset }
-    }
-
-    /// Refuses an object that breaks the rules of its kind.
-    fn judge(&self, kind: &Kind, old: Option<&Value>, object: &Value) -> Result<(), ApiError> {
-        let mut causes = metadata::validate(kind, object);
-        match kind.schema.as_deref() {
-            Some(schema) => causes.extend(structural::validate(object, schema)),
-            None if kind.is_custom() => {}
-            None => causes.extend(validate::validate(&kind.gvk, object)),
-        }
-        if let Some(old) = old {
-            causes.extend(metadata::validate_update(old, object));
-            causes.extend(validate::validate_update(&kind.gvk, old, object));
-        }
-        if causes.is_empty() {
-            return Ok(());
-        }
-        Err(ApiError::invalid(kind, metadata::text(object, "name"), causes))
     }
 
     /// Replaces an object, or a part of it. The object says at which revision it expects the stored one, or nothing.
@@ -220,7 +202,7 @@ impl Core {
         if same(old, &new) {
             return Ok(Written { object: Arc::new(old.clone()), created: false, warnings: Vec::new() });
         }
-        self.judge(kind, Some(old), &new)?;
+        judge(kind, Some(old), &new)?;
         let key = target.key(name);
         let expected = revision_of(old);
         let is_done = may_go(&new);
@@ -239,6 +221,24 @@ impl Core {
         }
         Ok(Written { object, created: false, warnings: Vec::new() })
     }
+}
+
+/// Refuses an object that breaks the rules of its kind.
+fn judge(kind: &Kind, old: Option<&Value>, object: &Value) -> Result<(), ApiError> {
+    let mut causes = metadata::validate(kind, object);
+    match kind.schema.as_deref() {
+        Some(schema) => causes.extend(structural::validate(object, schema)),
+        None if kind.is_custom() => {}
+        None => causes.extend(validate::validate(&kind.gvk, object)),
+    }
+    if let Some(old) = old {
+        causes.extend(metadata::validate_update(old, object));
+        causes.extend(validate::validate_update(&kind.gvk, old, object));
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::invalid(kind, metadata::text(object, "name"), causes))
 }
 
 /// Whether nothing holds an object any more that is on its way out.
