@@ -14,29 +14,43 @@ pub enum Aggregated {
     V2Beta1,
 }
 
+/// What a media type asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// An aggregated document.
+    Form(Aggregated),
+    /// The plain list.
+    Plain,
+    /// Something that we do not serve.
+    Unknown,
+}
+
 impl Aggregated {
     /// Reads an `Accept` header: the first form that both sides know, none when the client wants the plain list first or only.
     #[must_use]
     pub fn accepted(accept: &str) -> Option<Self> {
-        accept.split(',').find_map(Self::of_media_type).flatten()
+        let mut answers = accept.split(',').map(Self::of_media_type);
+        answers.find(|answer| *answer != Answer::Unknown).and_then(|answer| match answer {
+            Answer::Form(form) => Some(form),
+            Answer::Plain | Answer::Unknown => None,
+        })
     }
 
-    /// The answer to one media type: none when we cannot serve it, an inner none when it asks for the plain list.
-    fn of_media_type(media: &str) -> Option<Option<Self>> {
+    fn of_media_type(media: &str) -> Answer {
         let mut parts = media.split(';').map(str::trim);
         if !matches!(parts.next(), Some("application/json" | "*/*" | "application/*")) {
-            return None;
+            return Answer::Unknown;
         }
         let parameters: Vec<&str> = parts.collect();
         let has = |parameter: &str| parameters.contains(&parameter);
         if !parameters.iter().any(|parameter| parameter.starts_with("as=")) {
-            return Some(None);
+            return Answer::Plain;
         }
         let known = has("g=apidiscovery.k8s.io") && has("as=APIGroupDiscoveryList");
         match (known, has("v=v2"), has("v=v2beta1")) {
-            (true, true, _) => Some(Some(Self::V2)),
-            (true, _, true) => Some(Some(Self::V2Beta1)),
-            _ => None,
+            (true, true, _) => Answer::Form(Self::V2),
+            (true, _, true) => Answer::Form(Self::V2Beta1),
+            _ => Answer::Unknown,
         }
     }
 

@@ -69,12 +69,13 @@ fn has_finalizer(object: &Value, name: &str) -> bool {
 fn owner_of(view: &View, dependent: &Seen, uid: &str) -> Owner {
     let Some(owner) = view.get(uid) else { return Owner::Absent };
     let reachable = owner.key.namespace.is_empty() || owner.key.namespace == dependent.key.namespace;
+    let waiting = reachable && is_ending(&owner.object) && has_finalizer(&owner.object, FOREGROUND);
     // A cluster-scoped object with a namespaced owner is never collected: upstream cannot look such an owner up.
-    match (reachable, dependent.key.namespace.is_empty()) {
-        (false, false) => Owner::Absent,
-        (false, true) => Owner::Solid,
-        (true, _) if is_ending(&owner.object) && has_finalizer(&owner.object, FOREGROUND) => Owner::Waiting,
-        (true, _) => Owner::Solid,
+    let absent = !reachable && !dependent.key.namespace.is_empty();
+    match (absent, waiting) {
+        (true, _) => Owner::Absent,
+        (false, true) => Owner::Waiting,
+        (false, false) => Owner::Solid,
     }
 }
 
@@ -118,7 +119,7 @@ fn without_owners(object: &Arc<Value>, gone: &[&str]) -> Write {
     let is_gone = |reference: &Value| reference["uid"].as_str().is_some_and(|uid| gone.contains(&uid));
     let mut left = items(object, "/metadata/ownerReferences").to_vec();
     left.retain(|reference| !is_gone(reference));
-    set_or_remove(&mut next, "ownerReferences", left);
+    set_or_remove(&mut next, "ownerReferences", &left);
     Write::Update(next)
 }
 
@@ -126,11 +127,11 @@ fn without_finalizer(object: &Value, name: &str) -> Write {
     let mut next = object.clone();
     let mut left = items(object, "/metadata/finalizers").to_vec();
     left.retain(|finalizer| finalizer != name);
-    set_or_remove(&mut next, "finalizers", left);
+    set_or_remove(&mut next, "finalizers", &left);
     Write::Update(next)
 }
 
-fn set_or_remove(object: &mut Value, field: &str, left: Vec<Value>) {
+fn set_or_remove(object: &mut Value, field: &str, left: &[Value]) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     if left.is_empty() {
         metadata.remove(field);

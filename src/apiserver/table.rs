@@ -71,10 +71,10 @@ impl Columns {
     #[must_use]
     pub fn of(kind: &kinds::Kind) -> Self {
         let is_pod = kind.gvk.group.is_empty() && kind.gvk.kind == "Pod";
-        match kind.is_custom() {
-            true => Self(Source::Custom(custom::columns(&kind.columns))),
-            false => Self(Source::Builtin { columns: builtin::columns(&kind.gvk), is_pod }),
+        if kind.is_custom() {
+            return Self(Source::Custom(custom::columns(&kind.columns)));
         }
+        Self(Source::Builtin { columns: builtin::columns(&kind.gvk), is_pod })
     }
 
     fn definitions(&self) -> Vec<Value> {

@@ -9,8 +9,8 @@ fn object(uid: &str, owners: &[(&str, bool)], finalizers: &[&str], ending: bool)
     let reference = |(uid, blocking): &(&str, bool)| json!({"uid": uid, "name": uid, "blockOwnerDeletion": blocking});
     let mut object = json!({"kind": "Thing", "metadata": {"name": uid, "namespace": "d", "uid": uid}});
     let references: Vec<Value> = owners.iter().map(reference).collect();
-    set_or_remove(&mut object, "ownerReferences", references);
-    set_or_remove(&mut object, "finalizers", finalizers.iter().map(|f| json!(f)).collect());
+    set_or_remove(&mut object, "ownerReferences", &references);
+    set_or_remove(&mut object, "finalizers", &finalizers.iter().map(|f| json!(f)).collect::<Vec<_>>());
     if ending {
         object["metadata"]["deletionTimestamp"] = json!("2026-11-21T06:00:00Z");
     }

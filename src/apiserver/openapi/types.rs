@@ -28,7 +28,11 @@ const STRATEGIES: &[(&str, &str, &str)] = &[
 const MERGED: &[(&str, &str, &str)] = &[("JobStatus", "conditions", "type"), ("PodStatus", "hostIPs", "ip")];
 
 /// Keyed lists that `kubectl apply` replaces all the same.
-const REPLACED: &[(&str, &str)] = &[("ResourceRequirements", "claims"), ("ResourceStatus", "resources")];
+const REPLACED: &[(&str, &str)] = &[
+    ("CustomResourceDefinitionStatus", "conditions"),
+    ("ResourceRequirements", "claims"),
+    ("ResourceStatus", "resources"),
+];
 
 /// One type: where it is, and the types that it mentions.
 struct Type {

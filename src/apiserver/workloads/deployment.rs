@@ -186,7 +186,9 @@ fn moved(
     if paused {
         resize_paused(&mut new, &old, limits);
     } else if limits.recreate {
-        old.iter_mut().for_each(|set| set.size = 0);
+        for set in &mut old {
+            set.size = 0;
+        }
         if old.iter().all(|set| number(set.set, "/status/replicas") == 0 && set.was() == 0) {
             new.size = limits.desired;
         }

@@ -96,7 +96,9 @@ impl<C: Controller> Driver<C> {
         match self.writer.store.since(None, self.seen) {
             Ok((changes, seen)) => {
                 self.seen = seen;
-                changes.iter().for_each(|change| self.take(change));
+                for change in &changes {
+                    self.take(change);
+                }
             }
             Err(_) => self.look_at_everything(),
         }
@@ -135,7 +137,7 @@ impl<C: Controller> Driver<C> {
     fn pause(&self) -> Duration {
         let now = (self.now)();
         let next = self.timers.values().min().map(|at| at.duration_since(now));
-        let wait = next.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or(Duration::from_secs(3600));
+        let wait = next.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or(Duration::from_hours(1));
         wait.max(Duration::from_millis(1))
     }
 }

@@ -115,4 +115,6 @@ fn endpoints(service: &Value, view: &View) -> Vec<Write> {
 }
 
 #[cfg(test)]
+mod kubectl;
+#[cfg(test)]
 mod tests;

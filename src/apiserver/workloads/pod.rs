@@ -145,7 +145,7 @@ fn crash_message(spec: &Value, pod: &Value) -> String {
 fn container(spec: &Value, pod: &Value, state: &Value, ready: bool, restarts: i64) -> Value {
     let container = text(spec, "/name");
     let image = text(spec, "/image");
-    let begun = !state.get("waiting").is_some_and(|_| restarts == 0);
+    let begun = state.get("waiting").is_none() || restarts > 0;
     let id = format!("{}/{container}/{restarts}", uid(pod));
     let digest = |text: &str| crate::domain::id::Digest::of(text.as_bytes());
     let mut status = json!({
