@@ -75,7 +75,7 @@ pub struct Options {
     pub name: String,
     /// Where objects are kept; `None` keeps them in memory only.
     pub data_dir: Option<PathBuf>,
-    /// The bearer token that clients of the port must send; `None` lets everybody in. The service without sockets asks for none.
+    /// The token that clients of the port must show, as a bearer token or in front of the path ([`TOKEN_PATH`]); `None` lets everybody in. The service without sockets asks for none.
     pub token: Option<String>,
     /// Where the time comes from.
     pub now: Clock,
@@ -90,6 +90,9 @@ impl std::fmt::Debug for Options {
         write!(f, "Options {{ name: {name:?}, data_dir: {data_dir:?}, simulate_workloads: {simulate} }}")
     }
 }
+
+/// What stands before the token in the paths of clients that cannot send it otherwise: `/token/SECRET/api/v1/...`.
+pub const TOKEN_PATH: &str = "/token/";
 
 /// A port that stopped serving for reasons of the machine.
 #[derive(Debug, thiserror::Error)]
@@ -168,14 +171,10 @@ impl ApiServer {
         axum::serve(listener, app).with_graceful_shutdown(stop).await.map_err(ServeError)
     }
 
-    async fn answer_port(&self, request: axum::extract::Request) -> Response<Body> {
-        let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = given.and_then(|given| given.strip_prefix("Bearer "));
+    async fn answer_port(&self, mut request: axum::extract::Request) -> Response<Body> {
         let is_probe = matches!(request.uri().path(), "/healthz" | "/livez" | "/readyz");
         match &self.0.token {
-            Some(token) if !is_probe && !given.is_some_and(|given| same_secret(given, token)) => {
-                failed(&ApiError::unauthorized())
-            }
+            Some(token) if !is_probe && !shows_token(&mut request, token) => failed(&ApiError::unauthorized()),
             _ => self.answer(request).await,
         }
     }
@@ -228,16 +227,36 @@ impl ApiServer {
         self.0.handler.counts.all()
     }
 
-    /// A kubeconfig for this server on a port.
+    /// A kubeconfig for this server on a port. A token is part of the server's address (see [`TOKEN_PATH`]): clients of the Go
+    /// library send no `Authorization` header without TLS.
     #[must_use]
     pub fn kubeconfig(&self, address: SocketAddr) -> String {
         let name = self.core().name();
-        let user = self.0.token.as_ref().map_or_else(|| "{}".to_owned(), |token| format!("{{token: {token:?}}}"));
+        let path = self.0.token.as_ref().map_or_else(String::new, |token| format!("{TOKEN_PATH}{token}"));
         format!(
-            "apiVersion: v1\nkind: Config\nclusters:\n- name: {name}\n  cluster: {{server: \"http://{address}\"}}\nusers:\n- name: \
-             {name}\n  user: {user}\ncontexts:\n- name: {name}\n  context: {{cluster: {name}, user: {name}, namespace: default}}\n\
-             current-context: {name}\n"
+            "apiVersion: v1\nkind: Config\nclusters:\n- name: {name}\n  cluster: {{server: \"http://{address}{path}\"}}\nusers:\n- \
+             name: {name}\n  user: {{}}\ncontexts:\n- name: {name}\n  context: {{cluster: {name}, user: {name}, namespace: \
+             default}}\ncurrent-context: {name}\n"
         )
+    }
+}
+
+/// Whether a request shows the token: as a bearer token, or in front of its path. The latter is taken off.
+fn shows_token(request: &mut axum::extract::Request, token: &str) -> bool {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if given.and_then(|given| given.strip_prefix("Bearer ")).is_some_and(|given| same_secret(given, token)) {
+        return true;
+    }
+    let whole = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    let Some(below) = whole.strip_prefix(TOKEN_PATH) else { return false };
+    let (given, rest) = below.split_at(below.find('/').unwrap_or(below.len()));
+    let rest = if rest.is_empty() { "/" } else { rest };
+    match rest.parse() {
+        Ok(uri) if same_secret(given, token) => {
+            *request.uri_mut() = uri;
+            true
+        }
+        _ => false,
     }
 }
 

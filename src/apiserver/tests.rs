@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod conformance;
+mod kubectl;
+
 fn server() -> ApiServer {
     server_in(None)
 }
