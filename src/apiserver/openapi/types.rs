@@ -1,0 +1,257 @@
+//! The built-in types as OpenAPI v3 schemas, from the same table of facts that server-side apply uses, with descriptions of our own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::krm::Gvk;
+
+/// The table of `domain::krm::schema`; its first lines explain the notation.
+const TABLE: &str = include_str!("../../domain/krm/schema/builtin.txt");
+/// Descriptions: `Type text` and `Type.field text`; `.field text` is for that field of every type.
+const WORDS: &str = include_str!("words.txt");
+
+const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
+
+/// Fields whose items `kubectl apply` merges although apply on the server owns them otherwise, or whose strategy is longer.
+const STRATEGIES: &[(&str, &str, &str)] = &[
+    ("DeploymentSpec", "strategy", "retainKeys"),
+    ("PodSpec", "volumes", "merge,retainKeys"),
+    ("PodSpec", "resourceClaims", "merge,retainKeys"),
+    ("PodStatus", "resourceClaimStatuses", "merge,retainKeys"),
+    ("NodeSpec", "podCIDRs", "merge"),
+    ("ObjectMeta", "finalizers", "merge"),
+];
+
+/// Atomic lists that `kubectl apply` merges by a key all the same.
+const MERGED: &[(&str, &str, &str)] = &[("JobStatus", "conditions", "type"), ("PodStatus", "hostIPs", "ip")];
+
+/// Keyed lists that `kubectl apply` replaces all the same.
+const REPLACED: &[(&str, &str)] = &[
+    ("CustomResourceDefinitionStatus", "conditions"),
+    ("ResourceRequirements", "claims"),
+    ("ResourceStatus", "resources"),
+];
+
+/// One type: where it is, and the types that it mentions.
+struct Type {
+    component: String,
+    schema: Value,
+    mentions: BTreeSet<String>,
+}
+
+/// The built-in types by their names in the table, and the names of the kinds.
+pub(super) struct Types {
+    types: BTreeMap<String, Type>,
+    kinds: BTreeMap<Gvk, String>,
+}
+
+/// The types, read once.
+pub(super) fn builtin() -> &'static Types {
+    static TYPES: OnceLock<Types> = OnceLock::new();
+    TYPES.get_or_init(Types::read)
+}
+
+/// The path of a component in a document.
+pub(super) fn reference(component: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{component}")})
+}
+
+/// `ServiceReference.apiregistration.v1` is the component `io.k8s.apiregistration.v1.ServiceReference`: kubectl shows what is last.
+fn component(name: &str) -> String {
+    match name.split_once('.') {
+        Some((own, rest)) => format!("io.k8s.{rest}.{own}"),
+        None => format!("io.k8s.{name}"),
+    }
+}
+
+struct Words(BTreeMap<&'static str, &'static str>);
+
+impl Words {
+    fn read() -> Self {
+        Self(WORDS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' ')).collect())
+    }
+
+    fn of_type(&self, name: &str) -> Option<&'static str> {
+        self.0.get(name).copied()
+    }
+
+    fn of_field(&self, name: &str, field: &str) -> Option<&'static str> {
+        let own = self.0.get(format!("{name}.{field}").as_str());
+        own.or_else(|| self.0.get(format!(".{field}").as_str())).copied()
+    }
+}
+
+impl Types {
+    fn read() -> Self {
+        let words = Words::read();
+        let mut all = Self { types: BTreeMap::new(), kinds: BTreeMap::new() };
+        for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
+            all.add(line, &words);
+        }
+        for (name, schema) in [
+            (
+                "Quantity",
+                json!({"description": "An amount such as 500m, 2 or 1Gi.", "oneOf": [{"type": "string"}, {"type": "number"}]}),
+            ),
+            (
+                "IntOrString",
+                json!({"description": "A number or a text.", "format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}),
+            ),
+        ] {
+            all.types.insert(name.to_owned(), Type { component: component(name), schema, mentions: BTreeSet::new() });
+        }
+        all
+    }
+
+    fn add(&mut self, line: &str, words: &Words) {
+        let mut parts = line.split_ascii_whitespace();
+        let Some(head) = parts.next() else { return };
+        let (name, kind) = head.split_once('@').map_or((head, None), |(name, kind)| (name, kind.rsplit_once('/')));
+        let atomic = name.ends_with('!');
+        let name = name.trim_end_matches('!');
+        let mut reader = Reader { name, words, mentions: BTreeSet::new() };
+        let properties: Map<String, Value> = parts.map(|part| reader.field(part)).collect();
+        let mut schema = json!({"type": "object", "properties": properties});
+        if atomic {
+            schema["x-kubernetes-map-type"] = json!("atomic");
+        }
+        if let Some(text) = words.of_type(name) {
+            schema["description"] = json!(text);
+        }
+        if let Some((api_version, kind)) = kind {
+            let gvk = Gvk::parse(api_version, kind);
+            schema["x-kubernetes-group-version-kind"] = json!([super::gvk_json(&gvk)]);
+            self.kinds.insert(gvk, name.to_owned());
+        }
+        let mentions = reader.mentions;
+        self.types.insert(name.to_owned(), Type { component: component(name), schema, mentions });
+    }
+
+    /// The component of a kind; none when the table does not hold it.
+    pub(super) fn component_of(&self, gvk: &Gvk) -> Option<&str> {
+        self.kinds.get(gvk).map(|name| self.types.get(name).map_or("", |found| &found.component))
+    }
+
+    /// The component of a type of the table.
+    pub(super) fn named(name: &str) -> String {
+        component(name)
+    }
+
+    /// The schemas of these kinds and types, and all that they mention.
+    pub(super) fn closure<'a>(&self, kinds: impl Iterator<Item = &'a Gvk>, types: &[&str]) -> Map<String, Value> {
+        let mut open: Vec<String> = kinds.filter_map(|gvk| self.kinds.get(gvk).cloned()).collect();
+        open.extend(types.iter().map(|name| (*name).to_owned()));
+        let mut seen = BTreeSet::new();
+        let mut schemas = Map::new();
+        while let Some(name) = open.pop() {
+            let Some(found) = self.types.get(&name) else { continue };
+            if seen.insert(name) {
+                schemas.insert(found.component.clone(), found.schema.clone());
+                open.extend(found.mentions.iter().cloned());
+            }
+        }
+        schemas
+    }
+}
+
+/// Reads the fields of one type.
+struct Reader<'a> {
+    name: &'a str,
+    words: &'a Words,
+    mentions: BTreeSet<String>,
+}
+
+impl Reader<'_> {
+    fn field(&mut self, text: &str) -> (String, Value) {
+        let (text, default) = text.split_once('=').map_or((text, None), |(text, default)| (text, Some(default)));
+        let (field, shape) = text.split_once(':').unwrap_or((text, "s"));
+        let mut schema = self.shape(shape);
+        if matches!((self.name, field), ("JSONSchemaProps", "maximum" | "minimum" | "multipleOf")) {
+            schema = json!({"type": "number"});
+        }
+        if let Some(default) = default {
+            schema["default"] = json!(default);
+        }
+        self.strategy(field, shape, &mut schema);
+        if let Some(text) = self.words.of_field(self.name, field) {
+            schema = described(schema, text);
+        }
+        (field.to_owned(), schema)
+    }
+
+    fn strategy(&self, field: &str, shape: &str, schema: &mut Value) {
+        let own = |entry: &&(&str, &str, &str)| entry.0 == self.name && entry.1 == field;
+        let listed = shape.starts_with('[').then(|| shape.rsplit_once(']')).flatten().map(|(_, keys)| keys);
+        let first = listed.and_then(|keys| keys.split(',').next()).filter(|key| !key.is_empty() && *key != "*");
+        let first = first.filter(|_| !REPLACED.contains(&(self.name, field)));
+        let key = MERGED.iter().find(own).map(|entry| entry.2).or(first);
+        let strategy = STRATEGIES.iter().find(own).map(|entry| entry.2).or(key.map(|_| "merge"));
+        if key.is_none() && strategy.is_none() {
+            return;
+        }
+        // A reference may have no neighbours.
+        *schema = aside(schema.take());
+        if let Some(key) = key {
+            schema["x-kubernetes-patch-merge-key"] = json!(key);
+        }
+        if let Some(strategy) = strategy {
+            schema["x-kubernetes-patch-strategy"] = json!(strategy);
+        }
+    }
+
+    fn shape(&mut self, shape: &str) -> Value {
+        match shape {
+            "s" => json!({"type": "string"}),
+            "n" => json!({"type": "integer"}),
+            "b" => json!({"type": "boolean"}),
+            "q" => self.mention("Quantity"),
+            "x" => self.mention("IntOrString"),
+            "?" => json!({PRESERVE: true}),
+            "!" => json!({"type": "object", PRESERVE: true, "x-kubernetes-map-type": "atomic"}),
+            other => self.container(other),
+        }
+    }
+
+    fn container(&mut self, shape: &str) -> Value {
+        if let Some((item, keys)) = shape.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')) {
+            let mut list = json!({"type": "array", "items": self.shape(item)});
+            list["x-kubernetes-list-type"] = json!(match keys {
+                "" => "atomic",
+                "*" => "set",
+                _ => "map",
+            });
+            if !matches!(keys, "" | "*") {
+                list["x-kubernetes-list-map-keys"] = json!(keys.split(',').collect::<Vec<_>>());
+            }
+            return list;
+        }
+        let (atomic, rest) = shape.strip_prefix('!').map_or((false, shape), |rest| (true, rest));
+        let Some(item) = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+            return self.mention(rest);
+        };
+        let mut map = json!({"type": "object", "additionalProperties": self.shape(item)});
+        if atomic {
+            map["x-kubernetes-map-type"] = json!("atomic");
+        }
+        map
+    }
+
+    fn mention(&mut self, name: &str) -> Value {
+        self.mentions.insert(name.to_owned());
+        reference(&component(name))
+    }
+}
+
+/// A schema that may have neighbours: a reference is wrapped.
+fn aside(schema: Value) -> Value {
+    if schema.get("$ref").is_some() { json!({"allOf": [schema]}) } else { schema }
+}
+
+/// The schema with a description.
+pub(super) fn described(schema: Value, text: &str) -> Value {
+    let mut schema = aside(schema);
+    schema["description"] = json!(text);
+    schema
+}

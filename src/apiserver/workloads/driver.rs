@@ -1,0 +1,158 @@
+//! The loop around a controller: changes in, steps, writes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::view::View;
+use super::write::Steps;
+use super::writer::Writer;
+use crate::apiserver::store::{Change, Store};
+
+/// Steps between two moments in which other tasks may run.
+const BREATH: usize = 64;
+
+/// How long a controller waits after the disk failed, in seconds.
+const PAUSE: i64 = 1;
+
+/// The time, from outside.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A controller without its loop: which objects a change concerns, and what to do about one of them.
+pub(crate) trait Controller: Send + 'static {
+    /// The uids that must be looked at after a change; the view holds it already.
+    fn concerns(&self, change: &Change, view: &View) -> Vec<String>;
+
+    /// What to do about one object.
+    fn step(&self, uid: &str, view: &View, now: Timestamp) -> Steps;
+}
+
+/// A controller at work.
+pub(crate) struct Driver<C> {
+    controller: C,
+    writer: Writer,
+    now: Now,
+    view: View,
+    seen: u64,
+    due: BTreeSet<String>,
+    timers: BTreeMap<String, Timestamp>,
+}
+
+impl<C: Controller> Driver<C> {
+    pub(crate) fn new(controller: C, writer: Writer, now: Now) -> Self {
+        let (due, timers) = (BTreeSet::new(), BTreeMap::new());
+        Self { controller, writer, now, view: View::default(), seen: 0, due, timers }
+    }
+
+    /// Runs until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        self.look_at_everything();
+        while !stop.is_cancelled() {
+            self.settle().await;
+            let mut changes = self.writer.store.changes(None, self.seen);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = changes.next() => {}
+                () = tokio::time::sleep(self.pause()) => {}
+            }
+        }
+    }
+
+    /// Steps until nothing is due.
+    async fn settle(&mut self) {
+        let mut count = 0;
+        self.absorb();
+        while let Some(uid) = self.due.pop_first() {
+            self.step(&uid);
+            self.absorb();
+            count += 1;
+            if count % BREATH == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn step(&mut self, uid: &str) {
+        let now = (self.now)();
+        let Steps { writes, mut again } = self.controller.step(uid, &self.view, now);
+        for write in writes {
+            if self.writer.write(write, &self.view, now).is_err() {
+                again = Some(super::parts::plus(now, PAUSE));
+                break;
+            }
+        }
+        match again {
+            Some(at) => self.timers.insert(uid.to_owned(), at),
+            None => self.timers.remove(uid),
+        };
+    }
+
+    /// Takes in what changed and what time has come for.
+    fn absorb(&mut self) {
+        match self.writer.store.since(None, self.seen) {
+            Ok((changes, seen)) => {
+                self.seen = seen;
+                for change in &changes {
+                    self.take(change);
+                }
+            }
+            Err(_) => self.look_at_everything(),
+        }
+        let now = (self.now)();
+        let due: Vec<String> = self.timers.iter().filter(|(_, at)| **at <= now).map(|(uid, _)| uid.clone()).collect();
+        for uid in due {
+            self.timers.remove(&uid);
+            self.due.insert(uid);
+        }
+    }
+
+    fn take(&mut self, change: &Change) {
+        self.view.absorb(change);
+        self.due.extend(self.controller.concerns(change, &self.view));
+    }
+
+    /// Begins anew: the history does not reach back, or nothing was seen yet. Changes during the listing are seen again.
+    fn look_at_everything(&mut self) {
+        let store: &Store = &self.writer.store;
+        self.seen = store.revision();
+        self.view = View::default();
+        for resource in store.resources() {
+            for object in store.list(&resource, None).objects {
+                let key = crate::apiserver::store::Key::new(
+                    &resource,
+                    super::parts::namespace(&object),
+                    super::parts::name(&object),
+                );
+                self.view.insert(&key, &object);
+            }
+        }
+        self.due.extend(self.view.uids().cloned());
+    }
+
+    /// How long until the next timer; an hour when there is none.
+    fn pause(&self) -> Duration {
+        let now = (self.now)();
+        let next = self.timers.values().min().map(|at| at.duration_since(now));
+        let wait = next.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or(Duration::from_hours(1));
+        wait.max(Duration::from_millis(1))
+    }
+}
+
+/// A controller that only tests run: everything settles before the next line.
+#[cfg(test)]
+impl<C: Controller> Driver<C> {
+    pub(crate) async fn settled(&mut self) {
+        if self.seen == 0 {
+            self.look_at_everything();
+        }
+        self.settle().await;
+    }
+
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+}
