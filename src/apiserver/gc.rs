@@ -67,6 +67,10 @@ fn has_finalizer(object: &Value, name: &str) -> bool {
 }
 
 fn owner_of(view: &View, dependent: &Seen, uid: &str) -> Owner {
+    // Only a malformed reference has no uid: it proves nothing.
+    if uid.is_empty() {
+        return Owner::Solid;
+    }
     let Some(owner) = view.get(uid) else { return Owner::Absent };
     let reachable = owner.key.namespace.is_empty() || owner.key.namespace == dependent.key.namespace;
     let waiting = reachable && is_ending(&owner.object) && has_finalizer(&owner.object, FOREGROUND);

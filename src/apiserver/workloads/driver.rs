@@ -38,12 +38,41 @@ pub(crate) struct Driver<C> {
     view: View,
     seen: u64,
     due: BTreeSet<String>,
-    timers: BTreeMap<String, Timestamp>,
+    timers: Timers,
+}
+
+/// When to look at which object again, one instant for each.
+#[derive(Debug, Default)]
+struct Timers {
+    at: BTreeMap<String, Timestamp>,
+    order: BTreeSet<(Timestamp, String)>,
+}
+
+impl Timers {
+    fn set(&mut self, uid: &str, at: Option<Timestamp>) {
+        if let Some(before) = self.at.remove(uid) {
+            self.order.remove(&(before, uid.to_owned()));
+        }
+        if let Some(at) = at {
+            self.at.insert(uid.to_owned(), at);
+            self.order.insert((at, uid.to_owned()));
+        }
+    }
+
+    fn pop(&mut self, now: Timestamp) -> Option<String> {
+        let due = self.order.first().filter(|(at, _)| *at <= now)?.1.clone();
+        self.set(&due, None);
+        Some(due)
+    }
+
+    fn next(&self) -> Option<Timestamp> {
+        self.order.first().map(|(at, _)| *at)
+    }
 }
 
 impl<C: Controller> Driver<C> {
     pub(crate) fn new(controller: C, writer: Writer, now: Now) -> Self {
-        let (due, timers) = (BTreeSet::new(), BTreeMap::new());
+        let (due, timers) = (BTreeSet::new(), Timers::default());
         Self { controller, writer, now, view: View::default(), seen: 0, due, timers }
     }
 
@@ -85,10 +114,7 @@ impl<C: Controller> Driver<C> {
                 break;
             }
         }
-        match again {
-            Some(at) => self.timers.insert(uid.to_owned(), at),
-            None => self.timers.remove(uid),
-        };
+        self.timers.set(uid, again);
     }
 
     /// Takes in what changed and what time has come for.
@@ -103,9 +129,7 @@ impl<C: Controller> Driver<C> {
             Err(_) => self.look_at_everything(),
         }
         let now = (self.now)();
-        let due: Vec<String> = self.timers.iter().filter(|(_, at)| **at <= now).map(|(uid, _)| uid.clone()).collect();
-        for uid in due {
-            self.timers.remove(&uid);
+        while let Some(uid) = self.timers.pop(now) {
             self.due.insert(uid);
         }
     }
@@ -136,7 +160,7 @@ impl<C: Controller> Driver<C> {
     /// How long until the next timer; an hour when there is none.
     fn pause(&self) -> Duration {
         let now = (self.now)();
-        let next = self.timers.values().min().map(|at| at.duration_since(now));
+        let next = self.timers.next().map(|at| at.duration_since(now));
         let wait = next.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or(Duration::from_hours(1));
         wait.max(Duration::from_millis(1))
     }

@@ -79,8 +79,8 @@ impl Controller for Workloads {
         let controllers = objects().filter_map(|object| controller(object).map(str::to_owned));
         let mut concerned: Vec<String> = own.chain(controllers).collect();
         if change.key.resource == Resource::new("", "pods") {
-            let services = view.at(&Resource::new("", "services"), &change.key.namespace);
-            concerned.extend(services.map(|seen| parts::uid(&seen.object).to_owned()));
+            let services = objects().flat_map(|pod| view.selectors(&change.key, pod));
+            concerned.extend(services.map(|service| parts::uid(service).to_owned()));
         }
         concerned
     }
@@ -98,20 +98,18 @@ impl Controller for Workloads {
             ("apps", "daemonsets") => daemon_set::step(object, &pods(), now),
             ("batch", "jobs") => job::step(object, &pods(), now),
             ("", "pods") => pod::step(object, &self.latency, now),
-            ("", "services") => endpoints(object, view).into(),
+            ("", "services") => endpoints(seen, view).into(),
             ("", "persistentvolumeclaims") => service::claim(object).into(),
             _ => Steps::default(),
         }
     }
 }
 
-fn endpoints(service: &Value, view: &View) -> Vec<Write> {
-    let namespace = parts::namespace(service);
-    let all = |group, plural| {
-        view.at(&Resource::new(group, plural), namespace).map(|seen| seen.object.as_ref()).collect::<Vec<_>>()
-    };
-    let known = [all("", "endpoints"), all("discovery.k8s.io", "endpointslices")].concat();
-    service::step(service, &all("", "pods"), &known)
+fn endpoints(service: &view::Seen, view: &View) -> Vec<Write> {
+    let uid = parts::uid(&service.object);
+    let known: Vec<&Value> =
+        ["Endpoints", "EndpointSlice"].iter().flat_map(|kind| view.controlled(uid, kind)).collect();
+    service::step(&service.object, &view.candidates(service), &known)
 }
 
 #[cfg(test)]

@@ -402,3 +402,74 @@ async fn the_loop_waits_on_the_clock_of_tokio() {
     task.await.unwrap();
     assert!(revision_of(&store.get(&key).unwrap()) > 0);
 }
+
+/// Anything where a map, a list or a number is expected.
+fn odd() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    prop_oneof![
+        Just(Value::Null),
+        Just(json!("x")),
+        Just(json!([1, "a", null])),
+        Just(json!({"a": "b"})),
+        Just(json!(i64::MAX)),
+        Just(json!(-7)),
+        Just(json!(true)),
+    ]
+}
+
+const PATHS: [&str; 16] = [
+    "/metadata",
+    "/metadata/labels",
+    "/metadata/annotations",
+    "/metadata/ownerReferences",
+    "/metadata/finalizers",
+    "/spec",
+    "/spec/replicas",
+    "/spec/selector",
+    "/spec/template",
+    "/spec/template/metadata",
+    "/spec/template/metadata/labels",
+    "/spec/template/spec",
+    "/spec/template/spec/containers",
+    "/spec/template/spec/containers/0",
+    "/status",
+    "/spec/strategy",
+];
+
+proptest::proptest! {
+    #[test]
+    fn no_malformed_object_makes_a_step_fall(at in 0usize..16, other in 0usize..16, value in odd(), second in odd()) {
+        let mut object = deployment("img:crash", &json!({"replicas": 2, "strategy": {"rollingUpdate": {"maxSurge": "999999999%"}}}));
+        for (path, value) in [(PATHS[at], value), (PATHS[other], second)] {
+            if let Some(place) = object.pointer_mut(path) {
+                *place = value;
+            }
+        }
+        let now = Timestamp::UNIX_EPOCH;
+        let pods = [&object];
+        let pod = json!({"kind": "Pod", "metadata": object["metadata"], "spec": object["spec"]["template"]["spec"], "status": object["status"]});
+        let _ = super::deployment::step(&object, &pods, now);
+        let _ = replica_set::step(&object, &[&pod], now);
+        let _ = stateful_set::step(&object, &[&pod], now);
+        let _ = daemon_set::step(&object, &[&pod], now);
+        let _ = job::step(&object, &[&pod], now);
+        let _ = pod::step(&pod, &Latency::default(), now);
+        let _ = service::step(&object, &[&pod], &[&object]);
+        let _ = service::claim(&object);
+        let all = crate::apiserver::kinds::Kinds::builtin();
+        for kind in all.iter() {
+            let columns = crate::apiserver::table::Columns::of(kind);
+            let header = crate::apiserver::table::Header::Omitted;
+            let _ = crate::apiserver::table::table(&columns, [&object, &pod], &json!({}), header, crate::apiserver::table::Include::Nothing, now);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_workload_costs_few_writes() {
+    let mut world = World::new(SignedDuration::ZERO).await;
+    let before = world.store.revision();
+    world.create(deployment("img:1", &json!({"replicas": 2}))).await;
+    let writes = world.store.revision() - before;
+    assert!(writes <= 24, "{writes} writes for one deployment with two pods");
+}

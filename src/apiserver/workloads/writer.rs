@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::parts::{is_ending, list, name, namespace, number, pick, text, uid};
+use super::parts::{is_ending, list, name, namespace, number, pick, put, text, uid};
 use super::view::View;
 use super::write::Write;
 use crate::apiserver::kinds::Kinds;
@@ -55,10 +55,10 @@ impl Writer {
         let Some(kind) = self.kinds.by_gvk(&gvk) else { return Ok(()) };
         let key = Key::new(&kind.stored_as, namespace(&object), name(&object));
         let seed = format!("{key}/{}", self.store.revision());
-        object["metadata"]["uid"] = json!(new_uid(&seed));
-        object["metadata"]["creationTimestamp"] = json!(rfc3339_seconds(now));
+        put(&mut object, &["metadata", "uid"], json!(new_uid(&seed)));
+        put(&mut object, &["metadata", "creationTimestamp"], json!(rfc3339_seconds(now)));
         if gvk.kind != "Event" {
-            object["metadata"]["generation"] = json!(1);
+            put(&mut object, &["metadata", "generation"], json!(1));
         }
         let object = self.owned(None, &object, "", now);
         self.store.create(&key, object).map(drop)
@@ -70,16 +70,20 @@ impl Writer {
             return self.store.delete(key, revision_of(&object)).map(drop);
         }
         if live.get("spec") != object.get("spec") {
-            object["metadata"]["generation"] = json!(number(&live, "/metadata/generation") + 1);
+            put(&mut object, &["metadata", "generation"], json!(number(&live, "/metadata/generation") + 1));
         }
         let expected = revision_of(&object);
+        // A step that changes nothing must not be a change: it would be looked at again for ever.
+        if *live == object {
+            return Ok(());
+        }
         self.store.update(key, self.owned(Some(&live), &object, "", now), expected).map(drop)
     }
 
     fn status(&self, key: &Key, object: &Value, now: Timestamp) -> Result<(), StoreError> {
         let Some(live) = self.store.get(key).filter(|live| uid(live) == uid(object)) else { return Ok(()) };
         let mut next = live.as_ref().clone();
-        next["status"] = object["status"].clone();
+        put(&mut next, &["status"], object["status"].clone());
         let next = self.owned(Some(&live), &next, "status", now);
         self.store.update(key, next, revision_of(&live)).map(drop)
     }
@@ -92,13 +96,13 @@ impl Writer {
         if foreground {
             let mut finalizers = list(&live, "/metadata/finalizers").to_vec();
             finalizers.push(json!(FOREGROUND));
-            next["metadata"]["finalizers"] = json!(finalizers);
+            put(&mut next, &["metadata", "finalizers"], json!(finalizers));
         }
         if list(&next, "/metadata/finalizers").is_empty() {
             return self.store.delete(key, revision_of(&live)).map(drop);
         }
-        next["metadata"]["deletionTimestamp"] = json!(rfc3339_seconds(now));
-        next["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+        put(&mut next, &["metadata", "deletionTimestamp"], json!(rfc3339_seconds(now)));
+        put(&mut next, &["metadata", "deletionGracePeriodSeconds"], json!(0));
         self.store.update(key, next, revision_of(&live)).map(drop)
     }
 }
