@@ -123,7 +123,7 @@ pub enum StoreError {
         /// Which object.
         key: Key,
         /// Why.
-        source: JournalError,
+        source: Box<JournalError>,
     },
 }
 
@@ -361,7 +361,7 @@ impl State {
         let kept = (kind != ChangeKind::Deleted).then(|| Arc::clone(&object));
         if let Some(journal) = &self.journal {
             let written = journal.write(revision, key, kept.as_deref());
-            written.map_err(|source| StoreError::Journal { key: key.clone(), source })?;
+            written.map_err(|source| StoreError::Journal { key: key.clone(), source: Box::new(source) })?;
         }
         place(&mut self.objects, key, kept);
         self.revision = revision;

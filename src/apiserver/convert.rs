@@ -1,0 +1,78 @@
+//! Between the version in which objects are stored and the one in which a client speaks.
+//!
+//! Versions of a CRD differ only in `apiVersion` (strategy `None`); `events.k8s.io/v1` renames fields of the core event, as
+//! `pkg/apis/events/v1/conversion.go` of Kubernetes does.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::apiserver::kinds::{Conversion, Kind};
+
+/// Field of `events.k8s.io/v1`, field of the core event.
+const EVENT_FIELDS: [(&str, &str); 6] = [
+    ("regarding", "involvedObject"),
+    ("note", "message"),
+    ("deprecatedSource", "source"),
+    ("deprecatedFirstTimestamp", "firstTimestamp"),
+    ("deprecatedLastTimestamp", "lastTimestamp"),
+    ("deprecatedCount", "count"),
+];
+/// Likewise.
+const EVENT_REPORTERS: [(&str, &str); 1] = [("reportingController", "reportingComponent")];
+
+/// A stored object as clients of `kind` see it.
+#[must_use]
+pub(super) fn shown<'a>(kind: &Kind, stored: &'a Value) -> Cow<'a, Value> {
+    let version = kind.gvk.api_version();
+    if stored.get("apiVersion").and_then(Value::as_str) == Some(&version) {
+        return Cow::Borrowed(stored);
+    }
+    let mut object = stored.clone();
+    if kind.conversion == Conversion::Event {
+        rename(&mut object, |(new, core)| (core, new));
+    }
+    object["apiVersion"] = Value::String(version);
+    Cow::Owned(object)
+}
+
+/// An object of `kind` as it is stored in the version of `storage`.
+#[must_use]
+pub(super) fn stored(kind: &Kind, storage: &Kind, mut object: Value) -> Value {
+    if kind.conversion == Conversion::Event {
+        rename(&mut object, |(new, core)| (new, core));
+    }
+    object["apiVersion"] = Value::String(storage.gvk.api_version());
+    object
+}
+
+fn rename(object: &mut Value, direction: fn((&'static str, &'static str)) -> (&'static str, &'static str)) {
+    let Some(fields) = object.as_object_mut() else { return };
+    for (from, to) in EVENT_FIELDS.into_iter().chain(EVENT_REPORTERS).map(direction) {
+        if let Some(value) = fields.remove(from) {
+            fields.insert(to.to_owned(), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apiserver::kinds::Kinds;
+    use serde_json::json;
+
+    #[test]
+    fn events_are_the_same_in_both_groups() {
+        let kinds = Kinds::builtin();
+        let (core, new) =
+            (kinds.find("", "v1", "events").unwrap(), kinds.find("events.k8s.io", "v1", "events").unwrap());
+        let event = json!({"apiVersion": "events.k8s.io/v1", "regarding": {"name": "a"}, "note": "n", "reportingController": "c", "reason": "R"});
+        let kept = stored(new, core, event.clone());
+        assert_eq!(
+            kept,
+            json!({"apiVersion": "v1", "involvedObject": {"name": "a"}, "message": "n", "reportingComponent": "c", "reason": "R"})
+        );
+        assert_eq!(*shown(new, &kept), event);
+        assert_eq!(*shown(core, &kept), kept);
+    }
+}

@@ -1,0 +1,269 @@
+//! Reading an object of a request: is it of this kind, does it hold only known fields of the right types.
+//!
+//! Source: field validation (`fieldValidation=Ignore|Warn|Strict`) and decoding errors of the API server.
+
+use serde_json::Value;
+
+use crate::apiserver::kinds::{Kind, Kinds};
+use crate::apiserver::status::ApiError;
+use crate::apiserver::{defaults, metadata, structural};
+use crate::domain::krm::normal::normalise;
+use crate::domain::krm::schema::{Format, Node, Shape};
+
+/// What to do about fields that a kind does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FieldValidation {
+    /// Drop them silently.
+    Ignore,
+    /// Drop them and say so in a `Warning` header.
+    #[default]
+    Warn,
+    /// Refuse the request.
+    Strict,
+}
+
+impl FieldValidation {
+    /// Reads the parameter; absent means [`FieldValidation::Warn`].
+    ///
+    /// # Errors
+    /// 400 for an unknown word.
+    pub fn parse(parameter: Option<&str>) -> Result<Self, ApiError> {
+        match parameter {
+            Some("Ignore") => Ok(Self::Ignore),
+            None | Some("Warn") => Ok(Self::Warn),
+            Some("Strict") => Ok(Self::Strict),
+            Some(other) => {
+                let message =
+                    format!("invalid value {other:?} of parameter fieldValidation: use Ignore, Warn or Strict");
+                Err(ApiError::bad_request(message))
+            }
+        }
+    }
+}
+
+/// Deepest nesting of an object that is accepted.
+const MAX_DEPTH: usize = 100;
+
+/// Checks that an object is of this kind, in this namespace and of this name (where the path says so), and fills in the namespace.
+///
+/// # Errors
+/// 400 that names the difference.
+pub fn check_envelope(
+    kind: &Kind,
+    object: &mut Value,
+    namespace: Option<&str>,
+    name: Option<&str>,
+) -> Result<(), ApiError> {
+    if !object.is_object()
+        || object.get("metadata").is_some_and(|metadata| !metadata.is_object() && !metadata.is_null())
+    {
+        return Err(ApiError::bad_request("the body of the request is not a Kubernetes object"));
+    }
+    if object.get("metadata").is_none_or(Value::is_null) {
+        object["metadata"] = serde_json::json!({});
+    }
+    check_type(kind, object)?;
+    match (kind.namespaced, metadata::text(object, "namespace")) {
+        (true, "") => metadata::set(object, "namespace", namespace.unwrap_or_default().into()),
+        (true, found) if namespace.is_none_or(|wanted| wanted == found) => {}
+        (false, "") => {}
+        (true, found) => {
+            return Err(ApiError::bad_request(format!(
+                "the namespace of the provided object does not match the namespace sent on the request: {found:?} is not {:?}",
+                namespace.unwrap_or_default()
+            )));
+        }
+        (false, _) => drop(metadata::of(object).and_then(|metadata| metadata.remove("namespace"))),
+    }
+    match (name, metadata::text(object, "name")) {
+        (Some(wanted), "") => metadata::set(object, "name", wanted.into()),
+        (Some(wanted), found) if found != wanted => {
+            return Err(ApiError::bad_request(format!(
+                "the name of the object ({found}) does not match the name on the URL ({wanted})"
+            )));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn check_type(kind: &Kind, object: &mut Value) -> Result<(), ApiError> {
+    let wanted = [("apiVersion", kind.gvk.api_version()), ("kind", kind.gvk.kind.clone())];
+    for (field, wanted) in wanted {
+        match object.get(field).and_then(Value::as_str) {
+            None | Some("") => object[field] = Value::String(wanted),
+            Some(found) if found == wanted => {}
+            Some(found) if field == "apiVersion" => {
+                return Err(ApiError::bad_request(format!(
+                    "the API version in the data ({found}) does not match the expected API version ({wanted})"
+                )));
+            }
+            Some(found) => {
+                return Err(ApiError::bad_request(format!(
+                    "{found} in version {:?} cannot be handled as a {wanted}: the kinds differ",
+                    kind.gvk.version
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Drops unknown fields, checks types, fills in defaults. Gives the warnings.
+///
+/// # Errors
+/// 400 in the words of the server's decoder.
+pub fn settle(
+    kinds: &Kinds,
+    kind: &Kind,
+    object: &mut Value,
+    validation: FieldValidation,
+) -> Result<Vec<String>, ApiError> {
+    let refuse = |why: &str| {
+        let (version, kind) = (&kind.gvk.version, &kind.gvk.kind);
+        ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+    };
+    let unknown = if kind.is_custom() {
+        kind.schema.as_deref().map(|schema| structural::prune(object, schema)).unwrap_or_default()
+    } else {
+        let schema = kinds.merge_schema(&kind.gvk);
+        let mut walk = Walk { unknown: Vec::new(), wrong: None, kind: &kind.gvk.kind };
+        walk.value(object, schema.node(), "", MAX_DEPTH);
+        if let Some(wrong) = walk.wrong {
+            return Err(refuse(&wrong));
+        }
+        *object = normalise(object, schema);
+        walk.unknown
+    };
+    let named: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    if validation == FieldValidation::Strict && !named.is_empty() {
+        return Err(refuse(&format!("strict decoding error: {}", named.join(", "))));
+    }
+    fill_defaults(kind, object);
+    Ok(if validation == FieldValidation::Warn { named } else { Vec::new() })
+}
+
+/// Fills in the defaults of a kind.
+pub fn fill_defaults(kind: &Kind, object: &mut Value) {
+    match kind.schema.as_deref() {
+        Some(schema) => structural::fill_defaults(object, schema),
+        None if kind.is_custom() => {}
+        None => defaults::fill(&kind.gvk, object),
+    }
+}
+
+/// A walk over an object of a built-in kind.
+struct Walk<'a> {
+    unknown: Vec<String>,
+    wrong: Option<String>,
+    kind: &'a str,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, value: &mut Value, node: Node<'_>, path: &str, depth: usize) {
+        if depth == 0 {
+            self.refuse("object", path, "a value of less depth");
+            return;
+        }
+        match (node.shape(), &mut *value) {
+            (_, Value::Null) | (Shape::Any | Shape::Opaque | Shape::Named(_), _) => {}
+            (Shape::Map(map), Value::Object(fields)) => fields.retain(|name, value| {
+                let here = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let Some(shape) = map.fields.get(name).or(map.element.as_deref()) else {
+                    self.unknown.push(here);
+                    return false;
+                };
+                self.value(value, node.at(shape), &here, depth - 1);
+                true
+            }),
+            (Shape::List(list), Value::Array(items)) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.value(item, node.at(&list.element), &format!("{path}[{index}]"), depth - 1);
+                }
+            }
+            (Shape::Scalar(format), value) if fits(*format, value) => {}
+            (shape, value) => self.refuse(json_type(value), path, go_type(shape)),
+        }
+    }
+
+    fn refuse(&mut self, found: &str, path: &str, wanted: &str) {
+        let message =
+            format!("json: cannot unmarshal {found} into Go struct field {}.{path} of type {wanted}", self.kind);
+        self.wrong.get_or_insert(message);
+    }
+}
+
+fn fits(format: Format, value: &Value) -> bool {
+    match format {
+        Format::Text => value.is_string(),
+        Format::Number => value.is_number(),
+        Format::Bool => value.is_boolean(),
+        Format::Quantity | Format::IntOrString => value.is_string() || value.is_number(),
+    }
+}
+
+const fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+const fn go_type(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Scalar(Format::Text) => "string",
+        Shape::Scalar(Format::Number) => "int32",
+        Shape::Scalar(Format::Bool) => "bool",
+        Shape::Scalar(Format::Quantity) => "resource.Quantity",
+        Shape::Scalar(Format::IntOrString) => "intstr.IntOrString",
+        Shape::List(_) => "slice",
+        _ => "struct",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::krm::Gvk;
+    use serde_json::json;
+
+    fn read(object: &mut Value, validation: FieldValidation) -> Result<Vec<String>, ApiError> {
+        let kinds = Kinds::builtin();
+        let kind = kinds.by_gvk(&Gvk::new("apps", "v1", "Deployment")).unwrap();
+        check_envelope(kind, object, Some("core"), None)?;
+        settle(&kinds, kind, object, validation)
+    }
+
+    #[test]
+    fn unknown_fields_are_dropped_told_or_refused() {
+        let object = json!({"metadata": {"name": "a"}, "spec": {"replicas": 2, "replica": 1, "template": {"spec": {"containers": [{"name": "a", "img": "x"}]}}}});
+        let mut dropped = object.clone();
+        let warnings = read(&mut dropped, FieldValidation::Warn).unwrap();
+        assert_eq!(
+            warnings,
+            [r#"unknown field "spec.replica""#, r#"unknown field "spec.template.spec.containers[0].img""#]
+        );
+        assert_eq!((dropped["spec"].get("replica"), &dropped["metadata"]["namespace"]), (None, &json!("core")));
+        let error = read(&mut object.clone(), FieldValidation::Strict).unwrap_err();
+        assert!(error.message.starts_with(r#"Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: unknown field "spec.replica""#));
+    }
+
+    #[test]
+    fn wrong_types_kinds_names_and_namespaces_are_refused() {
+        let table = [
+            json!({"spec": {"replicas": "two"}}),
+            json!({"kind": "Pod"}),
+            json!({"apiVersion": "apps/v2"}),
+            json!({"metadata": {"namespace": "edge"}}),
+            json!({"metadata": 3}),
+            json!([]),
+        ];
+        for mut object in table {
+            assert_eq!(read(&mut object, FieldValidation::Warn).unwrap_err().code, 400, "{object}");
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! The defaults that the API server fills into built-in kinds.
+//!
+//! Source: the defaulting functions of Kubernetes v1.36 (`pkg/apis/*/v1/defaults.go`), as documented in the API reference.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::krm::Gvk;
+
+/// Path (steps by dots, `*` for every item, `?` before a step that must be there already), and the default as JSON.
+/// Steps but the last create missing objects unless a `?` guards them.
+type Row<'a> = (&'a str, &'a str);
+
+const POD: &[Row<'_>] = &[
+    ("restartPolicy", r#""Always""#),
+    ("dnsPolicy", r#""ClusterFirst""#),
+    ("schedulerName", r#""default-scheduler""#),
+    ("securityContext", "{}"),
+    ("terminationGracePeriodSeconds", "30"),
+    ("?volumes.*.?secret.defaultMode", "420"),
+    ("?volumes.*.?configMap.defaultMode", "420"),
+    ("?volumes.*.?projected.defaultMode", "420"),
+    ("?volumes.*.?downwardAPI.defaultMode", "420"),
+    ("?volumes.*.?hostPath.type", r#""""#),
+];
+
+const CONTAINER: &[Row<'_>] = &[
+    ("terminationMessagePath", r#""/dev/termination-log""#),
+    ("terminationMessagePolicy", r#""File""#),
+    ("resources", "{}"),
+    ("?ports.*.protocol", r#""TCP""#),
+    ("?env.*.?valueFrom.?fieldRef.apiVersion", r#""v1""#),
+];
+
+const PROBE: &[Row<'_>] = &[
+    ("timeoutSeconds", "1"),
+    ("periodSeconds", "10"),
+    ("successThreshold", "1"),
+    ("failureThreshold", "3"),
+    ("?httpGet.path", r#""/""#),
+    ("?httpGet.scheme", r#""HTTP""#),
+];
+
+const DEPLOYMENT: &[Row<'_>] = &[
+    ("spec.replicas", "1"),
+    ("spec.revisionHistoryLimit", "10"),
+    ("spec.progressDeadlineSeconds", "600"),
+    ("spec.strategy.type", r#""RollingUpdate""#),
+];
+
+const STATEFUL_SET: &[Row<'_>] = &[
+    ("spec.replicas", "1"),
+    ("spec.revisionHistoryLimit", "10"),
+    ("spec.podManagementPolicy", r#""OrderedReady""#),
+    ("spec.updateStrategy.type", r#""RollingUpdate""#),
+    ("spec.persistentVolumeClaimRetentionPolicy.whenDeleted", r#""Retain""#),
+    ("spec.persistentVolumeClaimRetentionPolicy.whenScaled", r#""Retain""#),
+    ("?spec.?volumeClaimTemplates.*.status.phase", r#""Pending""#),
+    ("?spec.?volumeClaimTemplates.*.spec.volumeMode", r#""Filesystem""#),
+    ("?spec.?volumeClaimTemplates.*.apiVersion", r#""v1""#),
+    ("?spec.?volumeClaimTemplates.*.kind", r#""PersistentVolumeClaim""#),
+];
+
+const DAEMON_SET: &[Row<'_>] =
+    &[("spec.revisionHistoryLimit", "10"), ("spec.updateStrategy.type", r#""RollingUpdate""#)];
+
+const SERVICE: &[Row<'_>] = &[
+    ("spec.type", r#""ClusterIP""#),
+    ("spec.sessionAffinity", r#""None""#),
+    ("spec.internalTrafficPolicy", r#""Cluster""#),
+    ("?spec.?ports.*.protocol", r#""TCP""#),
+];
+
+const JOB: &[Row<'_>] = &[
+    ("completions", "1"),
+    ("parallelism", "1"),
+    ("backoffLimit", "6"),
+    ("completionMode", r#""NonIndexed""#),
+    ("suspend", "false"),
+    ("podReplacementPolicy", r#""TerminatingOrFailed""#),
+];
+
+const CRON_JOB: &[Row<'_>] = &[
+    ("spec.concurrencyPolicy", r#""Allow""#),
+    ("spec.suspend", "false"),
+    ("spec.successfulJobsHistoryLimit", "3"),
+    ("spec.failedJobsHistoryLimit", "1"),
+];
+
+const PVC: &[Row<'_>] = &[("spec.volumeMode", r#""Filesystem""#)];
+const NAMESPACE: &[Row<'_>] = &[("spec.finalizers", r#"["kubernetes"]"#), ("status.phase", r#""Active""#)];
+const RUNNING_POD: &[Row<'_>] = &[
+    ("spec.serviceAccountName", r#""default""#),
+    ("spec.serviceAccount", r#""default""#),
+    ("spec.preemptionPolicy", r#""PreemptLowerPriority""#),
+    ("spec.priority", "0"),
+    ("status.phase", r#""Pending""#),
+];
+const CRD: &[Row<'_>] = &[("spec.conversion.strategy", r#""None""#)];
+
+/// Fills in what is missing, as part of reading an object: whoever writes the object comes to own it.
+pub(super) fn fill(gvk: &Gvk, object: &mut Value) {
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "Pod") => pod(object),
+        ("", "Service") => service(object),
+        ("", "Namespace") => namespace(object),
+        ("", "Secret") => secret(object),
+        ("", "PersistentVolumeClaim") => all(object, PVC),
+        ("apps", "Deployment") => deployment(object),
+        ("", "ReplicationController") | ("apps", "ReplicaSet") => replicated(object, &[("spec.replicas", "1")]),
+        ("apps", "StatefulSet") => stateful_set(object),
+        ("apps", "DaemonSet") => daemon_set(object),
+        ("batch", "Job") => job(object, "/spec"),
+        ("batch", "CronJob") => {
+            all(object, CRON_JOB);
+            job(object, "/spec/jobTemplate/spec");
+        }
+        ("autoscaling", "HorizontalPodAutoscaler") => all(object, &[("spec.minReplicas", "1")]),
+        ("networking.k8s.io", "NetworkPolicy") => network_policy(object),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(object),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd(object),
+        _ => {}
+    }
+}
+
+/// Fills in what belongs to a new object and to nobody: first status, admission, finalizers.
+pub(super) fn prepare(gvk: &Gvk, object: &mut Value) {
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "Pod") => {
+            all(object, RUNNING_POD);
+            let class = quality(object);
+            all(object, &[("status.qosClass", &class)]);
+        }
+        ("", "Namespace") => all(object, NAMESPACE),
+        ("", "PersistentVolumeClaim") => all(object, &[("status.phase", r#""Pending""#)]),
+        ("", "Service") => all(object, &[("status.loadBalancer", "{}")]),
+        ("", "ReplicationController")
+        | ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet")
+        | ("batch", "Job" | "CronJob")
+        | ("policy", "PodDisruptionBudget")
+        | ("networking.k8s.io", "Ingress") => all(object, &[("status", "{}")]),
+        _ => {}
+    }
+}
+
+fn all(object: &mut Value, rows: &[Row<'_>]) {
+    for (path, default) in rows {
+        let steps: Vec<&str> = path.split('.').collect();
+        // The defaults are constants of this file; one that did not parse would be no default, and a test would see it.
+        let Ok(default) = serde_json::from_str(default) else { continue };
+        set(object, &steps, &default);
+    }
+}
+
+fn set(value: &mut Value, steps: &[&str], default: &Value) {
+    let [step, rest @ ..] = steps else { return };
+    if *step == "*" {
+        value.as_array_mut().into_iter().flatten().for_each(|item| set(item, rest, default));
+        return;
+    }
+    let (name, guarded) = step.strip_prefix('?').map_or((*step, false), |name| (name, true));
+    let Some(fields) = value.as_object_mut() else { return };
+    let missing = fields.get(name).is_none_or(Value::is_null);
+    match (missing, rest.is_empty()) {
+        (true, true) => drop(fields.insert(name.to_owned(), default.clone())),
+        (true, false) if guarded => {}
+        (true, false) => {
+            let mut below = Value::Object(Map::new());
+            set(&mut below, rest, default);
+            fields.insert(name.to_owned(), below);
+        }
+        (false, _) => {
+            if let Some(below) = fields.get_mut(name) {
+                set(below, rest, default);
+            }
+        }
+    }
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn deployment(object: &mut Value) {
+    replicated(object, DEPLOYMENT);
+    if text(object, "/spec/strategy/type") == "RollingUpdate" {
+        all(
+            object,
+            &[
+                ("spec.strategy.rollingUpdate.maxSurge", r#""25%""#),
+                ("spec.strategy.rollingUpdate.maxUnavailable", r#""25%""#),
+            ],
+        );
+    }
+}
+
+fn stateful_set(object: &mut Value) {
+    replicated(object, STATEFUL_SET);
+    if text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
+        all(object, &[("spec.updateStrategy.rollingUpdate.partition", "0")]);
+    }
+}
+
+fn daemon_set(object: &mut Value) {
+    replicated(object, DAEMON_SET);
+    if text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
+        all(
+            object,
+            &[
+                ("spec.updateStrategy.rollingUpdate.maxSurge", "0"),
+                ("spec.updateStrategy.rollingUpdate.maxUnavailable", "1"),
+            ],
+        );
+    }
+}
+
+fn replicated(object: &mut Value, rows: &[Row<'_>]) {
+    if object.get("spec").is_none_or(Value::is_null) {
+        return;
+    }
+    all(object, rows);
+    template(object.pointer_mut("/spec/template"));
+}
+
+fn template(template: Option<&mut Value>) {
+    let Some(spec) = template.and_then(|template| template.get_mut("spec")) else { return };
+    pod_spec(spec);
+}
+
+fn pod(object: &mut Value) {
+    let Some(spec) = object.get_mut("spec").filter(|spec| spec.is_object()) else { return };
+    pod_spec(spec);
+    all(spec, &[("enableServiceLinks", "true")]);
+    containers(spec).for_each(requests_of_limits);
+}
+
+fn containers(spec: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let lists = spec.as_object_mut().into_iter().flatten();
+    let lists = lists.filter(|(name, _)| matches!(name.as_str(), "containers" | "initContainers"));
+    lists.filter_map(|(_, list)| list.as_array_mut()).flatten()
+}
+
+fn pod_spec(spec: &mut Value) {
+    all(spec, POD);
+    // The old name of the field follows the new one.
+    if let Some(account) = spec.get("serviceAccountName").filter(|name| name.as_str().is_some_and(|n| !n.is_empty())) {
+        spec["serviceAccount"] = account.clone();
+    } else if let Some(account) = spec.get("serviceAccount").cloned() {
+        spec["serviceAccountName"] = account;
+    }
+    for container in containers(spec) {
+        all(container, CONTAINER);
+        pull_policy(container);
+        for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+            if let Some(probe) = container.get_mut(probe) {
+                all(probe, PROBE);
+            }
+        }
+    }
+}
+
+/// `Always` for the tag `latest` and for none, unless there is a digest.
+fn pull_policy(container: &mut Value) {
+    let image = text(container, "/image");
+    let last = image.rsplit('/').next().unwrap_or_default();
+    let latest = !image.contains('@') && (!last.contains(':') || last.ends_with(":latest"));
+    let policy = if latest { r#""Always""# } else { r#""IfNotPresent""# };
+    all(container, &[("imagePullPolicy", policy)]);
+}
+
+/// A limit without a request is the request, too.
+fn requests_of_limits(container: &mut Value) {
+    let Some(Value::Object(limits)) = container.pointer("/resources/limits").cloned() else { return };
+    for (name, limit) in limits {
+        let Some(resources) = container.get_mut("resources") else { return };
+        set(resources, &["requests", &name], &limit);
+    }
+}
+
+/// The quality of service class as JSON text.
+fn quality(pod: &Value) -> String {
+    let containers = pod.pointer("/spec/containers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let has = |container: &Value, part: &str| {
+        let part = container.pointer(&format!("/resources/{part}")).and_then(Value::as_object);
+        part.is_some_and(|resources| !resources.is_empty())
+    };
+    let guaranteed = |container: &Value| {
+        let equal = |name: &str| {
+            let limit = container.pointer(&format!("/resources/limits/{name}"));
+            limit.is_some() && limit == container.pointer(&format!("/resources/requests/{name}"))
+        };
+        equal("cpu") && equal("memory")
+    };
+    if !containers.is_empty() && containers.iter().all(guaranteed) {
+        return r#""Guaranteed""#.to_owned();
+    }
+    let any = containers.iter().any(|container| has(container, "limits") || has(container, "requests"));
+    if any { r#""Burstable""# } else { r#""BestEffort""# }.to_owned()
+}
+
+fn service(object: &mut Value) {
+    all(object, SERVICE);
+    if text(object, "/spec/type") == "ExternalName" {
+        if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.remove("internalTrafficPolicy");
+        }
+        return;
+    }
+    if matches!(text(object, "/spec/type"), "NodePort" | "LoadBalancer") {
+        all(object, &[("spec.externalTrafficPolicy", r#""Cluster""#)]);
+    }
+    let ports = object.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten();
+    for port in ports {
+        let Some(number) = port.get("port").cloned() else { continue };
+        set(port, &["targetPort"], &number);
+    }
+}
+
+fn namespace(object: &mut Value) {
+    let name = object.pointer("/metadata/name").cloned().unwrap_or_default();
+    set(object, &["metadata", "labels"], &json!({}));
+    if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.insert("kubernetes.io/metadata.name".to_owned(), name);
+    }
+}
+
+fn secret(object: &mut Value) {
+    all(object, &[("type", r#""Opaque""#)]);
+    let Some(Value::Object(texts)) = object.as_object_mut().and_then(|fields| fields.remove("stringData")) else {
+        return;
+    };
+    set(object, &["data"], &json!({}));
+    let Some(data) = object.get_mut("data").and_then(Value::as_object_mut) else { return };
+    let encode = |text: &Value| Some(crate::domain::krm::base64::encode(text.as_str()?.as_bytes()));
+    data.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Value::String(encode(&text)?)))));
+}
+
+fn job(object: &mut Value, pointer: &str) {
+    let Some(spec) = object.pointer_mut(pointer).filter(|spec| spec.is_object()) else { return };
+    // A job with parallelism alone is a work queue: it has no number of completions.
+    let queue = spec.get("completions").is_none() && spec.get("parallelism").is_some();
+    all(spec, JOB);
+    if queue && let Some(fields) = spec.as_object_mut() {
+        fields.remove("completions");
+    }
+    template(spec.get_mut("template"));
+}
+
+fn network_policy(object: &mut Value) {
+    all(
+        object,
+        &[("?spec.?ingress.*.?ports.*.protocol", r#""TCP""#), ("?spec.?egress.*.?ports.*.protocol", r#""TCP""#)],
+    );
+    let egress = object.pointer("/spec/egress").is_some();
+    let types = if egress { r#"["Ingress","Egress"]"# } else { r#"["Ingress"]"# };
+    all(object, &[("?spec.policyTypes", types)]);
+}
+
+fn binding(object: &mut Value) {
+    const GROUP: &str = r#""rbac.authorization.k8s.io""#;
+    all(object, &[("?roleRef.apiGroup", GROUP)]);
+    for subject in object.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
+        if matches!(text(subject, "/kind"), "User" | "Group") {
+            all(subject, &[("apiGroup", GROUP)]);
+        }
+    }
+}
+
+fn crd(object: &mut Value) {
+    all(object, CRD);
+    let kind = text(object, "/spec/names/kind").to_owned();
+    set(object, &["spec", "names", "singular"], &json!(kind.to_lowercase()));
+    set(object, &["spec", "names", "listKind"], &json!(format!("{kind}List")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_json() {
+        let tables =
+            [POD, CONTAINER, PROBE, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, SERVICE, JOB, CRON_JOB, PVC, NAMESPACE, CRD];
+        for (path, default) in tables.into_iter().flatten() {
+            assert!(serde_json::from_str::<Value>(default).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_small_deployment_becomes_a_full_one() {
+        let mut object = json!({"spec": {
+            "selector": {"matchLabels": {"app": "a"}},
+            "template": {"spec": {"containers": [
+                {"name": "a", "image": "reg:5000/a", "ports": [{"containerPort": 80}], "readinessProbe": {"httpGet": {"port": 80}}},
+                {"name": "b", "image": "b:v1"}]}}
+        }});
+        fill(&Gvk::new("apps", "v1", "Deployment"), &mut object);
+        let spec = &object["spec"];
+        assert_eq!((&spec["replicas"], &spec["strategy"]["rollingUpdate"]["maxSurge"]), (&json!(1), &json!("25%")));
+        let containers = &spec["template"]["spec"]["containers"];
+        assert_eq!(containers[0]["imagePullPolicy"], "Always");
+        assert_eq!(containers[0]["ports"][0]["protocol"], "TCP");
+        assert_eq!(containers[0]["readinessProbe"]["httpGet"], json!({"port": 80, "path": "/", "scheme": "HTTP"}));
+        assert_eq!(containers[1]["imagePullPolicy"], "IfNotPresent");
+        assert_eq!(spec["template"]["spec"]["volumes"], Value::Null);
+        let before = object.clone();
+        fill(&Gvk::new("apps", "v1", "Deployment"), &mut object);
+        assert_eq!(object, before, "defaults are filled in once");
+    }
+
+    #[test]
+    fn secrets_keep_their_texts_as_data() {
+        let mut object = json!({"data": {"a": "eA=="}, "stringData": {"b": "hello"}});
+        fill(&Gvk::new("", "v1", "Secret"), &mut object);
+        assert_eq!(object, json!({"data": {"a": "eA==", "b": "aGVsbG8="}, "type": "Opaque"}));
+    }
+}

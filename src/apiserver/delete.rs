@@ -1,0 +1,191 @@
+//! Deleting objects: preconditions, propagation, finalizers.
+//!
+//! Source: `DeleteOptions` of the Kubernetes API reference and the generic registry's `Delete`.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::apiserver::core::{Core, Writer};
+use crate::apiserver::metadata;
+use crate::apiserver::request::Request;
+use crate::apiserver::route::{Part, Target};
+use crate::apiserver::status::ApiError;
+use crate::apiserver::store::revision_of;
+use crate::apiserver::write::may_go;
+
+/// The finalizer that leaves dependants alone.
+pub const ORPHAN: &str = "orphan";
+/// The finalizer that waits for dependants to go.
+pub const FOREGROUND: &str = "foregroundDeletion";
+
+/// How often a deletion is tried again after somebody else changed the object.
+const ATTEMPTS: usize = 10;
+
+/// What happens to the dependants of a deleted object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Propagation {
+    /// They go after it.
+    #[default]
+    Background,
+    /// They go before it.
+    Foreground,
+    /// They stay.
+    Orphan,
+}
+
+/// How to delete.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeleteOptions {
+    /// Only the object with this uid.
+    pub uid: Option<String>,
+    /// Only at this revision.
+    pub resource_version: Option<String>,
+    /// What happens to dependants; none means in background, and that finalizers that are there stay.
+    pub propagation: Option<Propagation>,
+    /// Say what would be, change nothing.
+    pub dry_run: bool,
+}
+
+impl DeleteOptions {
+    /// What body and parameters of a request say.
+    ///
+    /// # Errors
+    /// 400 or 422 for what cannot be read.
+    pub fn of(request: &Request) -> Result<Self, ApiError> {
+        let body = request.optional_object()?.unwrap_or_default();
+        let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let policy = text("/propagationPolicy").or_else(|| request.query.text("propagationPolicy").map(str::to_owned));
+        let orphans = body.get("orphanDependents").and_then(Value::as_bool).unwrap_or_default();
+        let dry_run = request.query.dry_run()? || body.get("dryRun") == Some(&serde_json::json!(["All"]));
+        let propagation = match policy.as_deref() {
+            None if orphans || request.query.flag("orphanDependents") => Some(Propagation::Orphan),
+            None => None,
+            Some("Background") => Some(Propagation::Background),
+            Some("Foreground") => Some(Propagation::Foreground),
+            Some("Orphan") => Some(Propagation::Orphan),
+            Some(other) => {
+                let message = format!(
+                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: supported \
+                     values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+                );
+                return Err(ApiError::unprocessable(message));
+            }
+        };
+        let (uid, resource_version) = (text("/preconditions/uid"), text("/preconditions/resourceVersion"));
+        Ok(Self { uid, resource_version, propagation, dry_run })
+    }
+}
+
+/// The outcome of a deletion.
+#[derive(Debug, Clone)]
+pub struct Deleted {
+    /// The last state of the object, or the present one when it is still there.
+    pub object: Arc<Value>,
+    /// Whether it is gone; otherwise finalizers hold it.
+    pub gone: bool,
+}
+
+impl Core {
+    /// Deletes an object, or marks it when finalizers hold it.
+    ///
+    /// # Errors
+    /// 404 when it is not there, 409 when a precondition fails.
+    pub fn delete(&self, target: &Target, name: &str, options: &DeleteOptions) -> Result<Deleted, ApiError> {
+        let mut last = ApiError::modified(&target.resource(), name);
+        for _ in 0..ATTEMPTS {
+            match self.delete_once(target, name, options) {
+                Err(error) if error.is_stale_write() => last = error,
+                done => return done,
+            }
+        }
+        Err(last)
+    }
+
+    fn delete_once(&self, target: &Target, name: &str, options: &DeleteOptions) -> Result<Deleted, ApiError> {
+        let key = target.key(name);
+        let found = self.store().get(&key).ok_or_else(|| ApiError::not_found(&target.resource(), name))?;
+        check_preconditions(target, name, &found, options)?;
+        let mut object = found.as_ref().clone();
+        propagate(&mut object, options.propagation);
+        if !metadata::is_terminating(&object) {
+            metadata::mark_terminating(&mut object, self.now());
+            if target.kind.stored_as == crate::apiserver::store::Key::of_namespace("").resource {
+                object["status"]["phase"] = Value::from("Terminating");
+            }
+        }
+        let gone = may_go(&object);
+        if options.dry_run {
+            return Ok(Deleted { object: Arc::new(object), gone });
+        }
+        let refuse = |error| ApiError::from_store(error, &target.resource(), name);
+        let object = if gone {
+            self.store().delete(&key, revision_of(&found)).map_err(refuse)?
+        } else if object == *found {
+            found
+        } else {
+            self.store().update(&key, object, revision_of(&found)).map_err(refuse)?
+        };
+        self.follow(&key);
+        Ok(Deleted { object, gone })
+    }
+
+    /// Deletes an object of the kind that it names; a [`Core::delete`] for the server's own controllers.
+    ///
+    /// # Errors
+    /// As [`Core::delete`].
+    pub fn delete_object(&self, object: &Value, options: &DeleteOptions) -> Result<Deleted, ApiError> {
+        let kind = self.kind_of(object)?;
+        let namespace = kind.namespaced.then(|| metadata::text(object, "namespace").to_owned());
+        let name = metadata::text(object, "name");
+        self.delete(&Target { kind, namespace, name: None, part: Part::Whole }, name, options)
+    }
+
+    /// Takes a finalizer off an object of the kind that it names; the object goes when that was the last one.
+    ///
+    /// # Errors
+    /// 404 when it is not there.
+    pub fn remove_finalizer(&self, object: &Value, finalizer: &str, writer: &Writer) -> Result<(), ApiError> {
+        let kind = self.kind_of(object)?;
+        let namespace = kind.namespaced.then(|| metadata::text(object, "namespace").to_owned());
+        let target = Target { kind, namespace, name: None, part: Part::Whole };
+        let edit = |old: &Value| {
+            let mut new = old.clone();
+            metadata::remove_finalizer(&mut new, finalizer);
+            Ok(new)
+        };
+        self.edit(&target, metadata::text(object, "name"), writer, edit).map(drop)
+    }
+}
+
+fn check_preconditions(target: &Target, name: &str, found: &Value, options: &DeleteOptions) -> Result<(), ApiError> {
+    let has = |field: &str| metadata::text(found, field);
+    if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != has("uid")) {
+        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", has("uid"));
+        return Err(ApiError::conflict(&target.resource(), name, &why));
+    }
+    let version = options.resource_version.as_deref().filter(|version| *version != has("resourceVersion"));
+    if let Some(version) = version {
+        let why = format!(
+            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
+            has("resourceVersion")
+        );
+        return Err(ApiError::conflict(&target.resource(), name, &why));
+    }
+    Ok(())
+}
+
+fn propagate(object: &mut Value, propagation: Option<Propagation>) {
+    let (add, remove): (&[&str], &[&str]) = match propagation {
+        None => return,
+        Some(Propagation::Background) => (&[], &[ORPHAN, FOREGROUND]),
+        Some(Propagation::Foreground) => (&[FOREGROUND], &[ORPHAN]),
+        Some(Propagation::Orphan) => (&[ORPHAN], &[FOREGROUND]),
+    };
+    for name in remove {
+        metadata::remove_finalizer(object, name);
+    }
+    for name in add {
+        metadata::add_finalizer(object, name);
+    }
+}

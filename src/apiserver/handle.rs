@@ -1,0 +1,268 @@
+//! From a request to a response.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Body;
+use futures::StreamExt;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::apiserver::convert;
+use crate::apiserver::core::{Core, Writer, Written};
+use crate::apiserver::counts::Counts;
+use crate::apiserver::delete::DeleteOptions;
+use crate::apiserver::discovery::{self, Aggregated};
+use crate::apiserver::kinds::{Kinds, Serving};
+use crate::apiserver::negotiate;
+use crate::apiserver::openapi;
+use crate::apiserver::patch::APPLY;
+use crate::apiserver::request::Request;
+use crate::apiserver::route::{Discovery, Part, Route, Target, route, verb};
+use crate::apiserver::status::{ApiError, Details, success};
+use crate::apiserver::view::View;
+use crate::apiserver::watch::watch;
+
+/// The version that the server says it has.
+const VERSION: (&str, &str, &str) = ("1", "36", "v1.36.3");
+
+/// What answers requests: the core with HTTP around it.
+#[derive(Debug)]
+pub(super) struct Handler {
+    pub(super) core: Arc<Core>,
+    pub(super) counts: Counts,
+    pub(super) closing: CancellationToken,
+}
+
+type Reply = Response<Body>;
+
+impl Handler {
+    /// Answers one request; every failure is a `Status`.
+    pub(super) fn answer(&self, request: &Request) -> Reply {
+        let kinds = self.core.kinds();
+        let found = route(&request.path, &kinds);
+        self.count(request, found.as_ref().ok());
+        let answered = found.and_then(|route| match route {
+            Route::Version => Ok(reply(200, &version())),
+            Route::Health => Ok(text("ok")),
+            Route::Discovery(discovery) => discover(&kinds, &discovery, &request.accept),
+            Route::OpenApi(path) => open_api(&kinds, &path, request),
+            Route::Objects(target) => self.objects(&target, request),
+        });
+        answered.unwrap_or_else(|error| failed(&error))
+    }
+
+    fn count(&self, request: &Request, route: Option<&Route>) {
+        let applies = request.content_type == APPLY;
+        let (lease, verb) = match route {
+            Some(Route::Objects(target)) => {
+                let verb = verb(&request.method, target.name.is_some(), request.query.flag("watch"), applies);
+                (target.kind.gvk.kind == "Lease", verb)
+            }
+            _ => (false, "other"),
+        };
+        self.counts.add(&request.user_agent, lease, verb);
+    }
+
+    fn objects(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
+        if target.kind.serving == Serving::CreateOnly {
+            return question(target, request);
+        }
+        match (&request.method, &target.part, target.name.as_deref()) {
+            (&Method::GET | &Method::HEAD, Part::Whole, name) if name.is_none() || request.query.flag("watch") => {
+                self.list(target, request)
+            }
+            (&Method::GET | &Method::HEAD, Part::Scale, Some(name)) => Ok(reply(200, &self.core.scale(target, name)?)),
+            (&Method::GET | &Method::HEAD, Part::Whole | Part::Status, Some(name)) => self.get(target, name, request),
+            (&Method::POST, Part::Whole, None) => self.create(target, request),
+            (&Method::POST, Part::Token, Some(name)) => self.token(target, name, request),
+            (&Method::PUT | &Method::PATCH, Part::Scale, Some(name)) => {
+                let written = self.core.rescale(target, name, request, &Writer::of(request)?)?;
+                Ok(reply(200, &written.object))
+            }
+            (&Method::PUT, Part::Whole | Part::Status | Part::Finalize, Some(_)) => {
+                let written = self.core.replace(target, &request.object()?, &Writer::of(request)?)?;
+                self.written(target, &written, request)
+            }
+            (&Method::PATCH, Part::Whole | Part::Status, Some(name)) => {
+                let written = self.core.patch(target, name, request, &Writer::of(request)?)?;
+                self.written(target, &written, request)
+            }
+            (&Method::DELETE, Part::Whole, Some(name)) | (&Method::POST, Part::Eviction, Some(name)) => {
+                self.delete(target, name, request)
+            }
+            (&Method::DELETE, Part::Whole, None) => self.delete_collection(target, request),
+            _ => Err(ApiError::method_not_allowed()),
+        }
+    }
+
+    fn view(request: &Request) -> Result<View, ApiError> {
+        View::of(negotiate::form(&request.accept)?, &request.query)
+    }
+
+    fn list(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
+        let view = Self::view(request)?;
+        if request.query.flag("watch") {
+            let lines = watch(&self.core, target, &request.query, view, self.closing.clone())?;
+            return Ok(with_body(200, Body::from_stream(lines.map(Ok::<_, Infallible>))));
+        }
+        let page = self.core.list(target, &request.query)?;
+        Ok(with_body(200, view.list(&target.kind, &page, self.core.now())?.into()))
+    }
+
+    fn get(&self, target: &Target, name: &str, request: &Request) -> Result<Reply, ApiError> {
+        let view = Self::view(request)?;
+        let found = self.core.store().get(&target.key(name));
+        let found = found.ok_or_else(|| ApiError::not_found(&target.resource(), name))?;
+        let shown = convert::shown(&target.kind, &found);
+        Ok(reply(200, &view.object(&target.kind, &shown, self.core.now())))
+    }
+
+    fn create(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
+        if target.kind.namespaced && target.namespace.is_none() {
+            return Err(ApiError::method_not_allowed());
+        }
+        let written = self.core.create_in(target, request.object()?, &Writer::of(request)?)?;
+        self.written(target, &written, request)
+    }
+
+    fn written(&self, target: &Target, written: &Written, request: &Request) -> Result<Reply, ApiError> {
+        let view = Self::view(request)?;
+        let shown = convert::shown(&target.kind, &written.object);
+        let code = if written.created { 201 } else { 200 };
+        let mut reply = reply(code, &view.object(&target.kind, &shown, self.core.now()));
+        for warning in &written.warnings {
+            let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+            if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+                reply.headers_mut().append(header::WARNING, value);
+            }
+        }
+        Ok(reply)
+    }
+
+    fn delete(&self, target: &Target, name: &str, request: &Request) -> Result<Reply, ApiError> {
+        let view = Self::view(request)?;
+        let deleted = self.core.delete(target, name, &DeleteOptions::of(request)?)?;
+        if !deleted.gone {
+            let shown = convert::shown(&target.kind, &deleted.object);
+            return Ok(reply(200, &view.object(&target.kind, &shown, self.core.now())));
+        }
+        let resource = target.resource();
+        let uid = crate::apiserver::metadata::text(&deleted.object, "uid").to_owned();
+        let details =
+            Details { name: name.to_owned(), group: resource.group, kind: resource.plural, uid, ..Details::default() };
+        Ok(reply(200, &success(&details)))
+    }
+
+    fn delete_collection(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
+        let view = Self::view(request)?;
+        let options = DeleteOptions::of(request)?;
+        let page = self.core.list(target, &request.query)?;
+        for object in &page.objects {
+            match self.core.delete_object(object, &options) {
+                // Somebody else was faster: it is gone, as asked for.
+                Err(error) if error.code == 404 => {}
+                done => drop(done?),
+            }
+        }
+        Ok(with_body(200, view.list(&target.kind, &page, self.core.now())?.into()))
+    }
+
+    /// A token for a service account. The server does not check who asks, so any text will do.
+    fn token(&self, target: &Target, name: &str, request: &Request) -> Result<Reply, ApiError> {
+        let found = self.core.store().get(&target.key(name));
+        let account = found.ok_or_else(|| ApiError::not_found(&target.resource(), name))?;
+        let mut review = request.object()?;
+        let seconds =
+            review.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(3600).clamp(600, 1 << 32);
+        let expires = self.core.now() + jiff::SignedDuration::from_secs(seconds);
+        let token =
+            crate::apiserver::metadata::uid(&format!("token/{}", crate::apiserver::metadata::text(&account, "uid")));
+        review["status"] =
+            json!({"token": token, "expirationTimestamp": crate::domain::time::rfc3339_seconds(expires)});
+        Ok(reply(201, &review))
+    }
+}
+
+/// Who am I, and may I: everybody is the one user, who may do everything.
+fn question(target: &Target, request: &Request) -> Result<Reply, ApiError> {
+    if request.method != Method::POST {
+        return Err(ApiError::method_not_allowed());
+    }
+    let mut review = request.object()?;
+    crate::apiserver::decode::check_envelope(&target.kind, &mut review, None, None)?;
+    review["status"] = if target.kind.gvk.kind == "SelfSubjectReview" {
+        json!({"userInfo": {"username": "admin", "groups": ["system:masters", "system:authenticated"]}})
+    } else {
+        json!({"allowed": true})
+    };
+    Ok(reply(201, &review))
+}
+
+fn version() -> Value {
+    let (major, minor, git) = VERSION;
+    json!({
+        "major": major, "minor": minor, "gitVersion": git, "gitCommit": "", "gitTreeState": "clean", "buildDate": "",
+        "goVersion": "", "compiler": "", "platform": "loggia/embedded",
+    })
+}
+
+fn discover(kinds: &Kinds, discovery: &Discovery, accept: &str) -> Result<Reply, ApiError> {
+    let aggregated = Aggregated::accepted(accept);
+    let document = match (discovery, aggregated) {
+        (Discovery::Core | Discovery::Groups, Some(form)) => {
+            let mut reply = reply(200, &discovery::aggregated(kinds, *discovery == Discovery::Core, form));
+            if let Ok(kind) = HeaderValue::from_str(form.content_type()) {
+                reply.headers_mut().insert(header::CONTENT_TYPE, kind);
+            }
+            return Ok(reply);
+        }
+        (Discovery::Core, None) => Some(discovery::core_versions("")),
+        (Discovery::Groups, None) => Some(discovery::group_list(kinds)),
+        (Discovery::Group(group), _) => discovery::group(kinds, group),
+        (Discovery::Version(group, version), _) => discovery::resource_list(kinds, group, version),
+    };
+    document.map(|document| reply(200, &document)).ok_or_else(ApiError::no_such_path)
+}
+
+fn open_api(kinds: &Kinds, path: &str, request: &Request) -> Result<Reply, ApiError> {
+    if !openapi::accepts_json(&request.accept) {
+        return Err(ApiError::not_acceptable(&["application/json"]));
+    }
+    let parts: Vec<&str> = path.split('/').collect();
+    let document = match parts.as_slice() {
+        ["v2"] => Some(openapi::v2()),
+        ["v3"] => Some(openapi::index(kinds)),
+        ["v3", "api", version] => openapi::document(kinds, "", version),
+        ["v3", "apis", group, version] => openapi::document(kinds, group, version),
+        _ => None,
+    };
+    document.map(|document| reply(200, &document)).ok_or_else(ApiError::no_such_path)
+}
+
+/// A failure as a response.
+pub(super) fn failed(error: &ApiError) -> Reply {
+    let mut reply = reply(error.code, &error.to_json());
+    if error.details.retry_after > 0 {
+        reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(error.details.retry_after));
+    }
+    reply
+}
+
+fn reply(code: u16, value: &Value) -> Reply {
+    with_body(code, value.to_string().into())
+}
+
+fn with_body(code: u16, body: Body) -> Reply {
+    let mut reply = Response::new(body);
+    *reply.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reply
+}
+
+fn text(text: &'static str) -> Reply {
+    let mut reply = with_body(200, text.into());
+    reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    reply
+}

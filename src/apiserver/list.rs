@@ -1,0 +1,175 @@
+//! Listing objects: selectors, pages, revisions.
+//!
+//! Source: "Retrieving large results sets in chunks" and "Resource versions" of the Kubernetes API concepts.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::apiserver::convert;
+use crate::apiserver::core::Core;
+use crate::apiserver::kinds::Kind;
+use crate::apiserver::metadata;
+use crate::apiserver::request::Query;
+use crate::apiserver::route::Target;
+use crate::apiserver::selector::{FieldSelector, LabelSelector};
+use crate::apiserver::status::ApiError;
+use crate::apiserver::store::{Snapshot, StoreError};
+use crate::domain::krm::base64;
+
+/// Which objects of a target are wanted.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    labels: LabelSelector,
+    fields: FieldSelector,
+}
+
+impl Selection {
+    /// Reads the selectors of a query; a name in the path selects like a field.
+    ///
+    /// # Errors
+    /// 400 that names what cannot be read.
+    pub fn of(target: &Target, query: &Query) -> Result<Self, ApiError> {
+        let labels = LabelSelector::parse(query.text("labelSelector").unwrap_or_default())?;
+        let mut fields = query.text("fieldSelector").unwrap_or_default().to_owned();
+        if let Some(name) = &target.name {
+            fields = format!("metadata.name={name},{fields}");
+        }
+        Ok(Self { labels, fields: FieldSelector::parse(&fields, &target.kind)? })
+    }
+
+    /// Whether an object (in the stored form) is wanted.
+    #[must_use]
+    pub fn takes(&self, object: &Value) -> bool {
+        self.labels.matches(object) && self.fields.matches(object)
+    }
+
+    /// Whether every object is wanted.
+    #[must_use]
+    pub const fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The objects in the stored form.
+    pub objects: Vec<Arc<Value>>,
+    /// The revision of the list.
+    pub revision: u64,
+    /// Where the next page begins; empty on the last page.
+    pub next: String,
+    /// How many objects follow, where that is known.
+    pub remaining: Option<usize>,
+}
+
+impl Page {
+    /// `metadata` of the list object.
+    #[must_use]
+    pub fn metadata(&self) -> Value {
+        let mut metadata = json!({"resourceVersion": self.revision.to_string()});
+        if !self.next.is_empty() {
+            metadata["continue"] = json!(self.next);
+        }
+        if let Some(remaining) = self.remaining {
+            metadata["remainingItemCount"] = json!(remaining);
+        }
+        metadata
+    }
+
+    /// The objects as clients of a kind see them.
+    pub fn shown<'a>(&'a self, kind: &Kind) -> impl Iterator<Item = Cow<'a, Value>> {
+        self.objects.iter().map(|object| convert::shown(kind, object))
+    }
+}
+
+/// The place after which a page begins: a revision (0 for whatever is there now), a namespace and a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    revision: u64,
+    namespace: String,
+    name: String,
+}
+
+impl Place {
+    fn after(revision: u64, object: &Value) -> Self {
+        let text = |name| metadata::text(object, name).to_owned();
+        Self { revision, namespace: text("namespace"), name: text("name") }
+    }
+
+    fn write(&self) -> String {
+        base64::encode(json!({"rv": self.revision, "ns": self.namespace, "name": self.name}).to_string().as_bytes())
+    }
+
+    fn read(token: &str) -> Result<Self, ApiError> {
+        let refuse = || ApiError::bad_request("continue key is not valid: it does not come from this server");
+        let bytes = base64::decode(token).ok_or_else(refuse)?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|_| refuse())?;
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(refuse);
+        let revision = value.get("rv").and_then(Value::as_u64).ok_or_else(refuse)?;
+        Ok(Self { revision, namespace: text("ns")?, name: text("name")? })
+    }
+
+    fn is_before(&self, object: &Value) -> bool {
+        let place = (metadata::text(object, "namespace"), metadata::text(object, "name"));
+        (self.namespace.as_str(), self.name.as_str()) < place
+    }
+}
+
+impl Core {
+    /// One page of the objects of a target.
+    ///
+    /// # Errors
+    /// 400 for parameters that cannot be read, 410 for a page or revision from too long ago, 504 for one from the future.
+    pub fn list(&self, target: &Target, query: &Query) -> Result<Page, ApiError> {
+        let selection = Selection::of(target, query)?;
+        let place = query.text("continue").map(Place::read).transpose()?;
+        let snapshot = self.snapshot(target, query, place.as_ref())?;
+        let revision = snapshot.revision;
+        let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|&limit| limit > 0);
+        let wanted =
+            |object: &Arc<Value>| place.as_ref().is_none_or(|place| place.is_before(object)) && selection.takes(object);
+        let mut objects: Vec<Arc<Value>> = snapshot.objects.into_iter().filter(wanted).collect();
+        let left = limit.map_or(0, |limit| objects.len().saturating_sub(limit));
+        objects.truncate(objects.len() - left);
+        let last = objects.last().filter(|_| left > 0);
+        let next = last.map(|last| Place::after(revision, last).write()).unwrap_or_default();
+        let remaining = (left > 0 && selection.is_everything()).then_some(left);
+        Ok(Page { objects, revision, next, remaining })
+    }
+
+    fn snapshot(&self, target: &Target, query: &Query, place: Option<&Place>) -> Result<Snapshot, ApiError> {
+        let resource = &target.kind.stored_as;
+        let namespace = target.namespace.as_deref();
+        let current = self.store().revision();
+        let asked = query.number("resourceVersion")?.unwrap_or_default();
+        if let Some(place) = place.filter(|place| place.revision > 0) {
+            let old = self.store().list_at(resource, namespace, place.revision);
+            return old.map_err(|_| ApiError::continue_expired(Place { revision: 0, ..place.clone() }.write()));
+        }
+        if asked > current {
+            return Err(ApiError::too_new(asked, current));
+        }
+        if query.text("resourceVersionMatch") == Some("Exact") {
+            let old = self.store().list_at(resource, namespace, asked);
+            return old.map_err(|error: StoreError| ApiError::from_store(error, &target.resource(), ""));
+        }
+        Ok(self.store().list(resource, namespace))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_survives_its_token() {
+        let place = Place { revision: 7, namespace: "core".to_owned(), name: "upf".to_owned() };
+        assert_eq!(Place::read(&place.write()).unwrap(), place);
+        for broken in ["", "x", "e30="] {
+            assert_eq!(Place::read(broken).unwrap_err().code, 400);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! What the server itself keeps in `metadata`: identity, age, generation, and the way out.
+//!
+//! Source: apimachinery `ObjectMeta` and `registry/rest` (`BeforeCreate`, `BeforeUpdate`), apimachinery `validation`.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::apiserver::kinds::Kind;
+use crate::apiserver::status::Cause;
+use crate::domain::krm::value::same;
+use crate::domain::time::{Timestamp, rfc3339_seconds};
+
+/// Letters of generated name suffixes: no vowels, nothing that looks like another letter.
+const SUFFIX_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+/// Longest base of a generated name, so that name and suffix fit a DNS label.
+const MAX_GENERATED_BASE: usize = 58;
+/// Kinds without a generation.
+const WITHOUT_GENERATION: &[&str] = &[
+    "ConfigMap",
+    "Endpoints",
+    "Event",
+    "LimitRange",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "ResourceQuota",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+    "ControllerRevision",
+    "HorizontalPodAutoscaler",
+    "Lease",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "StorageClass",
+];
+
+/// The `metadata` of an object, made when it is missing; `None` for what is no object.
+pub(super) fn of(object: &mut Value) -> Option<&mut Map<String, Value>> {
+    object.as_object_mut()?.entry("metadata").or_insert_with(|| json!({})).as_object_mut()
+}
+
+/// Sets a part of `metadata`.
+pub(super) fn set(object: &mut Value, name: &str, value: Value) {
+    if let Some(metadata) = of(object) {
+        metadata.insert(name.to_owned(), value);
+    }
+}
+
+/// A text of `metadata`; empty when it is missing.
+#[must_use]
+pub(super) fn text<'a>(object: &'a Value, name: &str) -> &'a str {
+    object.get("metadata").and_then(|m| m.get(name)).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The finalizers of an object.
+#[must_use]
+pub(super) fn finalizers(object: &Value) -> Vec<&str> {
+    let list = object.pointer("/metadata/finalizers").and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str).collect()
+}
+
+/// Whether an object is on its way out.
+#[must_use]
+pub(super) fn is_terminating(object: &Value) -> bool {
+    !text(object, "deletionTimestamp").is_empty()
+}
+
+/// Randomness without a source of it: every seed gives other bytes, the same seed the same ones.
+#[must_use]
+pub(super) fn bytes_of(seed: &str) -> [u8; 32] {
+    Sha256::digest(seed.as_bytes()).into()
+}
+
+/// A version 4 UUID.
+#[must_use]
+pub(super) fn uid(seed: &str) -> String {
+    let [a, b, c, d] = std::array::from_fn(|at| {
+        let bytes = bytes_of(seed);
+        u32::from_be_bytes(std::array::from_fn(|byte| bytes[4 * at + byte]))
+    });
+    let variant = 8 | (c >> 30);
+    format!("{a:08x}-{:04x}-4{:03x}-{variant:x}{:03x}-{:04x}{d:08x}", b >> 16, b & 0xfff, (c >> 16) & 0xfff, c & 0xffff)
+}
+
+/// `base` with a suffix of five letters.
+#[must_use]
+pub(super) fn generated_name(base: &str, seed: &str) -> String {
+    let base: String = base.chars().take(MAX_GENERATED_BASE).collect();
+    let letter = |byte: &u8| char::from(SUFFIX_LETTERS[usize::from(*byte) % SUFFIX_LETTERS.len()]);
+    let suffix: String = bytes_of(seed)[..5].iter().map(letter).collect();
+    base + &suffix
+}
+
+/// Gives a new object its identity. `uid` is fresh; what a client sets of the server's own fields is dropped.
+pub(super) fn begin(kind: &Kind, object: &mut Value, uid: String, now: Timestamp) {
+    let Some(metadata) = of(object) else { return };
+    for name in ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink", "resourceVersion"] {
+        metadata.remove(name);
+    }
+    metadata.insert("uid".to_owned(), Value::String(uid));
+    metadata.insert("creationTimestamp".to_owned(), Value::String(rfc3339_seconds(now)));
+    if has_generation(kind) {
+        metadata.insert("generation".to_owned(), json!(1));
+    }
+}
+
+/// Carries over what no update changes.
+pub(super) fn carry_over(old: &Value, new: &mut Value) {
+    let kept = [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "namespace",
+        "name",
+    ];
+    let Some(metadata) = of(new) else { return };
+    metadata.remove("selfLink");
+    for name in kept.into_iter().chain(["generateName"]) {
+        match old.get("metadata").and_then(|metadata| metadata.get(name)) {
+            Some(value) => metadata.insert(name.to_owned(), value.clone()),
+            None => metadata.remove(name),
+        };
+    }
+}
+
+/// Whether objects of the kind have a generation.
+#[must_use]
+pub(super) fn has_generation(kind: &Kind) -> bool {
+    kind.is_custom() || !WITHOUT_GENERATION.contains(&kind.gvk.kind.as_str())
+}
+
+/// Counts the generation up when anything but metadata (and status, where it is a subresource) is different.
+pub(super) fn count_generation(kind: &Kind, old: &Value, new: &mut Value) {
+    if !has_generation(kind) || same(&declared(kind, old), &declared(kind, new)) {
+        return;
+    }
+    bump(new);
+}
+
+/// Counts the generation up.
+pub(super) fn bump(object: &mut Value) {
+    let generation = object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default();
+    set(object, "generation", json!(generation + 1));
+}
+
+fn declared(kind: &Kind, object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("metadata");
+        fields.remove("apiVersion");
+        if kind.subresources.status {
+            fields.remove("status");
+        }
+    }
+    object
+}
+
+/// Marks an object as being on its way out.
+pub(super) fn mark_terminating(object: &mut Value, now: Timestamp) {
+    set(object, "deletionTimestamp", Value::String(rfc3339_seconds(now)));
+    set(object, "deletionGracePeriodSeconds", json!(0));
+    if object.pointer("/metadata/generation").is_some() {
+        bump(object);
+    }
+}
+
+/// Adds a finalizer unless it is there.
+pub(super) fn add_finalizer(object: &mut Value, name: &str) {
+    let list = of(object).map(|metadata| metadata.entry("finalizers").or_insert_with(|| json!([])));
+    if let Some(list) = list.and_then(Value::as_array_mut).filter(|list| !list.contains(&json!(name))) {
+        list.push(json!(name));
+    }
+}
+
+/// Takes a finalizer away; no empty list stays.
+pub(super) fn remove_finalizer(object: &mut Value, name: &str) {
+    let Some(metadata) = of(object) else { return };
+    let Some(list) = metadata.get_mut("finalizers").and_then(Value::as_array_mut) else { return };
+    list.retain(|found| found != name);
+    if list.is_empty() {
+        metadata.remove("finalizers");
+    }
+}
+
+/// What is wrong with the metadata of an object.
+#[must_use]
+pub(super) fn validate(kind: &Kind, object: &Value) -> Vec<Cause> {
+    let mut found = Vec::new();
+    let name = text(object, "name");
+    if name.is_empty() {
+        found.push(Cause::required("metadata.name", "name or generateName is required"));
+    } else if let Some(detail) = name_fault(kind, name) {
+        found.push(Cause::invalid("metadata.name", &json!(name), &detail));
+    }
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+    for (key, value) in labels {
+        if let Some(detail) = key_fault(key) {
+            found.push(Cause::invalid("metadata.labels", &json!(key), &detail));
+        }
+        if let Some(detail) = value.as_str().and_then(label_value_fault) {
+            found.push(Cause::invalid("metadata.labels", value, detail));
+        }
+    }
+    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
+    for (key, _) in annotations {
+        if let Some(detail) = key_fault(&key.to_lowercase()) {
+            found.push(Cause::invalid("metadata.annotations", &json!(key), &detail));
+        }
+    }
+    found.extend(finalizer_faults(object));
+    found
+}
+
+/// What is wrong with the metadata of an object as a successor of another.
+#[must_use]
+pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<Cause> {
+    if !is_terminating(old) {
+        return Vec::new();
+    }
+    let known = finalizers(old);
+    let added: Vec<String> =
+        finalizers(new).into_iter().filter(|name| !known.contains(name)).map(|n| format!("{n:?}")).collect();
+    if added.is_empty() {
+        return Vec::new();
+    }
+    let detail = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        added.join(", ")
+    );
+    vec![Cause::forbidden("metadata.finalizers", &detail)]
+}
+
+fn finalizer_faults(object: &Value) -> Vec<Cause> {
+    let faulty = finalizers(object).into_iter().filter_map(|name| Some((name, key_fault(name)?)));
+    faulty.map(|(name, detail)| Cause::invalid("metadata.finalizers", &json!(name), &detail)).collect()
+}
+
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and \
+                         must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+                         '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \
+                     end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+                     '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const SERVICE_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
+                             alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', \
+                             regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+const KEY: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+                   alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+                   '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and \
+                           must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', \
+                           regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+/// Why a name is none for the kind.
+fn name_fault(kind: &Kind, name: &str) -> Option<String> {
+    let too_long = |most: usize| format!("must be no more than {most} characters");
+    match kind.gvk.kind.as_str() {
+        "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding" if !kind.is_custom() => {
+            let faulty = matches!(name, "." | "..") || name.contains(['/', '%']);
+            faulty.then(|| "may not contain '/' or '%'".to_owned())
+        }
+        "Namespace" if name.len() > 63 => Some(too_long(63)),
+        "Namespace" => (!is_label(name)).then(|| LABEL.to_owned()),
+        "Service" if !kind.is_custom() && name.len() > 63 => Some(too_long(63)),
+        "Service" if !kind.is_custom() => {
+            let starts = name.starts_with(|letter: char| letter.is_ascii_lowercase());
+            (!starts || !is_label(name)).then(|| SERVICE_LABEL.to_owned())
+        }
+        _ if name.len() > 253 => Some(too_long(253)),
+        _ => (!name.split('.').all(is_label)).then(|| SUBDOMAIN.to_owned()),
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    framed(text, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit(), b"-")
+}
+
+/// Whether a text begins and ends with the one class of bytes and holds only these and some others.
+fn framed(text: &str, inner: fn(&u8) -> bool, others: &[u8]) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(inner)
+        && bytes.last().is_some_and(inner)
+        && bytes.iter().all(|byte| inner(byte) || others.contains(byte))
+}
+
+fn key_fault(key: &str) -> Option<String> {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    if prefix.is_some_and(|prefix| prefix.len() > 253 || !prefix.split('.').all(is_label)) {
+        return Some(format!("prefix part {SUBDOMAIN}"));
+    }
+    if name.len() > 63 {
+        return Some("name part must be no more than 63 characters".to_owned());
+    }
+    (!framed(name, u8::is_ascii_alphanumeric, b"-_.")).then(|| KEY.to_owned())
+}
+
+fn label_value_fault(value: &str) -> Option<&'static str> {
+    if value.len() > 63 {
+        return Some("must be no more than 63 characters");
+    }
+    let fits = value.is_empty() || framed(value, u8::is_ascii_alphanumeric, b"-_.");
+    (!fits).then_some(LABEL_VALUE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apiserver::kinds::Kinds;
+    use crate::domain::krm::Gvk;
+
+    fn faults(kind: &str, object: &Value) -> Vec<String> {
+        let kinds = Kinds::builtin();
+        let kind = kinds.by_gvk(&Gvk::new("", "v1", kind)).unwrap();
+        validate(kind, object).into_iter().map(|cause| cause.field + ": " + &cause.message).collect()
+    }
+
+    #[test]
+    fn uids_are_version_4_and_differ() {
+        let uid_a = uid("a");
+        assert_eq!((uid_a.len(), &uid_a[14..15]), (36, "4"));
+        assert!(matches!(&uid_a[19..20], "8" | "9" | "a" | "b"));
+        assert_ne!(uid_a, uid("b"));
+        assert_eq!(generated_name("upf-", "x").len(), 9);
+    }
+
+    #[test]
+    fn names_and_labels_are_checked() {
+        assert!(faults("Pod", &json!({"metadata": {"name": "a.b-c", "labels": {"a.io/b_C": "x.y"}}})).is_empty());
+        let wrong = [
+            ("Pod", json!({"name": "A"})),
+            ("Pod", json!({"name": "a_b"})),
+            ("Pod", json!({"name": "-a"})),
+            ("Service", json!({"name": "1a"})),
+            ("Namespace", json!({"name": "a.b"})),
+            ("Pod", json!({"name": "a", "labels": {"a b": "c"}})),
+            ("Pod", json!({"name": "a", "labels": {"a": "-"}})),
+            ("Pod", json!({})),
+        ];
+        for (kind, metadata) in wrong {
+            assert_eq!(faults(kind, &json!({"metadata": metadata})).len(), 1, "{kind} {metadata}");
+        }
+    }
+
+    #[test]
+    fn no_finalizer_comes_late() {
+        let old = json!({"metadata": {"deletionTimestamp": "t", "finalizers": ["a"]}});
+        assert!(validate_update(&old, &json!({"metadata": {"finalizers": []}})).is_empty());
+        let causes = validate_update(&old, &json!({"metadata": {"finalizers": ["a", "b"]}}));
+        assert!(causes[0].message.ends_with("found new finalizers []string{\"b\"}"));
+    }
+}

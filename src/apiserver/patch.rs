@@ -1,0 +1,171 @@
+//! The four patches: JSON patch, merge patch, strategic merge patch, server-side apply.
+
+use serde_json::Value;
+
+use crate::apiserver::core::{Core, Writer, Written};
+use crate::apiserver::decode::{self, FieldValidation};
+use crate::apiserver::kinds::{Kind, Kinds};
+use crate::apiserver::metadata;
+use crate::apiserver::request::{Request, json, yaml};
+use crate::apiserver::route::{Part, Target};
+use crate::apiserver::status::ApiError;
+use crate::apiserver::write::{Ownership, reset};
+use crate::apiserver::{convert, strategic};
+use crate::domain::krm::{ApplyError, apply};
+
+/// Media type of a server-side apply.
+pub(super) const APPLY: &str = "application/apply-patch+yaml";
+const JSON_PATCH: &str = "application/json-patch+json";
+const MERGE: &str = "application/merge-patch+json";
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+
+/// How often an apply is tried again after somebody else changed the object.
+const ATTEMPTS: usize = 10;
+
+/// A patch other than an apply.
+#[derive(Debug, Clone)]
+pub(super) enum Patch {
+    /// RFC 6902.
+    Json(json_patch::Patch),
+    /// RFC 7396.
+    Merge(Value),
+    /// Kubernetes' own.
+    Strategic(Value),
+}
+
+impl Patch {
+    /// Reads a patch of an object of a kind.
+    fn of(kind: &Kind, request: &Request) -> Result<Self, ApiError> {
+        match request.content_type.as_str() {
+            STRATEGIC if !kind.is_custom() => json(&request.body).map(Self::Strategic),
+            JSON_PATCH | MERGE => Self::of_plain(request),
+            _ if kind.is_custom() => Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE, APPLY])),
+            _ => Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE, STRATEGIC, APPLY])),
+        }
+    }
+
+    /// Reads a patch of something without lists: there a strategic patch is a merge patch.
+    pub(super) fn of_plain(request: &Request) -> Result<Self, ApiError> {
+        let broken = |error| ApiError::bad_request(format!("error decoding patch: {error}"));
+        match request.content_type.as_str() {
+            JSON_PATCH => serde_json::from_slice(&request.body).map(Self::Json).map_err(broken),
+            MERGE | STRATEGIC => json(&request.body).map(Self::Merge),
+            _ => Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE, STRATEGIC])),
+        }
+    }
+
+    /// What it makes of an object without a schema.
+    pub(super) fn applied(&self, old: &Value) -> Result<Value, ApiError> {
+        let mut new = old.clone();
+        match self {
+            Self::Json(patch) => {
+                let rejected = "the server rejected our request due to an error in our request";
+                json_patch::patch(&mut new, patch).map_err(|_| ApiError::unprocessable(rejected))?;
+            }
+            Self::Merge(patch) | Self::Strategic(patch) => json_patch::merge(&mut new, patch),
+        }
+        Ok(new)
+    }
+
+    fn applied_to(&self, kinds: &Kinds, kind: &Kind, old: &Value) -> Result<Value, ApiError> {
+        match self {
+            Self::Strategic(patch) => Ok(strategic::merge(old, patch, kinds.merge_schema(&kind.gvk).node())),
+            _ => self.applied(old),
+        }
+    }
+}
+
+impl Core {
+    /// Patches an object, or a part of it, as the media type says.
+    ///
+    /// # Errors
+    /// As the API server: 400, 404, 409, 415, 422.
+    pub(super) fn patch(
+        &self,
+        target: &Target,
+        name: &str,
+        request: &Request,
+        writer: &Writer,
+    ) -> Result<Written, ApiError> {
+        if request.content_type == APPLY {
+            let config = yaml(&request.body)?;
+            if request.query.text("fieldManager").is_none() {
+                let message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
+                return Err(ApiError::unprocessable(message));
+            }
+            return self.apply(target, name, &config, writer);
+        }
+        if writer.force {
+            let message =
+                "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch";
+            return Err(ApiError::unprocessable(message));
+        }
+        let patch = Patch::of(&target.kind, request)?;
+        let kinds = self.kinds();
+        self.edit(target, name, writer, |old| {
+            let mut new = patch.applied_to(&kinds, &target.kind, old)?;
+            decode::check_envelope(&target.kind, &mut new, target.namespace.as_deref(), Some(name))?;
+            Ok(new)
+        })
+    }
+
+    /// Applies a configuration (server-side apply); makes the object when it is not there.
+    ///
+    /// # Errors
+    /// As the API server: 400, 404, 409 with every conflict, 422.
+    pub fn apply(&self, target: &Target, name: &str, config: &Value, writer: &Writer) -> Result<Written, ApiError> {
+        let mut config = config.clone();
+        decode::check_envelope(&target.kind, &mut config, target.namespace.as_deref(), Some(name))?;
+        let warnings = self.check_applied(target, &config, writer)?;
+        let mut last = ApiError::modified(&target.resource(), name);
+        for _ in 0..ATTEMPTS {
+            match self.apply_once(target, name, &config, writer) {
+                Err(error) if error.is_stale_write() && metadata::text(&config, "resourceVersion").is_empty() => {
+                    last = error;
+                }
+                done => return done.map(|written| Written { warnings, ..written }),
+            }
+        }
+        Err(last)
+    }
+
+    /// What is wrong with the fields of a configuration, before it meets the object.
+    fn check_applied(&self, target: &Target, config: &Value, writer: &Writer) -> Result<Vec<String>, ApiError> {
+        if writer.validation == FieldValidation::Ignore {
+            return Ok(Vec::new());
+        }
+        decode::settle(&self.kinds(), &target.kind, &mut config.clone(), writer.validation)
+    }
+
+    fn apply_once(&self, target: &Target, name: &str, config: &Value, writer: &Writer) -> Result<Written, ApiError> {
+        let stored = self.store().get(&target.key(name));
+        let old = stored.as_deref().map(|stored| convert::shown(&target.kind, stored));
+        if old.is_none() && target.part != Part::Whole {
+            return Err(ApiError::not_found(&target.resource(), name));
+        }
+        let version = metadata::text(config, "resourceVersion");
+        let wanted = old.as_deref().map_or("", |old| metadata::text(old, "resourceVersion"));
+        if !version.is_empty() && version != wanted {
+            return Err(ApiError::modified(&target.resource(), name));
+        }
+        let kinds = self.kinds();
+        let reset = reset(&target.kind, old.as_deref(), config, &target.part);
+        let options = self.options(writer, &target.part, &reset);
+        let applied = apply(old.as_deref(), config, &options, kinds.merge_schema(&target.kind.gvk));
+        let mut new = applied.map_err(|error| refused(&error))?;
+        decode::fill_defaults(&target.kind, &mut new);
+        match old {
+            None => self.insert(target, new, writer, Vec::new()),
+            Some(old) => self.finish(target, &old, new, writer, Ownership::Settled),
+        }
+    }
+}
+
+fn refused(error: &ApplyError) -> ApiError {
+    match error {
+        ApplyError::Conflicts(conflicts) => ApiError::apply_conflicts(error, conflicts),
+        ApplyError::ManagedFieldsSet => ApiError::bad_request(error.to_string()),
+        ApplyError::NotTyped { .. } => ApiError::untyped(error.to_string()),
+        ApplyError::ManagedFields(_) => ApiError::internal(error),
+    }
+}

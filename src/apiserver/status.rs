@@ -1,0 +1,366 @@
+//! Failures as Kubernetes words them: `Status` objects with reason, details and causes.
+//!
+//! Source: apimachinery `api/errors` and `util/validation/field`.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::apiserver::kinds::{Kind, Resource};
+use crate::apiserver::store::StoreError;
+use crate::domain::krm::{ApplyError, Conflict};
+
+/// One reason among several, tied to a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// Machine-readable, such as `FieldValueInvalid`.
+    pub reason: &'static str,
+    /// For people, without the field.
+    pub message: String,
+    /// The field, such as `spec.ports[0].port`; empty when it is none.
+    pub field: String,
+}
+
+impl Cause {
+    /// A field that must be there.
+    #[must_use]
+    pub fn required(field: impl Into<String>, detail: &str) -> Self {
+        Self::of("FieldValueRequired", "Required value", field.into(), detail)
+    }
+
+    /// A field with a value that is not allowed.
+    #[must_use]
+    pub fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+        Self::of("FieldValueInvalid", &format!("Invalid value: {value}"), field.into(), detail)
+    }
+
+    /// A field that must not be there, or not with this value.
+    #[must_use]
+    pub fn forbidden(field: impl Into<String>, detail: &str) -> Self {
+        Self::of("FieldValueForbidden", "Forbidden", field.into(), detail)
+    }
+
+    /// A value that must be unique and is not.
+    #[must_use]
+    pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+        Self::of("FieldValueDuplicate", &format!("Duplicate value: {value}"), field.into(), "")
+    }
+
+    /// A value that is none of the supported ones.
+    #[must_use]
+    pub fn not_supported(field: impl Into<String>, value: &Value, supported: &[String]) -> Self {
+        let detail = format!("supported values: {}", supported.join(", "));
+        Self::of("FieldValueNotSupported", &format!("Unsupported value: {value}"), field.into(), &detail)
+    }
+
+    /// A value of a wrong type.
+    #[must_use]
+    pub fn wrong_type(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+        Self::of("FieldValueTypeInvalid", &format!("Invalid value: {value}"), field.into(), detail)
+    }
+
+    fn of(reason: &'static str, what: &str, field: String, detail: &str) -> Self {
+        let message = if detail.is_empty() { what.to_owned() } else { format!("{what}: {detail}") };
+        Self { reason, message, field }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut out = json!({"reason": self.reason, "message": self.message});
+        if !self.field.is_empty() {
+            out["field"] = json!(self.field);
+        }
+        out
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// A failed request: what becomes a `Status` with `status: Failure`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// HTTP status code.
+    pub code: u16,
+    /// Machine-readable, such as `NotFound`.
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+    /// Which object, why in detail, when to try again; boxed because most errors are small.
+    pub details: Box<Details>,
+    /// For an expired list: where to go on, without consistency.
+    pub continue_: String,
+}
+
+/// The `details` of a [`ApiError`]; empty parts are left out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Details {
+    /// Name of the object.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// Its resource (or its kind, for invalid objects).
+    pub kind: String,
+    /// Its uid.
+    pub uid: String,
+    /// All causes.
+    pub causes: Vec<Cause>,
+    /// Seconds after which to try again; 0 says nothing.
+    pub retry_after: u32,
+}
+
+impl Details {
+    fn of(resource: &Resource, name: &str) -> Self {
+        let (group, kind) = (resource.group.clone(), resource.plural.clone());
+        Self { name: name.to_owned(), group, kind, ..Self::default() }
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut out = Map::new();
+        for (name, text) in [("name", &self.name), ("group", &self.group), ("kind", &self.kind), ("uid", &self.uid)] {
+            if !text.is_empty() {
+                out.insert(name.to_owned(), json!(text));
+            }
+        }
+        if !self.causes.is_empty() {
+            out.insert("causes".to_owned(), self.causes.iter().map(Cause::to_json).collect());
+        }
+        if self.retry_after > 0 {
+            out.insert("retryAfterSeconds".to_owned(), json!(self.retry_after));
+        }
+        Value::Object(out)
+    }
+}
+
+impl ApiError {
+    fn new(code: u16, reason: &'static str, message: String) -> Self {
+        Self { code, reason, message, details: Box::default(), continue_: String::new() }
+    }
+
+    fn about(mut self, resource: &Resource, name: &str) -> Self {
+        *self.details = Details::of(resource, name);
+        self
+    }
+
+    fn caused_by(mut self, causes: Vec<Cause>) -> Self {
+        self.details.causes = causes;
+        self
+    }
+
+    /// 404: no such object.
+    #[must_use]
+    pub fn not_found(resource: &Resource, name: &str) -> Self {
+        Self::new(404, "NotFound", format!("{resource} {name:?} not found")).about(resource, name)
+    }
+
+    /// 404: no such path.
+    #[must_use]
+    pub fn no_such_path() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource".to_owned())
+    }
+
+    /// 405: the path exists and does not take this method.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self::new(405, "MethodNotAllowed", message.to_owned())
+    }
+
+    /// 409: the name is taken.
+    #[must_use]
+    pub fn already_exists(resource: &Resource, name: &str) -> Self {
+        Self::new(409, "AlreadyExists", format!("{resource} {name:?} already exists")).about(resource, name)
+    }
+
+    /// 409: the object is not in the state that the writer expects.
+    #[must_use]
+    pub fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {resource} {name:?}: {why}");
+        Self::new(409, "Conflict", message).about(resource, name)
+    }
+
+    /// 409: somebody else wrote first.
+    #[must_use]
+    pub fn modified(resource: &Resource, name: &str) -> Self {
+        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        Self::conflict(resource, name, why)
+    }
+
+    /// 409: other field managers own what an apply sets.
+    #[must_use]
+    pub fn apply_conflicts(error: &ApplyError, conflicts: &[Conflict]) -> Self {
+        let cause = |conflict: &Conflict| Cause {
+            reason: "FieldManagerConflict",
+            message: conflict.message(),
+            field: conflict.field.to_string(),
+        };
+        Self::new(409, "Conflict", error.to_string()).caused_by(conflicts.iter().map(cause).collect())
+    }
+
+    /// 422: the object breaks the rules of its kind.
+    #[must_use]
+    pub fn invalid(kind: &Kind, name: &str, causes: Vec<Cause>) -> Self {
+        let dot = if kind.gvk.group.is_empty() { "" } else { "." };
+        let listed = match causes.as_slice() {
+            [only] => only.to_string(),
+            all => format!("[{}]", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        };
+        let message = format!("{}{dot}{} {name:?} is invalid: {listed}", kind.gvk.kind, kind.gvk.group);
+        let about = Resource::new(&kind.gvk.group, &kind.gvk.kind);
+        Self::new(422, "Invalid", message).about(&about, name).caused_by(causes)
+    }
+
+    /// 400: the request cannot be understood.
+    #[must_use]
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message.into())
+    }
+
+    /// 422 without causes: a patch that cannot be applied to the object.
+    #[must_use]
+    pub fn unprocessable(message: impl Into<String>) -> Self {
+        Self::new(422, "Invalid", message.into())
+    }
+
+    /// 500 as the server answers an apply that does not fit the schema.
+    #[must_use]
+    pub fn untyped(message: String) -> Self {
+        Self::new(500, "", message)
+    }
+
+    /// 401: no or a wrong token.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized", "Unauthorized".to_owned())
+    }
+
+    /// 403: not allowed, with what it is about and why.
+    #[must_use]
+    pub fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
+        let quoted = if name.is_empty() { String::new() } else { format!(" {name:?}") };
+        Self::new(403, "Forbidden", format!("{resource}{quoted} is forbidden: {why}")).about(resource, name)
+    }
+
+    /// 403: nothing new goes into a namespace on its way out.
+    #[must_use]
+    pub fn namespace_terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let cause = Cause {
+            reason: "NamespaceTerminating",
+            message: format!("namespace {namespace} is being terminated"),
+            field: "metadata.namespace".to_owned(),
+        };
+        Self::forbidden(resource, name, &why).caused_by(vec![cause])
+    }
+
+    /// 406: nothing that the client accepts can be given.
+    #[must_use]
+    pub fn not_acceptable(given: &[&str]) -> Self {
+        let message = format!("only the following media types are accepted: {}", given.join(", "));
+        Self::new(406, "NotAcceptable", message)
+    }
+
+    /// 415: a body of an unknown type.
+    #[must_use]
+    pub fn unsupported_media_type(accepted: &[&str]) -> Self {
+        let known = accepted.join(", ");
+        let message =
+            format!("the body of the request was in an unknown format - accepted media types include: {known}");
+        Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    /// 413: a body over the limit, in bytes.
+    #[must_use]
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
+    }
+
+    /// 410: a watch from too long ago.
+    #[must_use]
+    pub fn expired(asked: u64, oldest: u64) -> Self {
+        Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
+    }
+
+    /// 410: a list that cannot be continued as it was begun, and how to go on with what is there now.
+    #[must_use]
+    pub fn continue_expired(go_on: String) -> Self {
+        let message = "The provided continue parameter is too old to display a consistent list result. You can start a \
+                       new list without the continue parameter, or use the continue token in this response to retrieve \
+                       the remainder of the results. Continuing with the provided token results in an inconsistent \
+                       list - objects that were created, modified, or deleted between the time the first chunk was \
+                       returned and now may show up in the list.";
+        Self { continue_: go_on, ..Self::new(410, "Expired", message.to_owned()) }
+    }
+
+    /// 504: a revision that the server has not reached.
+    #[must_use]
+    pub fn too_new(asked: u64, current: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        let cause = Cause {
+            reason: "ResourceVersionTooLarge",
+            message: "Too large resource version".to_owned(),
+            field: String::new(),
+        };
+        let mut error = Self::new(504, "Timeout", message).caused_by(vec![cause]);
+        error.details.retry_after = 1;
+        error
+    }
+
+    /// 500: our own defect, or a disk that fails.
+    #[must_use]
+    pub fn internal(what: impl fmt::Display) -> Self {
+        let mut error = Self::new(500, "InternalError", format!("Internal error occurred: {what}"));
+        error.details.causes = vec![Cause { reason: "", message: what.to_string(), field: String::new() }];
+        error
+    }
+
+    /// What a store refuses, about an object of this resource as the client names it.
+    #[must_use]
+    pub fn from_store(error: StoreError, resource: &Resource, name: &str) -> Self {
+        match error {
+            StoreError::NotFound(_) => Self::not_found(resource, name),
+            StoreError::Exists(_) => Self::already_exists(resource, name),
+            StoreError::Stale { .. } => Self::modified(resource, name),
+            StoreError::NoNamespace(namespace) => Self::not_found(&Resource::new("", "namespaces"), &namespace),
+            StoreError::NamespaceTerminating(namespace) => Self::namespace_terminating(resource, name, &namespace),
+            StoreError::TooOld { asked, oldest } => Self::expired(asked, oldest),
+            StoreError::Journal { .. } => Self::internal(error),
+        }
+    }
+
+    /// Whether the same request can succeed on the object as it is now.
+    #[must_use]
+    pub fn is_stale_write(&self) -> bool {
+        self.code == 409 && self.message.contains("the object has been modified")
+    }
+
+    /// The `Status` object.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut metadata = Map::new();
+        if !self.continue_.is_empty() {
+            metadata.insert("continue".to_owned(), json!(self.continue_));
+        }
+        let mut out = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure",
+            "message": self.message, "reason": self.reason, "code": self.code,
+        });
+        if *self.details != Details::default() {
+            out["details"] = self.details.to_json();
+        } else if self.code == 404 || self.code == 405 {
+            out["details"] = json!({});
+        }
+        out
+    }
+}
+
+/// The `Status` of a success, such as a deletion.
+#[must_use]
+pub fn success(details: &Details) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details.to_json()})
+}

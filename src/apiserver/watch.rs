@@ -1,0 +1,202 @@
+//! Watching: a stream of JSON lines, each an event.
+//!
+//! Source: "Efficient detection of changes" and "Streaming lists" of the Kubernetes API concepts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, stream};
+use serde_json::{Value, json};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::apiserver::convert;
+use crate::apiserver::core::Core;
+use crate::apiserver::kinds::Kind;
+use crate::apiserver::list::Selection;
+use crate::apiserver::metadata;
+use crate::apiserver::request::Query;
+use crate::apiserver::route::Target;
+use crate::apiserver::status::{ApiError, Cause};
+use crate::apiserver::store::{Change, ChangeKind, Changes};
+use crate::apiserver::view::View;
+
+/// How often a client that allows bookmarks gets one, at least.
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
+/// How long a watch lasts that says nothing about it.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// An open watch.
+struct Watch {
+    core: Arc<Core>,
+    kind: Arc<Kind>,
+    namespace: Option<String>,
+    selection: Selection,
+    view: View,
+    changes: Changes,
+    ready: VecDeque<Bytes>,
+    bookmarks: Option<Interval>,
+    deadline: Instant,
+    closing: CancellationToken,
+    over: bool,
+}
+
+/// Opens a watch: the lines of its events. It ends at its deadline, when it comes too late, or when the server closes.
+///
+/// # Errors
+/// 400 for parameters that cannot be read, 422 for those that do not go together, 504 for a revision from the future.
+pub(super) fn watch(
+    core: &Arc<Core>,
+    target: &Target,
+    query: &Query,
+    view: View,
+    closing: CancellationToken,
+) -> Result<impl Stream<Item = Bytes> + Send + use<>, ApiError> {
+    check(query)?;
+    let selection = Selection::of(target, query)?;
+    let asked = query.number("resourceVersion")?.unwrap_or_default();
+    let current = core.store().revision();
+    if asked > current {
+        return Err(ApiError::too_new(asked, current));
+    }
+    let allowed = query.flag("allowWatchBookmarks");
+    let now = Instant::now();
+    let mut watch = Watch {
+        core: Arc::clone(core),
+        kind: Arc::clone(&target.kind),
+        namespace: target.namespace.clone(),
+        selection,
+        view,
+        changes: core.store().changes(Some(target.kind.stored_as.clone()), asked),
+        ready: VecDeque::new(),
+        bookmarks: allowed.then(|| bookmarks(now)),
+        deadline: now + query.timeout()?.unwrap_or(LONGEST).min(LONGEST),
+        closing,
+        over: false,
+    };
+    let streams_list = query.flag("sendInitialEvents");
+    if streams_list || asked == 0 {
+        watch.begin_with_what_is_there(streams_list && allowed);
+    }
+    Ok(stream::unfold(watch, Watch::next))
+}
+
+fn check(query: &Query) -> Result<(), ApiError> {
+    let streams = query.text("sendInitialEvents").is_some();
+    let refuse =
+        |cause: &Cause| Err(ApiError::unprocessable(format!("ListOptions.meta.k8s.io \"\" is invalid: {cause}")));
+    match (streams, query.text("resourceVersionMatch")) {
+        (false, None) | (true, Some("NotOlderThan")) => Ok(()),
+        (false, Some(_)) => {
+            let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            refuse(&Cause::forbidden("resourceVersionMatch", detail))
+        }
+        (true, _) => {
+            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            refuse(&Cause::forbidden("resourceVersionMatch", detail))
+        }
+    }
+}
+
+fn bookmarks(now: Instant) -> Interval {
+    let mut interval = interval_at(now + BOOKMARK_EVERY, BOOKMARK_EVERY);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+impl Watch {
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                return Some((line, self));
+            }
+            if self.over {
+                return None;
+            }
+            self.wait().await;
+        }
+    }
+
+    async fn wait(&mut self) {
+        let bookmark = async {
+            match &mut self.bookmarks {
+                Some(interval) => drop(interval.tick().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.closing.cancelled() => self.over = true,
+            changes = self.changes.next() => match changes {
+                Ok(changes) => changes.iter().for_each(|change| self.tell(change)),
+                Err(error) => self.fail(&ApiError::from_store(error, &self.kind.resource(), "")),
+            },
+            () = sleep_until(self.deadline) => self.over = true,
+            () = bookmark => self.bookmark(false),
+        }
+    }
+
+    fn begin_with_what_is_there(&mut self, marks_end: bool) {
+        let resource = self.kind.stored_as.clone();
+        let snapshot = self.core.store().list(&resource, self.namespace.as_deref());
+        self.changes = self.core.store().changes(Some(resource), snapshot.revision);
+        for object in &snapshot.objects {
+            if self.selection.takes(object) {
+                self.send("ADDED", object);
+            }
+        }
+        if marks_end {
+            self.bookmark(true);
+        }
+    }
+
+    /// The event that a client with these selectors sees: an object that comes into sight is new, one that leaves it is gone.
+    fn tell(&mut self, change: &Change) {
+        if self.namespace.as_ref().is_some_and(|namespace| *namespace != change.key.namespace) {
+            return;
+        }
+        let before = change.previous.as_deref().is_some_and(|object| self.selection.takes(object));
+        let after = change.kind != ChangeKind::Deleted && self.selection.takes(&change.object);
+        match (before, after) {
+            (false, true) => self.send("ADDED", &change.object),
+            (true, true) => self.send("MODIFIED", &change.object),
+            (true, false) => {
+                let mut last = change.previous.as_deref().unwrap_or(&change.object).clone();
+                metadata::set(&mut last, "resourceVersion", Value::String(change.revision.to_string()));
+                self.send("DELETED", &last);
+            }
+            (false, false) => {}
+        }
+    }
+
+    fn send(&mut self, kind: &'static str, object: &Value) {
+        let object = self.view.event(&self.kind, &convert::shown(&self.kind, object), self.core.now());
+        self.push(kind, &object);
+    }
+
+    fn push(&mut self, kind: &'static str, object: &Value) {
+        let mut line = json!({"type": kind, "object": object}).to_string();
+        line.push('\n');
+        self.ready.push_back(Bytes::from(line));
+    }
+
+    fn bookmark(&mut self, ends_list: bool) {
+        let version = self.changes.seen().to_string();
+        let mut object = json!({
+            "kind": self.kind.gvk.kind, "apiVersion": self.kind.gvk.api_version(),
+            "metadata": {"resourceVersion": version, "creationTimestamp": null},
+        });
+        if ends_list {
+            object["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let object = self.view.bookmark(object);
+        self.push("BOOKMARK", &object);
+    }
+
+    fn fail(&mut self, error: &ApiError) {
+        self.push("ERROR", &error.to_json());
+        self.over = true;
+    }
+}

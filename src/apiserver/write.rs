@@ -1,0 +1,284 @@
+//! Creating and replacing objects.
+//!
+//! Order, as in the API server: read and default, own, prepare, validate, store; then what follows from it ([`super::life`]).
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::apiserver::core::{Core, Writer, Written, top};
+use crate::apiserver::kinds::Kind;
+use crate::apiserver::route::{Part, Target};
+use crate::apiserver::status::{ApiError, Cause};
+use crate::apiserver::store::{Key, StoreError, revision_of};
+use crate::apiserver::{addresses, convert, decode, defaults, metadata, structural, validate};
+use crate::domain::krm::value::same;
+use crate::domain::krm::{ApplyOptions, Path, update};
+
+/// How often a write that names no revision is tried again after somebody else was faster.
+const ATTEMPTS: usize = 10;
+
+/// Who owns the fields of an object that is about to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ownership {
+    /// The writer owns what it changes.
+    Update,
+    /// It has been settled already, by an apply.
+    Settled,
+}
+
+impl Core {
+    /// Creates an object of the kind that it names, in the namespace that it names.
+    ///
+    /// # Errors
+    /// As the API server: 400, 403, 404, 409, 422.
+    pub fn create(&self, object: Value, writer: &Writer) -> Result<Written, ApiError> {
+        let kind = self.kind_of(&object)?;
+        let namespace = kind.namespaced.then(|| metadata::text(&object, "namespace").to_owned());
+        self.create_in(&Target { kind, namespace, name: None, part: Part::Whole }, object, writer)
+    }
+
+    /// Creates an object of a kind in a namespace.
+    pub(super) fn create_in(&self, target: &Target, mut object: Value, writer: &Writer) -> Result<Written, ApiError> {
+        let kind = &target.kind;
+        if !metadata::text(&object, "resourceVersion").is_empty() {
+            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        decode::check_envelope(kind, &mut object, target.namespace.as_deref(), target.name.as_deref())?;
+        let warnings = decode::settle(&self.kinds(), kind, &mut object, writer.validation)?;
+        let object = self.owned(kind, None, &object, &Part::Whole, writer);
+        self.insert(target, object, writer, warnings)
+    }
+
+    /// Stores a new object whose ownership is settled.
+    pub(super) fn insert(
+        &self,
+        target: &Target,
+        mut object: Value,
+        writer: &Writer,
+        warnings: Vec<String>,
+    ) -> Result<Written, ApiError> {
+        let kind = &target.kind;
+        self.give_name(kind, &mut object);
+        metadata::begin(kind, &mut object, metadata::uid(&self.seed(&kind.gvk.kind)), self.now());
+        if !kind.is_custom() {
+            defaults::prepare(&kind.gvk, &mut object);
+            addresses::assign(self, &kind.gvk, &mut object);
+        }
+        let name = metadata::text(&object, "name").to_owned();
+        judge(kind, None, &object)?;
+        let key = Key::new(&kind.stored_as, target.namespace.as_deref().unwrap_or_default(), &name);
+        let stored = convert::stored(kind, &self.storage_of(kind), object);
+        let refuse = |error| ApiError::from_store(error, &kind.resource(), &name);
+        let object = if writer.dry_run {
+            self.could_create(&key).map_err(refuse)?;
+            Arc::new(stored)
+        } else {
+            let object = self.store().create(&key, stored).map_err(refuse)?;
+            self.follow(&key);
+            object
+        };
+        Ok(Written { object, created: true, warnings })
+    }
+
+    fn could_create(&self, key: &Key) -> Result<(), StoreError> {
+        if self.store().get(key).is_some() {
+            return Err(StoreError::Exists(key.clone()));
+        }
+        if key.namespace.is_empty() {
+            return Ok(());
+        }
+        match self.store().get(&Key::of_namespace(&key.namespace)) {
+            None => Err(StoreError::NoNamespace(key.namespace.clone())),
+            Some(found) if metadata::is_terminating(&found) => {
+                Err(StoreError::NamespaceTerminating(key.namespace.clone()))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn give_name(&self, kind: &Kind, object: &mut Value) {
+        let base = metadata::text(object, "generateName").to_owned();
+        if metadata::text(object, "name").is_empty() && !base.is_empty() {
+            let name = metadata::generated_name(&base, &self.seed(&kind.gvk.kind));
+            metadata::set(object, "name", Value::String(name));
+        }
+    }
+
+    /// An object with the ownership of what the writer changed.
+    pub(super) fn owned(&self, kind: &Kind, old: Option<&Value>, new: &Value, part: &Part, writer: &Writer) -> Value {
+        let reset = reset(kind, old, new, part);
+        let options = self.options(writer, part, &reset);
+        update(old, new, &options, self.kinds().merge_schema(&kind.gvk))
+    }
+
+    pub(super) fn options<'a>(&self, writer: &'a Writer, part: &Part, reset: &'a [Path]) -> ApplyOptions<'a> {
+        let subresource = if *part == Part::Finalize { "" } else { part.as_str() };
+        ApplyOptions { manager: &writer.manager, force: writer.force, subresource, now: self.now(), reset }
+    }
+
+    /// Replaces an object, or a part of it. The object says at which revision it expects the stored one, or nothing.
+    ///
+    /// # Errors
+    /// As the API server: 400, 404, 409, 422.
+    pub fn replace(&self, target: &Target, object: &Value, writer: &Writer) -> Result<Written, ApiError> {
+        let name = target.name.clone().unwrap_or_else(|| metadata::text(object, "name").to_owned());
+        let mut object = object.clone();
+        decode::check_envelope(&target.kind, &mut object, target.namespace.as_deref(), Some(&name))?;
+        if target.kind.is_custom() && metadata::text(&object, "resourceVersion").is_empty() {
+            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            return Err(ApiError::invalid(&target.kind, &name, vec![cause]));
+        }
+        self.edit(target, &name, writer, |_| Ok(object.clone()))
+    }
+
+    /// Replaces an object of the kind that it names; an [`Core::replace`] for the server's own controllers.
+    ///
+    /// # Errors
+    /// As [`Core::replace`].
+    pub fn update(&self, object: &Value, writer: &Writer) -> Result<Written, ApiError> {
+        self.replace(&self.target_of(object, Part::Whole)?, object, writer)
+    }
+
+    /// Replaces the status of an object of the kind that it names.
+    ///
+    /// # Errors
+    /// As [`Core::replace`].
+    pub fn update_status(&self, object: &Value, writer: &Writer) -> Result<Written, ApiError> {
+        self.replace(&self.target_of(object, Part::Status)?, object, writer)
+    }
+
+    fn target_of(&self, object: &Value, part: Part) -> Result<Target, ApiError> {
+        let kind = self.kind_of(object)?;
+        let namespace = kind.namespaced.then(|| metadata::text(object, "namespace").to_owned());
+        let part = if kind.subresources.status { part } else { Part::Whole };
+        Ok(Target { kind, namespace, name: Some(metadata::text(object, "name").to_owned()), part })
+    }
+
+    /// Reads, edits and stores an object, again when somebody else was faster and the edit names no revision.
+    pub(super) fn edit(
+        &self,
+        target: &Target,
+        name: &str,
+        writer: &Writer,
+        edit: impl Fn(&Value) -> Result<Value, ApiError>,
+    ) -> Result<Written, ApiError> {
+        let mut last = ApiError::modified(&target.resource(), name);
+        for _ in 0..ATTEMPTS {
+            let stored = self.store().get(&target.key(name));
+            let stored = stored.ok_or_else(|| ApiError::not_found(&target.resource(), name))?;
+            let old = convert::shown(&target.kind, &stored);
+            let mut new = edit(&old)?;
+            check_preconditions(target, name, &old, &new)?;
+            let warnings = decode::settle(&self.kinds(), &target.kind, &mut new, writer.validation)?;
+            match self.finish(target, &old, new, writer, Ownership::Update) {
+                Err(error) if error.is_stale_write() => last = error,
+                done => return done.map(|written| Written { warnings, ..written }),
+            }
+        }
+        Err(last)
+    }
+
+    /// Stores `new` in the place of `old`, both as clients of the kind see them.
+    pub(super) fn finish(
+        &self,
+        target: &Target,
+        old: &Value,
+        mut new: Value,
+        writer: &Writer,
+        ownership: Ownership,
+    ) -> Result<Written, ApiError> {
+        let kind = &target.kind;
+        let name = metadata::text(old, "name");
+        metadata::carry_over(old, &mut new);
+        if let Some(version) = old.pointer("/metadata/resourceVersion") {
+            metadata::set(&mut new, "resourceVersion", version.clone());
+        }
+        addresses::keep(&kind.gvk, old, &mut new);
+        if ownership == Ownership::Update {
+            new = self.owned(kind, Some(old), &new, &target.part, writer);
+        }
+        metadata::count_generation(kind, old, &mut new);
+        if same(old, &new) {
+            return Ok(Written { object: Arc::new(old.clone()), created: false, warnings: Vec::new() });
+        }
+        judge(kind, Some(old), &new)?;
+        let key = target.key(name);
+        let expected = revision_of(old);
+        let is_done = may_go(&new);
+        let stored = convert::stored(kind, &self.storage_of(kind), new);
+        let refuse = |error| ApiError::from_store(error, &kind.resource(), name);
+        let object = if writer.dry_run {
+            Arc::new(stored)
+        } else if is_done {
+            self.store().delete(&key, expected).map_err(refuse)?;
+            Arc::new(stored)
+        } else {
+            self.store().update(&key, stored, expected).map_err(refuse)?
+        };
+        if !writer.dry_run {
+            self.follow(&key);
+        }
+        Ok(Written { object, created: false, warnings: Vec::new() })
+    }
+}
+
+/// Refuses an object that breaks the rules of its kind.
+fn judge(kind: &Kind, old: Option<&Value>, object: &Value) -> Result<(), ApiError> {
+    let mut causes = metadata::validate(kind, object);
+    match kind.schema.as_deref() {
+        Some(schema) => causes.extend(structural::validate(object, schema)),
+        None if kind.is_custom() => {}
+        None => causes.extend(validate::validate(&kind.gvk, object)),
+    }
+    if let Some(old) = old {
+        causes.extend(metadata::validate_update(old, object));
+        causes.extend(validate::validate_update(&kind.gvk, old, object));
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::invalid(kind, metadata::text(object, "name"), causes))
+}
+
+/// Whether nothing holds an object any more that is on its way out.
+pub(super) fn may_go(object: &Value) -> bool {
+    let is_namespace = object.get("kind").and_then(Value::as_str) == Some("Namespace");
+    let held = object.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    metadata::is_terminating(object) && metadata::finalizers(object).is_empty() && !(is_namespace && held)
+}
+
+/// The revision and the uid that a new object names must be those of the old one.
+fn check_preconditions(target: &Target, name: &str, old: &Value, new: &Value) -> Result<(), ApiError> {
+    let differs = |field: &str| {
+        let wanted = metadata::text(new, field);
+        !wanted.is_empty() && wanted != metadata::text(old, field)
+    };
+    if differs("uid") {
+        let (wanted, found) = (metadata::text(new, "uid"), metadata::text(old, "uid"));
+        let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+        return Err(ApiError::conflict(&target.resource(), name, &why));
+    }
+    let version = metadata::text(new, "resourceVersion");
+    if differs("resourceVersion") && version != "0" {
+        return Err(ApiError::modified(&target.resource(), name));
+    }
+    Ok(())
+}
+
+/// The fields that a write to a part of an object leaves alone.
+pub(super) fn reset(kind: &Kind, old: Option<&Value>, new: &Value, part: &Part) -> Vec<Path> {
+    match part {
+        Part::Status => {
+            let fields =
+                |object: &Value| object.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+            let mut names: std::collections::BTreeSet<String> = old.map(fields).unwrap_or_default();
+            names.extend(fields(new));
+            let kept = |name: &&String| !matches!(name.as_str(), "apiVersion" | "kind" | "status");
+            names.iter().filter(kept).map(|name| top(name)).collect()
+        }
+        Part::Finalize => vec![top("metadata"), top("status")],
+        _ if kind.subresources.status => vec![top("status")],
+        _ => Vec::new(),
+    }
+}
