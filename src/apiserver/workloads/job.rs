@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::parts::{
-    MAX_PODS, instant, is_active, is_ending, is_true, name, number_or, plus, pod_from, put, ready_since, suffix, text,
+    MAX_PODS, instant, is_active, is_ending, is_true, name, number_or, plus, pod_from, ready_since, suffix, text,
     transition, uid, without_zeros,
 };
 use super::write::{Steps, Write};
@@ -15,7 +15,7 @@ const BURST: i64 = 500;
 const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
 const NAME_LABEL: &str = "batch.kubernetes.io/job-name";
 
-/// Gives the Job its selector, runs up to `parallelism` pods, and finishes: `Complete` after `completions` (default 1) successes,
+/// Runs up to `parallelism` pods, and finishes: `Complete` after `completions` (default 1) successes,
 /// `Failed` after more than `backoffLimit` (default 6) failures or `activeDeadlineSeconds`; then waits out its time to live.
 #[must_use]
 pub fn step(job: &Value, pods: &[&Value], now: Timestamp) -> Steps {
@@ -25,7 +25,7 @@ pub fn step(job: &Value, pods: &[&Value], now: Timestamp) -> Steps {
     if ["Complete", "Failed"].iter().any(|kind| is_true(job, kind)) {
         return expired(job, now);
     }
-    let mut writes: Vec<Write> = selected(job).into_iter().collect();
+    let mut writes = Vec::new();
     let in_phase = |phase: &str| {
         i64::try_from(pods.iter().filter(|p| text(p, "/status/phase") == phase).count()).unwrap_or(i64::MAX)
     };
@@ -97,21 +97,6 @@ fn status(
         None => {}
     }
     status
-}
-
-/// The selector and labels that the server gives a Job without a manual selector.
-fn selected(job: &Value) -> Option<Write> {
-    if job.pointer("/spec/selector").is_some_and(|selector| !selector.is_null()) {
-        return None;
-    }
-    let mut next = job.clone();
-    put(&mut next, &["spec", "selector"], json!({"matchLabels": {UID_LABEL: uid(job)}}));
-    for (key, value) in
-        [(UID_LABEL, uid(job)), (NAME_LABEL, name(job)), ("controller-uid", uid(job)), ("job-name", name(job))]
-    {
-        put(&mut next, &["spec", "template", "metadata", "labels", key], json!(value));
-    }
-    Some(Write::Update(next))
 }
 
 fn pod(job: &Value, index: i64) -> Value {

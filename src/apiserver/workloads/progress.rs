@@ -35,7 +35,7 @@ impl Observed<'_> {
     fn counts(&self) -> Value {
         let all = || self.new.into_iter().chain(self.old.iter().copied());
         let sum = |field: &str| all().map(|set| number(set, field)).sum::<i64>();
-        let wished: i64 = all().map(|set| wished(set)).sum();
+        let wished: i64 = all().map(wished).sum();
         let available = sum("/status/availableReplicas");
         without_zeros(json!({
             "observedGeneration": number(self.deployment, "/metadata/generation"),
