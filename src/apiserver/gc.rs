@@ -9,15 +9,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::store::{Change, ChangeKind, Store};
+use super::core::Core;
+use super::delete::{FOREGROUND, ORPHAN};
+use super::store::{Change, ChangeKind};
+use super::workloads;
 use super::workloads::view::{Seen, View, owners};
 use super::workloads::write::{Steps, Write};
-use super::workloads::{self, Now};
-
-/// Holds an object until its blocking dependents are gone.
-const FOREGROUND: &str = "foregroundDeletion";
-/// Holds an object until its dependents have forgotten it.
-const ORPHAN: &str = "orphan";
 
 /// How a dependent's owner is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +27,9 @@ enum Owner {
     Absent,
 }
 
-/// Collects over a store until `stop`.
-pub async fn run(store: Store, now: Now, stop: CancellationToken) {
-    workloads::drive(Collector, workloads::writer(store, "kube-controller-manager"), now, stop).await;
+/// Collects the garbage of a server until `stop`.
+pub async fn run(core: Arc<Core>, stop: CancellationToken) {
+    workloads::drive(Collector, core, stop).await;
 }
 
 /// What to do about all objects, in order of their uids.
@@ -67,6 +64,10 @@ fn has_finalizer(object: &Value, name: &str) -> bool {
 }
 
 fn owner_of(view: &View, dependent: &Seen, uid: &str) -> Owner {
+    // Only a malformed reference has no uid: it proves nothing.
+    if uid.is_empty() {
+        return Owner::Solid;
+    }
     let Some(owner) = view.get(uid) else { return Owner::Absent };
     let reachable = owner.key.namespace.is_empty() || owner.key.namespace == dependent.key.namespace;
     let waiting = reachable && is_ending(&owner.object) && has_finalizer(&owner.object, FOREGROUND);

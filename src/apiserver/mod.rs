@@ -196,15 +196,9 @@ impl ApiServer {
     fn start(&self) {
         self.0.started.call_once(|| {
             let (core, stop) = (self.core(), &self.0.handler.closing);
-            let now: Clock = {
-                let core = Arc::downgrade(core);
-                let last = core.upgrade().map(|core| core.now()).unwrap_or_default();
-                Arc::new(move || core.upgrade().map_or(last, |core| core.now()))
-            };
-            tokio::spawn(gc::run(core.store().clone(), Arc::clone(&now), stop.clone()));
+            tokio::spawn(gc::run(Arc::clone(core), stop.clone()));
             if self.0.simulate_workloads {
-                let latency = workloads::Latency { start: jiff::SignedDuration::ZERO };
-                tokio::spawn(workloads::run(core.store().clone(), latency, now, stop.clone()));
+                tokio::spawn(workloads::run(Arc::clone(core), workloads::Latency::default(), stop.clone()));
             }
         });
     }

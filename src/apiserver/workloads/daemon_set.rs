@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::parts::{
-    availability, is_active, is_ending, name, number, pod_from, ready_since, suffix, template_hash, text, uid,
+    availability, is_active, is_ending, name, number, pod_from, put, ready_since, suffix, template_hash, text, uid,
 };
 use super::pod::NODE;
 use super::write::{Steps, Write};
@@ -63,6 +63,6 @@ fn pod(set: &Value, revision: &str) -> Value {
     let generation = number(set, "/metadata/generation").max(1).to_string();
     let labels = [(REVISION, revision), ("pod-template-generation", generation.as_str())];
     let mut pod = pod_from(&set["spec"]["template"], set, &format!("{}-{}", name(set), suffix(&seed)), &labels);
-    pod["spec"]["nodeName"] = json!(NODE);
+    put(&mut pod, &["spec", "nodeName"], json!(NODE));
     pod
 }

@@ -1,10 +1,12 @@
 //! The `Deployment` controller: one `ReplicaSet` per pod template, moved from the old to the new within `maxSurge` and `maxUnavailable`.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::event;
-use super::parts::{controller_of, is_ending, name, namespace, number, number_or, template_hash, text};
+use super::parts::{
+    MAX_PODS, controller_of, is_ending, name, namespace, number, number_or, put, template_hash, text, wished,
+};
 use super::progress;
 use super::write::{Steps, Write};
 
@@ -21,7 +23,7 @@ struct Sizing<'a> {
 
 impl Sizing<'_> {
     fn was(&self) -> i64 {
-        number_or(self.set, "/spec/replicas", 1)
+        wished(self.set)
     }
 
     fn available(&self) -> i64 {
@@ -67,7 +69,7 @@ pub fn step(deployment: &Value, sets: &[&Value], now: Timestamp) -> Steps {
 
 impl Limits {
     fn of(deployment: &Value) -> Self {
-        let desired = number_or(deployment, "/spec/replicas", 1);
+        let desired = wished(deployment);
         let recreate = text(deployment, "/spec/strategy/type") == "Recreate";
         let part = |field: &str| deployment.pointer(&format!("/spec/strategy/rollingUpdate/{field}"));
         let surge = resolve(part("maxSurge"), desired, true);
@@ -84,8 +86,10 @@ impl Limits {
 fn resolve(value: Option<&Value>, desired: i64, up: bool) -> i64 {
     let percent = |percent: i64| (desired * percent + if up { 99 } else { 0 }) / 100;
     match value {
-        Some(Value::Number(number)) => number.as_i64().unwrap_or_default(),
-        Some(Value::String(text)) => text.strip_suffix('%').and_then(|p| p.parse().ok()).map_or(0, percent),
+        Some(Value::Number(number)) => number.as_i64().unwrap_or_default().clamp(0, MAX_PODS),
+        Some(Value::String(text)) => {
+            text.strip_suffix('%').and_then(|p| p.parse::<i32>().ok()).map_or(0, |p| percent(i64::from(p)))
+        }
         _ => percent(25),
     }
 }
@@ -116,13 +120,11 @@ fn revision_of(object: &Value) -> i64 {
     object["metadata"]["annotations"][REVISION].as_str().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-/// The object with an annotation; none when it has it already.
+/// Sets an annotation; says whether that changed it.
 fn annotate(object: &mut Value, key: &str, value: &str) -> bool {
-    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return false };
-    let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
-    let changed = annotations.get(key) != Some(&json!(value));
-    if changed && annotations.is_object() {
-        annotations[key] = json!(value);
+    let changed = object["metadata"]["annotations"][key] != value;
+    if changed {
+        put(object, &["metadata", "annotations", key], json!(value));
     }
     changed
 }
@@ -133,12 +135,12 @@ fn annotated(deployment: &Value, revision: i64) -> Option<Write> {
 }
 
 fn created(deployment: &Value, old: &[&Value], limits: &Limits, revision: i64, now: Timestamp) -> Vec<Write> {
-    let old_pods: i64 = old.iter().map(|set| number_or(set, "/spec/replicas", 1)).sum();
+    let old_pods: i64 = old.iter().map(|set| wished(set)).sum();
     let hash = template_hash(&bare(&deployment["spec"]["template"]));
     let mut template = deployment["spec"]["template"].clone();
-    template["metadata"]["labels"][HASH] = json!(hash);
+    put(&mut template, &["metadata", "labels", HASH], json!(hash));
     let mut selector = deployment["spec"]["selector"].clone();
-    selector["matchLabels"][HASH] = json!(hash);
+    put(&mut selector, &["matchLabels", HASH], json!(hash));
     let size = if limits.recreate && old_pods > 0 { 0 } else { grown(0, old_pods, limits) };
     let mut set = json!({
         "apiVersion": "apps/v1",
@@ -181,7 +183,7 @@ fn moved(
     paused: bool,
     now: Timestamp,
 ) -> Vec<Write> {
-    let size = |set| Sizing { set, size: number_or(set, "/spec/replicas", 1) };
+    let size = |set| Sizing { set, size: wished(set) };
     let (mut new, mut old) = (size(new), old.iter().map(|set| size(set)).collect::<Vec<_>>());
     if paused {
         resize_paused(&mut new, &old, limits);
@@ -236,7 +238,7 @@ fn shrink(new: &Sizing<'_>, old: &mut [Sizing<'_>], limits: &Limits) {
 fn resized(deployment: &Value, set: &Sizing<'_>, limits: &Limits, revision: Option<i64>, now: Timestamp) -> Vec<Write> {
     let mut next = set.set.clone();
     let scaled_now = set.size != set.was();
-    next["spec"]["replicas"] = json!(set.size);
+    put(&mut next, &["spec", "replicas"], json!(set.size));
     let mut changed = scaled_now;
     if let Some(revision) = revision {
         changed |= annotate(&mut next, REVISION, &revision.to_string());
@@ -248,7 +250,7 @@ fn resized(deployment: &Value, set: &Sizing<'_>, limits: &Limits, revision: Opti
     let min_ready = deployment.pointer("/spec/minReadySeconds");
     if revision.is_some() && next.pointer("/spec/minReadySeconds") != min_ready {
         changed = true;
-        next["spec"]["minReadySeconds"] = min_ready.cloned().unwrap_or(json!(0));
+        put(&mut next, &["spec", "minReadySeconds"], min_ready.cloned().unwrap_or(json!(0)));
     }
     let event = scaled_now.then(|| scaled(deployment, set.set, set.was(), set.size, now));
     changed.then_some(Write::Update(next)).into_iter().chain(event).collect()
@@ -262,9 +264,7 @@ fn scaled(deployment: &Value, set: &Value, from: i64, to: i64, now: Timestamp) -
 
 /// Empty old replica sets beyond `revisionHistoryLimit` (default 10), lowest revision first.
 fn forgotten(deployment: &Value, old: &[&Value]) -> Vec<Write> {
-    let empty = |set: &&&Value| {
-        number_or(set, "/spec/replicas", 1) == 0 && number(set, "/status/replicas") == 0 && !is_ending(set)
-    };
+    let empty = |set: &&&Value| wished(set) == 0 && number(set, "/status/replicas") == 0 && !is_ending(set);
     let mut empty: Vec<&Value> = old.iter().filter(empty).copied().collect();
     empty.sort_by_key(|set| revision_of(set));
     let limit = usize::try_from(number_or(deployment, "/spec/revisionHistoryLimit", 10)).unwrap_or_default();

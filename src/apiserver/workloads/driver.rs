@@ -1,7 +1,6 @@
 //! The loop around a controller: changes in, steps, writes out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,16 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::view::View;
 use super::write::Steps;
 use super::writer::Writer;
-use crate::apiserver::store::{Change, Store};
+use crate::apiserver::status::ApiError;
+use crate::apiserver::store::{Change, Key};
 
 /// Steps between two moments in which other tasks may run.
 const BREATH: usize = 64;
 
 /// How long a controller waits after the disk failed, in seconds.
 const PAUSE: i64 = 1;
-
-/// The time, from outside.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A controller without its loop: which objects a change concerns, and what to do about one of them.
 pub(crate) trait Controller: Send + 'static {
@@ -34,17 +31,45 @@ pub(crate) trait Controller: Send + 'static {
 pub(crate) struct Driver<C> {
     controller: C,
     writer: Writer,
-    now: Now,
     view: View,
     seen: u64,
     due: BTreeSet<String>,
-    timers: BTreeMap<String, Timestamp>,
+    timers: Timers,
+}
+
+/// When to look at which object again, one instant for each.
+#[derive(Debug, Default)]
+struct Timers {
+    at: BTreeMap<String, Timestamp>,
+    order: BTreeSet<(Timestamp, String)>,
+}
+
+impl Timers {
+    fn set(&mut self, uid: &str, at: Option<Timestamp>) {
+        if let Some(before) = self.at.remove(uid) {
+            self.order.remove(&(before, uid.to_owned()));
+        }
+        if let Some(at) = at {
+            self.at.insert(uid.to_owned(), at);
+            self.order.insert((at, uid.to_owned()));
+        }
+    }
+
+    fn pop(&mut self, now: Timestamp) -> Option<String> {
+        let due = self.order.first().filter(|(at, _)| *at <= now)?.1.clone();
+        self.set(&due, None);
+        Some(due)
+    }
+
+    fn next(&self) -> Option<Timestamp> {
+        self.order.first().map(|(at, _)| *at)
+    }
 }
 
 impl<C: Controller> Driver<C> {
-    pub(crate) fn new(controller: C, writer: Writer, now: Now) -> Self {
-        let (due, timers) = (BTreeSet::new(), BTreeMap::new());
-        Self { controller, writer, now, view: View::default(), seen: 0, due, timers }
+    pub(crate) fn new(controller: C, writer: Writer) -> Self {
+        let (due, timers) = (BTreeSet::new(), Timers::default());
+        Self { controller, writer, view: View::default(), seen: 0, due, timers }
     }
 
     /// Runs until `stop`.
@@ -52,7 +77,7 @@ impl<C: Controller> Driver<C> {
         self.look_at_everything();
         while !stop.is_cancelled() {
             self.settle().await;
-            let mut changes = self.writer.store.changes(None, self.seen);
+            let mut changes = self.writer.core.store().changes(None, self.seen);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
@@ -77,23 +102,21 @@ impl<C: Controller> Driver<C> {
     }
 
     fn step(&mut self, uid: &str) {
-        let now = (self.now)();
+        let now = self.writer.core.now();
         let Steps { writes, mut again } = self.controller.step(uid, &self.view, now);
         for write in writes {
-            if self.writer.write(write, &self.view, now).is_err() {
+            // Other refusals are for good, or are followed by a change.
+            if self.writer.write(write).is_err_and(|error| is_failure(&error)) {
                 again = Some(super::parts::plus(now, PAUSE));
                 break;
             }
         }
-        match again {
-            Some(at) => self.timers.insert(uid.to_owned(), at),
-            None => self.timers.remove(uid),
-        };
+        self.timers.set(uid, again);
     }
 
     /// Takes in what changed and what time has come for.
     fn absorb(&mut self) {
-        match self.writer.store.since(None, self.seen) {
+        match self.writer.core.store().since(None, self.seen) {
             Ok((changes, seen)) => {
                 self.seen = seen;
                 for change in &changes {
@@ -102,10 +125,8 @@ impl<C: Controller> Driver<C> {
             }
             Err(_) => self.look_at_everything(),
         }
-        let now = (self.now)();
-        let due: Vec<String> = self.timers.iter().filter(|(_, at)| **at <= now).map(|(uid, _)| uid.clone()).collect();
-        for uid in due {
-            self.timers.remove(&uid);
+        let now = self.writer.core.now();
+        while let Some(uid) = self.timers.pop(now) {
             self.due.insert(uid);
         }
     }
@@ -117,16 +138,12 @@ impl<C: Controller> Driver<C> {
 
     /// Begins anew: the history does not reach back, or nothing was seen yet. Changes during the listing are seen again.
     fn look_at_everything(&mut self) {
-        let store: &Store = &self.writer.store;
+        let store = self.writer.core.store();
         self.seen = store.revision();
         self.view = View::default();
         for resource in store.resources() {
             for object in store.list(&resource, None).objects {
-                let key = crate::apiserver::store::Key::new(
-                    &resource,
-                    super::parts::namespace(&object),
-                    super::parts::name(&object),
-                );
+                let key = Key::new(&resource, super::parts::namespace(&object), super::parts::name(&object));
                 self.view.insert(&key, &object);
             }
         }
@@ -135,11 +152,16 @@ impl<C: Controller> Driver<C> {
 
     /// How long until the next timer; an hour when there is none.
     fn pause(&self) -> Duration {
-        let now = (self.now)();
-        let next = self.timers.values().min().map(|at| at.duration_since(now));
+        let now = self.writer.core.now();
+        let next = self.timers.next().map(|at| at.duration_since(now));
         let wait = next.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or(Duration::from_hours(1));
         wait.max(Duration::from_millis(1))
     }
+}
+
+/// Whether the server itself failed, so that the same write may succeed later.
+fn is_failure(error: &ApiError) -> bool {
+    error.code >= 500
 }
 
 /// A controller that only tests run: everything settles before the next line.
@@ -150,9 +172,5 @@ impl<C: Controller> Driver<C> {
             self.look_at_everything();
         }
         self.settle().await;
-    }
-
-    pub(crate) fn view(&self) -> &View {
-        &self.view
     }
 }

@@ -4,16 +4,18 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::parts::{
-    instant, is_active, is_ending, is_true, name, number_or, plus, pod_from, ready_since, suffix, text, transition,
-    uid, without_zeros,
+    MAX_PODS, instant, is_active, is_ending, is_true, name, number_or, plus, pod_from, ready_since, suffix, text,
+    transition, uid, without_zeros,
 };
 use super::write::{Steps, Write};
 use crate::domain::time::rfc3339_seconds;
 
+/// Most pods that one step creates.
+const BURST: i64 = 500;
 const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
 const NAME_LABEL: &str = "batch.kubernetes.io/job-name";
 
-/// Gives the Job its selector, runs up to `parallelism` pods, and finishes: `Complete` after `completions` (default 1) successes,
+/// Runs up to `parallelism` pods, and finishes: `Complete` after `completions` (default 1) successes,
 /// `Failed` after more than `backoffLimit` (default 6) failures or `activeDeadlineSeconds`; then waits out its time to live.
 #[must_use]
 pub fn step(job: &Value, pods: &[&Value], now: Timestamp) -> Steps {
@@ -23,7 +25,7 @@ pub fn step(job: &Value, pods: &[&Value], now: Timestamp) -> Steps {
     if ["Complete", "Failed"].iter().any(|kind| is_true(job, kind)) {
         return expired(job, now);
     }
-    let mut writes: Vec<Write> = selected(job).into_iter().collect();
+    let mut writes = Vec::new();
     let in_phase = |phase: &str| {
         i64::try_from(pods.iter().filter(|p| text(p, "/status/phase") == phase).count()).unwrap_or(i64::MAX)
     };
@@ -36,7 +38,7 @@ pub fn step(job: &Value, pods: &[&Value], now: Timestamp) -> Steps {
         writes.extend(active.iter().map(|pod| Write::delete(pod)));
     } else {
         let missing = wished(job, succeeded) - i64::try_from(active.len()).unwrap_or(i64::MAX);
-        writes.extend((0..missing.max(0)).map(|index| Write::Create(pod(job, index))));
+        writes.extend((0..missing.clamp(0, BURST)).map(|index| Write::Create(pod(job, index))));
         counts["active"] = json!(active.len());
         counts["ready"] = json!(active.iter().filter(|pod| ready_since(pod).is_some()).count());
     }
@@ -46,11 +48,11 @@ pub fn step(job: &Value, pods: &[&Value], now: Timestamp) -> Steps {
 }
 
 fn completions(job: &Value) -> i64 {
-    number_or(job, "/spec/completions", 1)
+    number_or(job, "/spec/completions", 1).clamp(0, i64::from(i32::MAX))
 }
 
 fn wished(job: &Value, succeeded: i64) -> i64 {
-    number_or(job, "/spec/parallelism", 1).min(completions(job) - succeeded)
+    number_or(job, "/spec/parallelism", 1).clamp(0, MAX_PODS).min(completions(job) - succeeded)
 }
 
 fn deadline(job: &Value) -> Option<Timestamp> {
@@ -95,21 +97,6 @@ fn status(
         None => {}
     }
     status
-}
-
-/// The selector and labels that the server gives a Job without a manual selector.
-fn selected(job: &Value) -> Option<Write> {
-    if job.pointer("/spec/selector").is_some_and(|selector| !selector.is_null()) {
-        return None;
-    }
-    let mut next = job.clone();
-    next["spec"]["selector"] = json!({"matchLabels": {UID_LABEL: uid(job)}});
-    for (key, value) in
-        [(UID_LABEL, uid(job)), (NAME_LABEL, name(job)), ("controller-uid", uid(job)), ("job-name", name(job))]
-    {
-        next["spec"]["template"]["metadata"]["labels"][key] = json!(value);
-    }
-    Some(Write::Update(next))
 }
 
 fn pod(job: &Value, index: i64) -> Value {

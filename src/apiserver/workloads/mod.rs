@@ -27,12 +27,12 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::driver::Controller;
 use self::driver::Driver;
-pub use self::driver::Now;
 use self::view::{View, controller};
 use self::write::{Steps, Write};
 use self::writer::Writer;
-use crate::apiserver::kinds::{Kinds, Resource};
-use crate::apiserver::store::{Change, Store};
+use crate::apiserver::core::Core;
+use crate::apiserver::kinds::Resource;
+use crate::apiserver::store::Change;
 
 /// How slow the simulated machines are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,29 +46,30 @@ struct Workloads {
     latency: Latency,
 }
 
-/// Runs the simulated workloads over a store until `stop`. `now` is asked at every step; waits are tokio's, so a paused clock works if
-/// `now` follows it.
+/// Runs the simulated workloads of a server until `stop`. The server's clock is asked at every step; waits are tokio's, so a paused
+/// clock works if the server's follows it.
 ///
 /// # Flow
 /// A change names the objects that it concerns; each gets one step; its writes are changes again.
 ///
 /// # Guarantees
 /// A step sees all that was committed before it. Nothing is written when nothing changed.
-pub async fn run(store: Store, latency: Latency, now: Now, stop: CancellationToken) {
-    let writer = writer(store, "kube-controller-manager");
-    // It exists already after a restart; a failing disk fails the next write as well.
-    let at = now();
-    let _known = writer.write(Write::Create(pod::node(at)), &View::default(), at);
-    Driver::new(Workloads { latency }, writer, now).run(stop).await;
+pub async fn run(core: Arc<Core>, latency: Latency, stop: CancellationToken) {
+    let writer = Writer::new(core, MANAGER);
+    let node = pod::node(writer.core.now());
+    for write in [Write::Create(node.clone()), Write::Status(node)] {
+        // It exists already after a restart; a failing disk fails the next write as well.
+        let _known = writer.write(write);
+    }
+    Driver::new(Workloads { latency }, writer).run(stop).await;
 }
 
-pub(crate) fn writer(store: Store, manager: &'static str) -> Writer {
-    Writer { store, kinds: Arc::new(Kinds::builtin()), manager }
-}
+/// Field manager of all controllers.
+const MANAGER: &str = "kube-controller-manager";
 
 /// Drives a controller of another module until `stop`.
-pub(crate) async fn drive<C: Controller>(controller: C, writer: Writer, now: Now, stop: CancellationToken) {
-    Driver::new(controller, writer, now).run(stop).await;
+pub(crate) async fn drive<C: Controller>(controller: C, core: Arc<Core>, stop: CancellationToken) {
+    Driver::new(controller, Writer::new(core, MANAGER)).run(stop).await;
 }
 
 impl Controller for Workloads {
@@ -79,8 +80,8 @@ impl Controller for Workloads {
         let controllers = objects().filter_map(|object| controller(object).map(str::to_owned));
         let mut concerned: Vec<String> = own.chain(controllers).collect();
         if change.key.resource == Resource::new("", "pods") {
-            let services = view.at(&Resource::new("", "services"), &change.key.namespace);
-            concerned.extend(services.map(|seen| parts::uid(&seen.object).to_owned()));
+            let services = objects().flat_map(|pod| view.selectors(&change.key, pod));
+            concerned.extend(services.map(|service| parts::uid(service).to_owned()));
         }
         concerned
     }
@@ -98,20 +99,18 @@ impl Controller for Workloads {
             ("apps", "daemonsets") => daemon_set::step(object, &pods(), now),
             ("batch", "jobs") => job::step(object, &pods(), now),
             ("", "pods") => pod::step(object, &self.latency, now),
-            ("", "services") => endpoints(object, view).into(),
+            ("", "services") => endpoints(seen, view).into(),
             ("", "persistentvolumeclaims") => service::claim(object).into(),
             _ => Steps::default(),
         }
     }
 }
 
-fn endpoints(service: &Value, view: &View) -> Vec<Write> {
-    let namespace = parts::namespace(service);
-    let all = |group, plural| {
-        view.at(&Resource::new(group, plural), namespace).map(|seen| seen.object.as_ref()).collect::<Vec<_>>()
-    };
-    let known = [all("", "endpoints"), all("discovery.k8s.io", "endpointslices")].concat();
-    service::step(service, &all("", "pods"), &known)
+fn endpoints(service: &view::Seen, view: &View) -> Vec<Write> {
+    let uid = parts::uid(&service.object);
+    let known: Vec<&Value> =
+        ["Endpoints", "EndpointSlice"].iter().flat_map(|kind| view.controlled(uid, kind)).collect();
+    service::step(&service.object, &view.candidates(service), &known)
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 use crate::domain::id::Digest;
 use crate::domain::time::rfc3339_seconds;
 
+/// Most pods that one object gets, and that one step creates.
+pub(super) const MAX_PODS: i64 = 10_000;
+
 /// Letters that make no words, as generated Kubernetes names use them.
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
@@ -23,6 +26,11 @@ pub(super) fn number_or(value: &Value, pointer: &str, default: i64) -> i64 {
 
 pub(super) fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
     value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// How many pods an object wishes (one when it does not say), between none and [`MAX_PODS`].
+pub(super) fn wished(object: &Value) -> i64 {
+    number_or(object, "/spec/replicas", 1).clamp(0, MAX_PODS)
 }
 
 pub(super) fn name(object: &Value) -> &str {
@@ -118,10 +126,24 @@ pub(super) fn without_zeros(status: Value) -> Value {
     }
 }
 
+/// Sets a field; what is on the way to it and is not a map becomes one.
+pub(super) fn put(value: &mut Value, path: &[&str], new: Value) {
+    let Some((first, rest)) = path.split_first() else {
+        *value = new;
+        return;
+    };
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    if let Value::Object(map) = value {
+        put(map.entry((*first).to_owned()).or_insert(Value::Null), rest, new);
+    }
+}
+
 /// The object with another status.
 pub(super) fn with_status(object: &Value, status: Value) -> Value {
     let mut next = object.clone();
-    next["status"] = status;
+    put(&mut next, &["status"], status);
     next
 }
 
@@ -132,11 +154,11 @@ pub(super) fn pod_from(template: &Value, owner: &Value, name: &str, labels: &[(&
     metadata.insert("name".to_owned(), json!(name));
     metadata.insert("namespace".to_owned(), json!(namespace(owner)));
     metadata.insert("ownerReferences".to_owned(), controller_of(owner));
-    let all = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template.get("spec")});
     for (key, value) in labels {
-        all[*key] = json!(value);
+        put(&mut pod, &["metadata", "labels", key], json!(value));
     }
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template.get("spec")})
+    pod
 }
 
 /// Whether a pod still counts for its controller.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Latency;
 use super::event;
-use super::parts::{instant, is_ending, list, name, namespace, number, pick, plus, text, transition, uid};
+use super::parts::{instant, is_ending, list, name, namespace, number, pick, plus, put, text, transition, uid};
 use super::write::{Steps, Write};
 use crate::domain::time::rfc3339_seconds;
 
@@ -44,7 +44,7 @@ pub fn step(pod: &Value, latency: &Latency, now: Timestamp) -> Steps {
     }
     let bound = (text(pod, "/spec/nodeName").is_empty()).then(|| {
         let mut next = pod.clone();
-        next["spec"]["nodeName"] = json!(NODE);
+        put(&mut next, &["spec", "nodeName"], json!(NODE));
         Write::Update(next)
     });
     let begun = instant(pod, "/status/startTime").unwrap_or(now);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::parts::{condition, instant, list, name, number, number_or, plus, text, transition, without_zeros};
+use super::parts::{condition, instant, list, name, number, number_or, plus, text, transition, wished, without_zeros};
 use crate::domain::time::rfc3339_seconds;
 
 /// What a Deployment looks like to its controller.
@@ -35,7 +35,7 @@ impl Observed<'_> {
     fn counts(&self) -> Value {
         let all = || self.new.into_iter().chain(self.old.iter().copied());
         let sum = |field: &str| all().map(|set| number(set, field)).sum::<i64>();
-        let wished: i64 = all().map(|set| number_or(set, "/spec/replicas", 1)).sum();
+        let wished: i64 = all().map(wished).sum();
         let available = sum("/status/availableReplicas");
         without_zeros(json!({
             "observedGeneration": number(self.deployment, "/metadata/generation"),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::parts::{
-    availability, is_active, is_ending, list, name, number, number_or, pod_from, ready_since, suffix, text, uid,
+    availability, is_active, is_ending, list, name, number, pod_from, ready_since, suffix, text, uid, wished,
     without_zeros,
 };
 use super::write::{Steps, Write};
@@ -19,7 +19,7 @@ pub fn step(set: &Value, pods: &[&Value], now: Timestamp) -> Steps {
         return Steps::default();
     }
     let active: Vec<&Value> = pods.iter().copied().filter(|pod| is_active(pod)).collect();
-    let wished = usize::try_from(number_or(set, "/spec/replicas", 1)).unwrap_or_default();
+    let wished = usize::try_from(wished(set)).unwrap_or_default();
     let mut writes = if active.len() < wished {
         created(set, pods, (wished - active.len()).min(BURST))
     } else {

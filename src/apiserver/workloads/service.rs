@@ -2,23 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::parts::{controller_of, is_active, is_ending, list, name, namespace, number, pick, text, uid};
+use super::parts::{controller_of, is_active, is_ending, list, name, namespace, number, pick, put, text, uid};
 use super::write::Write;
 
 /// Endpoints and `EndpointSlice` of a Service from the pods that its selector selects, its cluster IP if the server has not given one, and
-/// an address (192.0.2.0/24, for documentation) for a load balancer. `known` are the endpoints and slices that exist.
+/// an address (192.0.2.0/24, for documentation) for a load balancer. `pods` are those of its namespace that it may select, `known` its endpoints and slices.
 #[must_use]
 pub fn step(service: &Value, pods: &[&Value], known: &[&Value]) -> Vec<Write> {
     if is_ending(service) {
         return Vec::new();
     }
     let mut writes: Vec<Write> = cluster_ip(service).into_iter().chain(load_balancer(service)).collect();
-    let selector = service.pointer("/spec/selector").and_then(Value::as_object).filter(|s| !s.is_empty());
-    let Some(selector) = selector else { return writes };
-    let selected = |pod: &&&Value| {
-        let labels = pod.pointer("/metadata/labels");
-        selector.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
-    };
+    if selector(service).is_none() {
+        return writes;
+    }
+    let selected = |pod: &&&Value| selects(service, pod);
     let mut members: Vec<&Value> = pods
         .iter()
         .filter(selected)
@@ -31,6 +29,17 @@ pub fn step(service: &Value, pods: &[&Value], known: &[&Value]) -> Vec<Write> {
     writes
 }
 
+fn selector(service: &Value) -> Option<&serde_json::Map<String, Value>> {
+    service.pointer("/spec/selector").and_then(Value::as_object).filter(|selector| !selector.is_empty())
+}
+
+/// Whether a Service selects a pod of its namespace.
+fn selects(service: &Value, pod: &Value) -> bool {
+    let labels = pod.pointer("/metadata/labels");
+    let has = |(key, value): (&String, &Value)| labels.and_then(|labels| labels.get(key)) == Some(value);
+    selector(service).is_some_and(|selector| selector.iter().all(has))
+}
+
 fn cluster_ip(service: &Value) -> Option<Write> {
     if !text(service, "/spec/clusterIP").is_empty() || text(service, "/spec/type") == "ExternalName" {
         return None;
@@ -38,8 +47,8 @@ fn cluster_ip(service: &Value) -> Option<Write> {
     let host = pick(uid(service), 65_000) + 10;
     let ip = format!("10.96.{}.{}", host / 256, host % 256);
     let mut next = service.clone();
-    next["spec"]["clusterIP"] = json!(ip);
-    next["spec"]["clusterIPs"] = json!([ip]);
+    put(&mut next, &["spec", "clusterIP"], json!(ip));
+    put(&mut next, &["spec", "clusterIPs"], json!([ip]));
     Some(Write::Update(next))
 }
 
@@ -157,7 +166,7 @@ pub fn claim(claim: &Value) -> Vec<Write> {
     }
     let mut bound = claim.clone();
     if text(claim, "/spec/volumeName").is_empty() {
-        bound["spec"]["volumeName"] = json!(format!("pvc-{}", uid(claim)));
+        put(&mut bound, &["spec", "volumeName"], json!(format!("pvc-{}", uid(claim))));
     }
     let status = json!({
         "phase": "Bound",

@@ -4,10 +4,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::parts::{
-    availability, is_ending, name, number, number_or, pod_from, ready_since, template_hash, text, without_zeros,
+    availability, is_ending, name, number, pod_from, put, ready_since, template_hash, text, wished, without_zeros,
 };
 use super::write::{Steps, Write};
 
+/// Most pods that one step creates.
+const BURST: usize = 500;
 const REVISION: &str = "controller-revision-hash";
 
 /// Creates the next missing pod when all before it are ready, deletes the last one too many, and renews outdated pods from the last
@@ -25,7 +27,7 @@ pub fn step(set: &Value, pods: &[&Value], now: Timestamp) -> Steps {
 }
 
 fn first(set: &Value) -> i64 {
-    number(set, "/spec/ordinals/start")
+    number(set, "/spec/ordinals/start").clamp(0, i64::from(i32::MAX))
 }
 
 fn ordinal(pod: &Value) -> Option<i64> {
@@ -42,7 +44,7 @@ fn is_current(pod: &Value, revision: &str) -> bool {
 
 fn moves(set: &Value, pods: &[&Value], revision: &str) -> Vec<Write> {
     let parallel = text(set, "/spec/podManagementPolicy") == "Parallel";
-    let end = first(set) + number_or(set, "/spec/replicas", 1);
+    let end = first(set) + wished(set);
     let mut writes = Vec::new();
     for number_ in first(set)..end {
         match at(pods, number_) {
@@ -50,7 +52,7 @@ fn moves(set: &Value, pods: &[&Value], revision: &str) -> Vec<Write> {
             Some(pod) if ready_since(pod).is_some() && !is_ending(pod) => continue,
             Some(_) => {}
         }
-        if !parallel {
+        if !parallel || writes.len() >= BURST {
             return writes;
         }
     }
@@ -80,15 +82,15 @@ fn pod(set: &Value, ordinal: i64, revision: &str) -> Value {
         ("statefulset.kubernetes.io/pod-name", pod_name.as_str()),
     ];
     let mut pod = pod_from(&set["spec"]["template"], set, &pod_name, &labels);
-    pod["spec"]["hostname"] = json!(pod_name);
+    put(&mut pod, &["spec", "hostname"], json!(pod_name));
     if let Some(service) = set.pointer("/spec/serviceName") {
-        pod["spec"]["subdomain"] = service.clone();
+        put(&mut pod, &["spec", "subdomain"], service.clone());
     }
     pod
 }
 
 fn status(set: &Value, pods: &[&Value], revision: &str, now: Timestamp) -> (Value, Option<Timestamp>) {
-    let wished = number_or(set, "/spec/replicas", 1);
+    let wished = wished(set);
     let live: Vec<&Value> = pods.iter().copied().filter(|pod| !is_ending(pod)).collect();
     let count = |test: &dyn Fn(&Value) -> bool| live.iter().filter(|pod| test(pod)).count();
     let judged: Vec<_> = live.iter().map(|pod| availability(pod, number(set, "/spec/minReadySeconds"), now)).collect();

@@ -1,4 +1,4 @@
-//! All objects as a controller sees them: by uid, by owner, by place.
+//! All objects as a controller sees them: by uid, by owner, and pods by what may select them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::parts::{list, text, uid};
-use crate::apiserver::kinds::Resource;
 use crate::apiserver::store::{Change, ChangeKind, Key};
 
 /// An object and where it is stored.
@@ -23,7 +22,42 @@ pub struct Seen {
 pub struct View {
     objects: BTreeMap<String, Seen>,
     dependents: BTreeMap<String, BTreeSet<String>>,
-    places: BTreeMap<(Resource, String), BTreeSet<String>>,
+    marks: BTreeMap<Mark, BTreeSet<String>>,
+}
+
+/// By what pods and Services find each other: namespace, and one label with its value. A pod is under each of its labels, a Service
+/// under the first of its selector.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Mark {
+    plural: &'static str,
+    namespace: String,
+    label: String,
+    value: String,
+}
+
+const PODS: &str = "pods";
+const SERVICES: &str = "services";
+
+fn marks(plural: &'static str, key: &Key, object: &Value) -> Vec<Mark> {
+    let labels = |pointer: &str| object.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
+    let mark = |(label, value): (&String, &Value)| Mark {
+        plural,
+        namespace: key.namespace.clone(),
+        label: label.clone(),
+        value: value.as_str().unwrap_or_default().to_owned(),
+    };
+    match plural {
+        PODS => labels("/metadata/labels").map(mark).collect(),
+        _ => labels("/spec/selector").map(mark).take(1).collect(),
+    }
+}
+
+fn own_marks(key: &Key, object: &Value) -> Vec<Mark> {
+    match (key.resource.group.as_str(), key.resource.plural.as_str()) {
+        ("", PODS) => marks(PODS, key, object),
+        ("", SERVICES) => marks(SERVICES, key, object),
+        _ => Vec::new(),
+    }
 }
 
 impl View {
@@ -49,10 +83,23 @@ impl View {
         self.dependents(owner).map(|seen| seen.object.as_ref()).filter(move |object| controls(object))
     }
 
-    /// The objects of a resource in a namespace, in order of their uids.
-    pub fn at<'a>(&'a self, resource: &Resource, namespace: &str) -> impl Iterator<Item = &'a Seen> + use<'a> {
-        let place = (resource.clone(), namespace.to_owned());
-        self.places.get(&place).into_iter().flatten().filter_map(|uid| self.objects.get(uid))
+    /// The pods that may be selected by a Service: they have the first label of its selector.
+    #[must_use]
+    pub fn candidates(&self, service: &Seen) -> Vec<&Value> {
+        let wanted =
+            marks(SERVICES, &service.key, &service.object).into_iter().map(|mark| Mark { plural: PODS, ..mark });
+        self.under(wanted)
+    }
+
+    /// The Services that may select a pod: the first label of their selector is one of its labels.
+    #[must_use]
+    pub fn selectors(&self, key: &Key, pod: &Value) -> Vec<&Value> {
+        self.under(marks(PODS, key, pod).into_iter().map(|mark| Mark { plural: SERVICES, ..mark }))
+    }
+
+    fn under(&self, marks: impl Iterator<Item = Mark>) -> Vec<&Value> {
+        let uids = marks.filter_map(|mark| self.marks.get(&mark)).flatten();
+        uids.filter_map(|uid| self.objects.get(uid)).map(|seen| seen.object.as_ref()).collect()
     }
 
     /// Takes a change in.
@@ -75,7 +122,9 @@ impl View {
         for owner in owners(object) {
             self.dependents.entry(owner.to_owned()).or_default().insert(id.clone());
         }
-        self.places.entry((key.resource.clone(), key.namespace.clone())).or_default().insert(id.clone());
+        for mark in own_marks(key, object) {
+            self.marks.entry(mark).or_default().insert(id.clone());
+        }
         self.objects.insert(id, Seen { key: key.clone(), object: Arc::clone(object) });
     }
 
@@ -84,7 +133,9 @@ impl View {
         for owner in owners(&gone.object) {
             remove(&mut self.dependents, &owner.to_owned(), id);
         }
-        remove(&mut self.places, &(gone.key.resource, gone.key.namespace), id);
+        for mark in own_marks(&gone.key, &gone.object) {
+            remove(&mut self.marks, &mark, id);
+        }
     }
 }
 

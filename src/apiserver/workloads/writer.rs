@@ -1,111 +1,49 @@
-//! Writes of controllers to the store, with what the API server adds to objects.
+//! Writes of controllers, under the rules that hold for everybody.
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::parts::{is_ending, list, name, namespace, number, pick, text, uid};
-use super::view::View;
+use super::parts::uid;
 use super::write::Write;
-use crate::apiserver::kinds::Kinds;
-use crate::apiserver::store::{Key, Store, StoreError, revision_of};
-use crate::domain::krm::{ApplyOptions, Gvk, update};
-use crate::domain::time::rfc3339_seconds;
-
-/// The finalizer that holds an object until what it owns is gone.
-pub(crate) const FOREGROUND: &str = "foregroundDeletion";
+use crate::apiserver::core::{self, Core};
+use crate::apiserver::delete::{DeleteOptions, Propagation};
+use crate::apiserver::status::ApiError;
 
 /// Writes for one controller, under its field manager.
 pub(crate) struct Writer {
-    pub(crate) store: Store,
-    pub(crate) kinds: Arc<Kinds>,
-    pub(crate) manager: &'static str,
+    pub(crate) core: Arc<Core>,
+    identity: core::Writer,
 }
 
 impl Writer {
-    /// Carries a write out. What lost a race did nothing: its cause is on its way as a change.
+    pub(crate) fn new(core: Arc<Core>, manager: &str) -> Self {
+        Self { core, identity: core::Writer::named(manager) }
+    }
+
+    /// Carries a write out.
     ///
     /// # Errors
-    /// [`StoreError::Journal`] when the disk failed.
-    pub(crate) fn write(&self, write: Write, view: &View, now: Timestamp) -> Result<(), StoreError> {
-        let key = |object: &Value| view.get(uid(object)).map(|seen| seen.key.clone());
-        let done = match write {
-            Write::Create(object) => self.create(object, now),
-            Write::Update(object) => key(&object).map_or(Ok(()), |key| self.update(&key, object, now)),
-            Write::Status(object) => key(&object).map_or(Ok(()), |key| self.status(&key, &object, now)),
+    /// What the server answers. A write that lost a race is refused, and what it lost to is on its way as a change.
+    pub(crate) fn write(&self, write: Write) -> Result<(), ApiError> {
+        match write {
+            Write::Create(object) => self.core.create(object, &self.identity).map(drop),
+            Write::Update(object) => self.core.update(&object, &self.identity).map(drop),
+            Write::Status(object) => self.core.update_status(&without_revision(object), &self.identity).map(drop),
             Write::Delete { object, foreground } => {
-                key(&object).map_or(Ok(()), |key| self.delete(&key, uid(&object), foreground, now))
+                let propagation = foreground.then_some(Propagation::Foreground);
+                let uid = Some(uid(&object).to_owned());
+                let options = DeleteOptions { uid, propagation, ..DeleteOptions::default() };
+                self.core.delete_object(&object, &options).map(drop)
             }
-        };
-        match done {
-            Err(error @ StoreError::Journal { .. }) => Err(error),
-            _ => Ok(()),
         }
-    }
-
-    fn owned(&self, old: Option<&Value>, new: &Value, subresource: &str, now: Timestamp) -> Value {
-        let options = ApplyOptions { manager: self.manager, force: false, subresource, now, reset: &[] };
-        let gvk = Gvk::parse(text(new, "/apiVersion"), text(new, "/kind"));
-        update(old, new, &options, self.kinds.merge_schema(&gvk))
-    }
-
-    fn create(&self, mut object: Value, now: Timestamp) -> Result<(), StoreError> {
-        let gvk = Gvk::parse(text(&object, "/apiVersion"), text(&object, "/kind"));
-        let Some(kind) = self.kinds.by_gvk(&gvk) else { return Ok(()) };
-        let key = Key::new(&kind.stored_as, namespace(&object), name(&object));
-        let seed = format!("{key}/{}", self.store.revision());
-        object["metadata"]["uid"] = json!(new_uid(&seed));
-        object["metadata"]["creationTimestamp"] = json!(rfc3339_seconds(now));
-        if gvk.kind != "Event" {
-            object["metadata"]["generation"] = json!(1);
-        }
-        let object = self.owned(None, &object, "", now);
-        self.store.create(&key, object).map(drop)
-    }
-
-    fn update(&self, key: &Key, mut object: Value, now: Timestamp) -> Result<(), StoreError> {
-        let Some(live) = self.store.get(key) else { return Ok(()) };
-        if is_ending(&object) && list(&object, "/metadata/finalizers").is_empty() {
-            return self.store.delete(key, revision_of(&object)).map(drop);
-        }
-        if live.get("spec") != object.get("spec") {
-            object["metadata"]["generation"] = json!(number(&live, "/metadata/generation") + 1);
-        }
-        let expected = revision_of(&object);
-        self.store.update(key, self.owned(Some(&live), &object, "", now), expected).map(drop)
-    }
-
-    fn status(&self, key: &Key, object: &Value, now: Timestamp) -> Result<(), StoreError> {
-        let Some(live) = self.store.get(key).filter(|live| uid(live) == uid(object)) else { return Ok(()) };
-        let mut next = live.as_ref().clone();
-        next["status"] = object["status"].clone();
-        let next = self.owned(Some(&live), &next, "status", now);
-        self.store.update(key, next, revision_of(&live)).map(drop)
-    }
-
-    fn delete(&self, key: &Key, wanted: &str, foreground: bool, now: Timestamp) -> Result<(), StoreError> {
-        let Some(live) = self.store.get(key).filter(|live| uid(live) == wanted && !is_ending(live)) else {
-            return Ok(());
-        };
-        let mut next = live.as_ref().clone();
-        if foreground {
-            let mut finalizers = list(&live, "/metadata/finalizers").to_vec();
-            finalizers.push(json!(FOREGROUND));
-            next["metadata"]["finalizers"] = json!(finalizers);
-        }
-        if list(&next, "/metadata/finalizers").is_empty() {
-            return self.store.delete(key, revision_of(&live)).map(drop);
-        }
-        next["metadata"]["deletionTimestamp"] = json!(rfc3339_seconds(now));
-        next["metadata"]["deletionGracePeriodSeconds"] = json!(0);
-        self.store.update(key, next, revision_of(&live)).map(drop)
     }
 }
 
-/// A uid in the form of a random UUID; the same for the same seed. Keys and revisions never repeat, so seeds do not.
-fn new_uid(seed: &str) -> String {
-    let part = |salt: &str| pick(&format!("{salt}{seed}"), u32::MAX);
-    let (a, b, c, d) = (part("a"), part("b"), part("c"), part("d"));
-    format!("{a:08x}-{:04x}-4{:03x}-8{:03x}-{c:08x}{:04x}", b >> 16, b & 0xfff, d >> 20, d & 0xffff)
+/// A status holds for whatever revision the object is at.
+fn without_revision(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("resourceVersion");
+    }
+    object
 }
