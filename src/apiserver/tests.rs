@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 
 use super::*;
 
-mod conformance;
 mod kubectl;
 
 fn server() -> ApiServer {
