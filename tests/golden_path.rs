@@ -146,9 +146,10 @@ impl World {
             .map(|p| format!("#{} {} {}", p.number, p.verdict.word(), p.content.title))
             .collect();
         format!(
-            "sync: {:#}\nintent: {:#}\nproposals: {proposals:#?}\nrefs:\n{}",
+            "sync: {:#}\nintent: {:#}\nproposals: {proposals:#?}\n{}\nrefs:\n{}",
             self.sync().await["status"],
             self.intent().await["status"],
+            git(&self.repositories.bare("deployments"), &["log", "--glob=refs/loggia", "--format=%h %ar %s%n%b"]),
             git(&self.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"])
         )
     }
@@ -325,12 +326,13 @@ struct Victim(std::process::Child);
 impl Victim {
     fn start(world: &World) -> Self {
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_loggia"))
-            .args(["controller", "--identity", "victim", "--listen", "127.0.0.1:0", "--quiet", "--kubeconfig"])
+            .args(["controller", "--identity", "victim", "--listen", "127.0.0.1:0", "--verbose", "--kubeconfig"])
             .arg(world.servers[0].kubeconfig_file())
             .arg("--data-dir")
             .arg(world.repositories.dir.path())
+            .env("LOGGIA_LOG", "loggia=debug,warn")
             .stdin(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
+            .stderr(std::fs::File::create(world.repositories.dir.path().join("victim.log")).unwrap())
             .spawn()
             .unwrap();
         Self(child)
@@ -485,7 +487,7 @@ impl Killer {
     /// Keeps a reconciler running, through all its deaths, until a state is reached.
     async fn until(&self, step: &str, world: &World, mut holds: impl AsyncFnMut() -> bool) {
         let told = |kills| format!("{step}, after {kills} kills");
-        for _ in 0..6000 {
+        for _ in 0..1500 {
             if self.victim.lock().unwrap().is_none() {
                 assert!(self.kills() < 400, "no end of new writes: {:#?}", self.seen.lock().unwrap());
                 *self.victim.lock().unwrap() = Some(Victim::start(world));
@@ -496,7 +498,8 @@ impl Killer {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("did not hold: {}\n{}", told(self.kills()), world.story().await);
+        let log = std::fs::read_to_string(world.repositories.dir.path().join("victim.log")).unwrap_or_default();
+        panic!("did not hold: {}\n{}\nthe reconciler said:\n{log}", told(self.kills()), world.story().await);
     }
 
     async fn proposal(&self, world: &World, number: u64) -> Proposal {
@@ -542,7 +545,7 @@ async fn a_kill_at_every_write_changes_nothing() {
     world.approve(&fourth).await;
     killer.until("the intent is gone", &world, async || world.intent().await.is_null()).await;
     for edge in 0..2 {
-        assert_eq!(world.deployment(edge).await, None);
+        assert_eq!(world.deployment(edge).await, None, "edge {edge}\n{}", world.story().await);
     }
     let verdicts: Vec<&str> = world.proposals().await.iter().map(|p| p.verdict.word()).collect();
     assert_eq!(verdicts, ["Done"; 4]);

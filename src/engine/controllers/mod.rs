@@ -7,12 +7,13 @@ mod sync;
 mod target;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::api::Api;
 use kube::runtime::controller::{Action, Controller};
+use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
@@ -32,8 +33,11 @@ use crate::domain::time::SignedDuration;
 /// What all controllers share.
 pub(super) struct Context {
     pub(super) engine: Arc<Engine>,
-    /// Repositories and Targets as the watches last showed them.
-    pub(super) world: Mutex<World>,
+    /// Repositories and Targets as the watches show them.
+    repositories: Store<Repository>,
+    targets: Store<Target>,
+    /// Repositories and Targets as they were when they were last dealt with, to tell what is new.
+    pub(super) dealt_with: Mutex<World>,
     /// Syncs as the watches last showed them, so that an intent can tell where its own stands.
     pub(super) syncs: Mutex<BTreeMap<NamespacedName, Sync>>,
     /// Something changed that every intent and Sync may care about.
@@ -45,8 +49,17 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn world(&self) -> World {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The world, once it was read whole: half a world would be planned for, and deleted from, as if it were all.
+    ///
+    /// # Errors
+    /// [`EngineError::NotLeader`] when the process stops before.
+    pub(super) async fn world(&self) -> Result<World, EngineError> {
+        self.repositories.wait_until_ready().await.map_err(|_| EngineError::NotLeader)?;
+        self.targets.wait_until_ready().await.map_err(|_| EngineError::NotLeader)?;
+        let repositories =
+            self.repositories.state().iter().map(|object| (key(&**object), object.as_ref().clone())).collect();
+        let targets = self.targets.state().iter().map(|object| (key(&**object), object.as_ref().clone())).collect();
+        Ok(World { repositories, targets })
     }
 
     pub(super) fn wake_all(&self) {
@@ -59,9 +72,13 @@ impl Context {
 pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetName>, stop: CancellationToken) {
     let (wake, _) = broadcast::channel(16);
     let (told, _) = broadcast::channel(16);
+    let repositories = controller::<Repository>(&engine);
+    let targets = controller::<Target>(&engine);
     let context = Arc::new(Context {
         engine: engine.clone(),
-        world: Mutex::new(World::default()),
+        repositories: repositories.store(),
+        targets: targets.store(),
+        dealt_with: Mutex::new(World::default()),
         syncs: Mutex::new(BTreeMap::new()),
         wake,
         told,
@@ -101,16 +118,11 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
         }
     });
     tokio::join!(
-        control::<Repository, _, _>(
-            &context,
-            &stop,
-            "repository",
-            vec![context.wake.subscribe()],
-            repository::reconcile
-        ),
-        control::<Target, _, _>(&context, &stop, "target", vec![context.wake.subscribe()], target::reconcile),
-        control::<Sync, _, _>(&context, &stop, "sync", vec![context.wake.subscribe()], sync::reconcile),
-        control::<CNFDeployment, _, _>(
+        control(repositories, &context, &stop, "repository", vec![context.wake.subscribe()], repository::reconcile),
+        control(targets, &context, &stop, "target", vec![context.wake.subscribe()], target::reconcile),
+        control(controller::<Sync>(&engine), &context, &stop, "sync", vec![context.wake.subscribe()], sync::reconcile),
+        control(
+            controller::<CNFDeployment>(&engine),
             &context,
             &stop,
             "cnfdeployment",
@@ -122,8 +134,23 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
     leading.abort();
 }
 
-/// One controller: its own kind by watch, everything again when the world changed.
+/// A controller of a kind, by watch on all namespaces.
+fn controller<K>(engine: &Engine) -> Controller<K>
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + std::marker::Sync
+        + 'static,
+{
+    Controller::new(Api::<K>::all(engine.management.client()), watcher::Config::default())
+}
+
+/// Runs one controller: its own kind by watch, everything again when the world changed.
 async fn control<K, F, R>(
+    controller: Controller<K>,
     context: &Arc<Context>,
     stop: &CancellationToken,
     name: &'static str,
@@ -140,7 +167,6 @@ async fn control<K, F, R>(
     F: Fn(Arc<Context>, Arc<K>) -> R + Clone + Send + std::marker::Sync + 'static,
     R: Future<Output = Result<Outcome, EngineError>> + Send + 'static,
 {
-    let api: Api<K> = Api::all(context.engine.management.client());
     let wakes = futures::stream::select_all(wakes.into_iter().map(|wake| wake_ups(wake).boxed()));
     let halt = stop.clone().cancelled_owned();
     let run = move |object: Arc<K>, context: Arc<Context>| {
@@ -150,7 +176,7 @@ async fn control<K, F, R>(
             Ok::<Action, std::convert::Infallible>(next(&context, name, &object.name_any(), result))
         }
     };
-    Controller::new(api, watcher::Config::default())
+    controller
         .with_config(kube::runtime::controller::Config::default().concurrency(4))
         .reconcile_all_on(wakes)
         .graceful_shutdown_on(halt)
