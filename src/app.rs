@@ -1,5 +1,8 @@
 //! The composition root: the only module that names adapters and engine together. It owns the order of shutdown.
 
+pub mod examples;
+pub mod world;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +17,7 @@ use crate::adapters::forge::LocalForge;
 use crate::adapters::git;
 use crate::adapters::native::NativeStore;
 use crate::adapters::state::ConfigMapState;
+use crate::apiserver;
 use crate::cluster::{Apply, Cluster, ClusterError};
 use crate::config::Config;
 use crate::domain::intent::crds;
@@ -139,6 +143,53 @@ pub fn engine(
         settings: Settings { stable_for: config.stable_for, health_timeout: config.health_timeout },
     };
     Ok((engine, changes))
+}
+
+/// An embedded API server that is served alone.
+pub struct ServedApi {
+    /// Where it listens.
+    pub address: std::net::SocketAddr,
+    /// A kubeconfig for it.
+    pub kubeconfig: String,
+    /// Ends when the server has stopped.
+    pub task: JoinHandle<Result<(), apiserver::ServeError>>,
+}
+
+/// Why the embedded API server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeApiError {
+    /// Its objects cannot be read.
+    #[error(transparent)]
+    Open(#[from] apiserver::OpenError),
+    /// Its address cannot be had.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(std::net::SocketAddr, std::io::Error),
+}
+
+/// Serves the embedded API until `stop`.
+///
+/// # Errors
+/// [`ServeApiError`].
+pub async fn serve_api(
+    listen: std::net::SocketAddr,
+    state: Option<&std::path::Path>,
+    token: Option<String>,
+    simulate_workloads: bool,
+    stop: CancellationToken,
+) -> Result<ServedApi, ServeApiError> {
+    let server = apiserver::ApiServer::open(apiserver::Options {
+        name: "loggia".to_owned(),
+        data_dir: state.map(std::path::Path::to_owned),
+        token,
+        now: Arc::new(crate::domain::time::Timestamp::now),
+        simulate_workloads,
+    })?;
+    let failed = |error| ServeApiError::Listen(listen, error);
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let kubeconfig = server.kubeconfig(address);
+    let task = tokio::spawn(async move { server.serve(listener, stop).await });
+    Ok(ServedApi { address, kubeconfig, task })
 }
 
 /// A running reconciler.

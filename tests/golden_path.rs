@@ -499,7 +499,13 @@ impl Killer {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let log = std::fs::read_to_string(world.repositories.dir.path().join("victim.log")).unwrap_or_default();
-        panic!("did not hold: {}\n{}\nthe reconciler said:\n{log}", told(self.kills()), world.story().await);
+        let url = log.split_whitespace().find(|word| word.starts_with("http://")).unwrap_or_default();
+        let metrics = match reqwest::get(format!("{url}/metrics")).await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(error) => error.to_string(),
+        };
+        let story = world.story().await;
+        panic!("did not hold: {}\n{story}\nthe reconciler said:\n{log}\n{metrics}", told(self.kills()));
     }
 
     async fn proposal(&self, world: &World, number: u64) -> Proposal {

@@ -30,9 +30,9 @@ pub(crate) struct Global {
     /// Namespace of Loggia's objects
     #[arg(short, long, global = true, default_value = "default", value_name = "NAME")]
     pub(crate) namespace: String,
-    /// Where mirrors of remote repositories, and a kubeconfig, may be kept
-    #[arg(long, global = true, env = "LOGGIA_DATA_DIR", default_value = ".loggia", value_name = "DIR")]
-    pub(crate) data_dir: PathBuf,
+    /// Where mirrors of remote repositories, a kubeconfig, and the world of `up` are kept [default: .loggia]
+    #[arg(long, global = true, env = "LOGGIA_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     /// Output format
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(crate) output: Format,
@@ -42,6 +42,13 @@ pub(crate) struct Global {
     /// Say only what was asked for
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+}
+
+impl Global {
+    /// The data directory, named or not.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| PathBuf::from(".loggia"))
+    }
 }
 
 /// Output formats.
@@ -62,6 +69,12 @@ pub(crate) enum Format {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Play the whole story in a world of its own: three API servers, three repositories, one reconciler
+    Demo(Demo),
+    /// Start a world to play in, and keep it running: three API servers, three repositories, one reconciler
+    Up(Up),
+    /// Serve the embedded Kubernetes API alone, for anybody's tests; in memory, unless --data-dir is given
+    Apiserver(Apiserver),
     /// Run the reconciler against the cluster of the kubeconfig (or the one it runs in)
     Controller(Controller),
     /// Show what would change; exit 0 without, 1 with differences, 2 on error
@@ -94,6 +107,48 @@ pub(crate) enum Verb {
     Version,
     /// Print shell completions
     Completions(Completions),
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Approve by `git merge` and `git push` instead of `loggia approve`
+    #[arg(long)]
+    pub(crate) merge_with_git: bool,
+}
+
+/// `up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// End when everything is settled or waits for a person
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// `apiserver`.
+#[derive(Debug, Args)]
+pub(crate) struct Apiserver {
+    /// Where to listen; loopback only
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Token that clients must show [default: none]
+    #[arg(long, env = "LOGGIA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// Write a kubeconfig for it to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig_out: Option<PathBuf>,
+    /// Whether deployments get pods, pods get ready, and so on
+    #[arg(long, value_enum, default_value_t = Workloads::Simulate, value_name = "HOW")]
+    pub(crate) workloads: Workloads,
+}
+
+/// What happens to workloads of `apiserver`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workloads {
+    /// They run, as far as anybody can see by the API.
+    Simulate,
+    /// Nothing happens.
+    Off,
 }
 
 /// `controller`.
