@@ -330,7 +330,7 @@ impl Victim {
             .arg(world.servers[0].kubeconfig_file())
             .arg("--data-dir")
             .arg(world.repositories.dir.path())
-            .env("LOGGIA_LOG", "loggia=debug,warn")
+            .env("RUST_LOG", "loggia=debug,warn")
             .stdin(std::process::Stdio::null())
             .stderr(std::fs::File::create(world.repositories.dir.path().join("victim.log")).unwrap())
             .spawn()

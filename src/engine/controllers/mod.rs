@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use kube::api::Api;
 use kube::runtime::controller::{Action, Controller};
-use kube::runtime::reflector::Store;
-use kube::runtime::watcher;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::gather::{World, key};
@@ -34,8 +34,8 @@ use crate::domain::time::SignedDuration;
 pub(super) struct Context {
     pub(super) engine: Arc<Engine>,
     /// Repositories and Targets as the watches show them.
-    repositories: Store<Repository>,
-    targets: Store<Target>,
+    repositories: Kept<Repository>,
+    targets: Kept<Target>,
     /// Repositories and Targets as they were when they were last dealt with, to tell what is new.
     pub(super) dealt_with: Mutex<World>,
     /// Syncs as the watches last showed them, so that an intent can tell where its own stands.
@@ -54,11 +54,8 @@ impl Context {
     /// # Errors
     /// [`EngineError::NotLeader`] when the process stops before.
     pub(super) async fn world(&self) -> Result<World, EngineError> {
-        self.repositories.wait_until_ready().await.map_err(|_| EngineError::NotLeader)?;
-        self.targets.wait_until_ready().await.map_err(|_| EngineError::NotLeader)?;
-        let repositories =
-            self.repositories.state().iter().map(|object| (key(&**object), object.as_ref().clone())).collect();
-        let targets = self.targets.state().iter().map(|object| (key(&**object), object.as_ref().clone())).collect();
+        let repositories = self.repositories.all().await?.into_iter().map(|object| (key(&object), object)).collect();
+        let targets = self.targets.all().await?.into_iter().map(|object| (key(&object), object)).collect();
         Ok(World { repositories, targets })
     }
 
@@ -68,16 +65,31 @@ impl Context {
     }
 }
 
+/// Objects of a kind as a controller's watch shows them.
+struct Kept<K: Resource<DynamicType = ()> + Clone + 'static> {
+    store: Store<K>,
+    /// Whether they were read whole once. The store's own signal wakes only one of several who wait for it.
+    whole: watch::Receiver<bool>,
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Kept<K> {
+    /// All of them, once they were read whole.
+    async fn all(&self) -> Result<Vec<K>, EngineError> {
+        self.whole.clone().wait_for(|whole| *whole).await.map_err(|_| EngineError::NotLeader)?;
+        Ok(self.store.state().iter().map(|object| object.as_ref().clone()).collect())
+    }
+}
+
 /// Runs all controllers until `stop`; returns when their last rounds have ended.
 pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetName>, stop: CancellationToken) {
     let (wake, _) = broadcast::channel(16);
     let (told, _) = broadcast::channel(16);
-    let repositories = controller::<Repository>(&engine);
-    let targets = controller::<Target>(&engine);
+    let (repositories, kept_repositories) = keeping::<Repository>(&engine);
+    let (targets, kept_targets) = keeping::<Target>(&engine);
     let context = Arc::new(Context {
         engine: engine.clone(),
-        repositories: repositories.store(),
-        targets: targets.store(),
+        repositories: kept_repositories,
+        targets: kept_targets,
         dealt_with: Mutex::new(World::default()),
         syncs: Mutex::new(BTreeMap::new()),
         wake,
@@ -146,6 +158,31 @@ where
         + 'static,
 {
     Controller::new(Api::<K>::all(engine.management.client()), watcher::Config::default())
+}
+
+/// A controller of a kind whose objects others look at too.
+fn keeping<K>(engine: &Engine) -> (Controller<K>, Kept<K>)
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + std::marker::Sync
+        + 'static,
+{
+    let (store, writer) = reflector::store();
+    let (told, whole) = watch::channel(false);
+    let objects = watcher(Api::<K>::all(engine.management.client()), watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::InitDone) {
+                told.send_replace(true);
+            }
+        })
+        .applied_objects();
+    (Controller::for_stream(objects, store.clone()), Kept { store, whole })
 }
 
 /// Runs one controller: its own kind by watch, everything again when the world changed.
