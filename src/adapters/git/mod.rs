@@ -31,12 +31,7 @@ pub fn open(url: &str) -> Result<Arc<dyn GitRepository>, GitError> {
 /// # Errors
 /// [`GitError::Open`] when the directory cannot be made or holds something.
 pub fn init(path: &Path) -> Result<Arc<dyn GitRepository>, GitError> {
-    let failed = |reason: String| GitError::Open { url: path.display().to_string(), reason };
-    std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
-    gix::init_bare(path).map_err(|error| failed(error.to_string()))?;
-    // The person's `init.defaultBranch` has no say here.
-    std::fs::write(path.join("HEAD"), "ref: refs/heads/main\n").map_err(|error| failed(error.to_string()))?;
-    Ok(Arc::new(LocalRepository::open(path)?))
+    Ok(Arc::new(LocalRepository::init(path)?))
 }
 
 /// Opens a repository by path or URL, http(s) ones through a mirror below `cache_dir` (see [`RemoteRepository`]).
