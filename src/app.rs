@@ -24,6 +24,7 @@ use crate::domain::intent::crds;
 use crate::domain::krm::{Object, Schemas};
 use crate::domain::lease::Claim;
 use crate::domain::package::Catalog;
+use crate::domain::time::{SignedDuration, Timestamp};
 use crate::engine::leader::Elector;
 use crate::engine::reconcile::StateCache;
 use crate::engine::targets::Targets;
@@ -200,6 +201,8 @@ pub struct Running {
     election: CancellationToken,
     controllers: JoinHandle<()>,
     elector: JoinHandle<()>,
+    progress: watch::Receiver<Option<Timestamp>>,
+    patience: SignedDuration,
 }
 
 /// Starts the reconciler: election first, then the controllers.
@@ -210,7 +213,9 @@ pub fn start(management: Cluster, config: &Config) -> Result<Running, StartError
     let (claims, receiver) = watch::channel(None);
     let (engine, changes) = engine(management.clone(), config, receiver)?;
     let engine = Arc::new(engine);
+    let (looked, progress) = watch::channel(None);
     let elector = Elector {
+        looked,
         cluster: management,
         namespace: config.namespace.clone(),
         name: "loggia".to_owned(),
@@ -221,10 +226,18 @@ pub fn start(management: Cluster, config: &Config) -> Result<Running, StartError
     let (workers, election) = (CancellationToken::new(), CancellationToken::new());
     let elector = tokio::spawn(elector.run(claims, election.clone()));
     let controllers = tokio::spawn(controllers::run(engine.clone(), changes, workers.clone()));
-    Ok(Running { engine, workers, election, controllers, elector })
+    let patience = config.election.lease;
+    Ok(Running { engine, workers, election, controllers, elector, progress, patience })
 }
 
 impl Running {
+    /// Tells, whenever it is asked, whether this replica makes progress: it leads or knows who does, as of no longer ago
+    /// than a lease lasts.
+    pub fn progress(&self) -> impl Fn() -> bool + Clone + Send + Sync + use<> {
+        let (progress, patience) = (self.progress.clone(), self.patience);
+        move || progress.borrow().is_some_and(|at| Timestamp::now().duration_since(at) <= patience)
+    }
+
     /// Stops in order: controllers finish their rounds, then the lease is released.
     pub async fn stop(self) {
         self.workers.cancel();

@@ -637,11 +637,13 @@ async fn drift(world: &World) {
         async || world.story().await,
     )
     .await;
+    let told = async || {
+        let events = world.management.list(&Gvk::new("", "v1", "Event"), "default", "").await.unwrap().objects;
+        let messages = events.iter().filter_map(|event| event.value()["message"].as_str());
+        messages.filter(|m| m.contains(".spec.replicas: 5 -> 2")).any(|m| m.contains("kubectl"))
+    };
+    eventually("an event says who drifted from what", told, async || world.story().await).await;
     world.settles("settled after drift").await;
-    let events = world.management.list(&Gvk::new("", "v1", "Event"), "default", "").await.unwrap().objects;
-    let events: Vec<&str> = events.iter().filter_map(|event| event.value()["message"].as_str()).collect();
-    let events = events.join("\n");
-    assert!(events.contains(".spec.replicas: 5 -> 2") && events.contains("kubectl"), "{events}");
 }
 
 async fn bad_image(world: &World) {

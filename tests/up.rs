@@ -63,3 +63,54 @@ fn a_directory_that_is_no_world_is_left_alone() {
     assert!(text(&output).contains("is not empty and not a world of Loggia"), "{}", text(&output));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+/// A process of ours that is killed when the test ends.
+struct Child(std::process::Child);
+
+impl Child {
+    /// Starts it, and gives the first URL that it prints.
+    fn start(args: &[&str]) -> (Self, String) {
+        use std::io::{BufRead as _, BufReader};
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loggia"));
+        let mut child = command.args(args).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let url = |line: String| line.split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned);
+        let found = lines.map_while(Result::ok).find_map(url).unwrap();
+        (Self(child), found)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_controller_is_ready_while_its_api_server_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (api, _) = Child::start(&["apiserver", "--token", "secret", "--kubeconfig-out", &at("kubeconfig")]);
+    let (_controller, url) = Child::start(&[
+        "controller",
+        "--listen",
+        "127.0.0.1:0",
+        "--kubeconfig",
+        &at("kubeconfig"),
+        "--data-dir",
+        &at("d"),
+    ]);
+    // Plain HTTP, but the client wants to know who would do TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let becomes = |code: u16| {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        while reqwest::blocking::get(format!("{url}/readyz")).unwrap().status() != code {
+            assert!(std::time::Instant::now() < deadline, "/readyz never says {code}");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    };
+    becomes(200);
+    drop(api);
+    becomes(503);
+}

@@ -19,7 +19,7 @@ pub(crate) async fn controller(global: &Global, args: &args::Controller) -> anyh
         note(&format!("loggia controller {identity}: metrics and probes on http://{}", listener.local_addr()?));
     }
     let stop = CancellationToken::new();
-    let served = tokio::spawn(serve::serve(listener, running.engine.metrics.clone(), || true, stop.clone()));
+    let served = tokio::spawn(serve::serve(listener, running.engine.metrics.clone(), running.progress(), stop.clone()));
     session::stopped().await.context("cannot wait for signals")?;
     note("stopping: rounds end, then the lease is released");
     running.stop().await;

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::gather::{World, key};
 use super::{Engine, EngineError, MANAGER, Outcome};
-use crate::cluster::Apply;
+use crate::cluster::{Apply, ClusterError};
 use crate::domain::error::Classify as _;
 use crate::domain::id::{NamespacedName, TargetName};
 use crate::domain::intent::{CNFDeployment, Repository, Sync, Target};
@@ -275,6 +275,9 @@ where
         "status": serde_json::to_value(new).unwrap_or(Value::Null)
     });
     let object = Object::new(status).map_err(|wrong| EngineError::Object { what: name, reason: wrong.to_string() })?;
-    engine.management.apply(Some(&claim), &object, &Apply::new(MANAGER).forced().status()).await?;
-    Ok(())
+    match engine.management.apply(Some(&claim), &object, &Apply::new(MANAGER).forced().status()).await {
+        // It went away in between: there is nobody left to tell.
+        Ok(_) | Err(ClusterError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
