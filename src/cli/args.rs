@@ -81,6 +81,8 @@ pub(crate) enum Verb {
     Diff(Plan),
     /// Show the plan; exit 0 when it could be made
     Plan(Plan),
+    /// Hand intents to the management cluster without Git; what they change waits for approval all the same
+    Apply(Apply),
     /// Run a package's pipeline and print the objects
     Render(Render),
     /// Check a package or a folder of intents; every problem at once, with file and line
@@ -168,6 +170,17 @@ pub(crate) struct Plan {
     /// A checkout of intents, or the name of a sync
     #[arg(default_value = ".", value_name = "PATH|SYNC")]
     pub(crate) what: String,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// A folder of intents
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Only say what would be handed over
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `render`.

@@ -1,6 +1,7 @@
 //! One file per verb, or per pair of verbs that differ in one word.
 
 mod apiserver;
+mod apply;
 mod controller;
 mod decide;
 mod demo;
@@ -14,6 +15,7 @@ mod status;
 mod up;
 
 pub(super) use apiserver::apiserver;
+pub(super) use apply::apply;
 pub(super) use controller::controller;
 pub(super) use decide::{approve, reject};
 pub(super) use demo::demo;
