@@ -31,3 +31,25 @@ pub(super) fn blank(gvk: &Gvk) -> Value {
     };
     json!({"metadata": {}, "spec": spec})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::krm::{ApplyOptions, Schemas, update};
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn the_creator_does_not_own_structs_that_are_always_there() {
+        let gvk = Gvk::new("apps", "v1", "Deployment");
+        let schemas = Schemas::builtin();
+        let now = Timestamp::from_second(0).unwrap();
+        let options = ApplyOptions { manager: "one", force: false, subresource: "", now, reset: &[] };
+        let new = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
+            "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "a"}]}}}});
+        let stored = update(Some(&blank(&gvk)), &new, &options, schemas.lookup(&gvk).0);
+        let owned = stored.pointer("/metadata/managedFields/0/fieldsV1").unwrap();
+        let container = json!({"k:{\"name\":\"a\"}": {".": {}, "f:name": {}}});
+        let template = json!({"f:spec": {"f:containers": container}});
+        assert_eq!(*owned, json!({"f:spec": {"f:replicas": {}, "f:template": template}}));
+    }
+}
