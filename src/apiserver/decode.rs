@@ -67,11 +67,10 @@ pub fn check_envelope(
         (true, "") => metadata::set(object, "namespace", namespace.unwrap_or_default().into()),
         (true, found) if namespace.is_none_or(|wanted| wanted == found) => {}
         (false, "") => {}
-        (true, found) => {
-            return Err(ApiError::bad_request(format!(
-                "the namespace of the provided object does not match the namespace sent on the request: {found:?} is not {:?}",
-                namespace.unwrap_or_default()
-            )));
+        (true, _) => {
+            return Err(ApiError::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
         }
         (false, _) => drop(metadata::of(object).and_then(|metadata| metadata.remove("namespace"))),
     }

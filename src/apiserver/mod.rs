@@ -14,6 +14,7 @@
 //! | [`gc`], [`workloads`] | controllers that run beside it |
 
 mod addresses;
+mod blank;
 pub mod builtin;
 mod convert;
 pub mod core;

@@ -11,7 +11,7 @@ use crate::apiserver::kinds::Kind;
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Key, StoreError, revision_of};
-use crate::apiserver::{addresses, convert, decode, defaults, metadata, structural, validate};
+use crate::apiserver::{addresses, blank, convert, decode, defaults, metadata, structural, validate};
 use crate::domain::krm::value::same;
 use crate::domain::krm::{ApplyOptions, Path, update};
 
@@ -109,7 +109,8 @@ impl Core {
     pub(super) fn owned(&self, kind: &Kind, old: Option<&Value>, new: &Value, part: &Part, writer: &Writer) -> Value {
         let reset = reset(kind, old, new, part);
         let options = self.options(writer, part, &reset);
-        update(old, new, &options, self.kinds().merge_schema(&kind.gvk))
+        let before = old.cloned().or_else(|| (!kind.is_custom()).then(|| blank::blank(&kind.gvk)));
+        update(before.as_ref(), new, &options, self.kinds().merge_schema(&kind.gvk))
     }
 
     pub(super) fn options<'a>(&self, writer: &'a Writer, part: &Part, reset: &'a [Path]) -> ApplyOptions<'a> {
