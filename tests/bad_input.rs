@@ -41,7 +41,7 @@ impl Desk {
         let config = Config { stable_for: SignedDuration::from_secs(1), ..Config::new("test") };
         let world = World::start(&dir.path().join("world"), config).await.unwrap();
         let management = world.servers[0].connect();
-        let edges = world.servers[1..].iter().map(|served| served.connect()).collect();
+        let edges = world.servers[1..].iter().map(loggia::app::world::Served::connect).collect();
         git(dir.path(), &["clone", "-q", world.repository("intents").to_str().unwrap(), "intents"]);
         let checkout = dir.path().join("intents");
         Self { dir, world, management, edges, checkout }
