@@ -41,7 +41,7 @@ fn cluster(name: &str) -> Cluster {
     Cluster::from_service(name, ApiServer::open(options).unwrap().service())
 }
 
-/// A package as it is declared on the target: ConfigMap, Service, Deployment.
+/// A package as it is declared on the target: a configuration, a service, a workload.
 fn package(number: usize) -> Declared {
     let name = format!("p{number}");
     let labels = json!({"app": name});

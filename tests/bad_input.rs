@@ -154,6 +154,33 @@ async fn an_intent_that_cannot_be_read_withdraws_nothing() {
     desk.world.stop().await.unwrap();
 }
 
+/// Intents can be handed over without Git; what Git owns cannot be changed that way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_applied_without_git_waits_for_approval_and_does_not_fight_git() {
+    let desk = Desk::new().await;
+    let folder = desk.dir.path().join("folder");
+    std::fs::create_dir_all(folder.join("intents")).unwrap();
+    std::fs::write(folder.join("intents/upf.yaml"), example("upf-edge.yaml")).unwrap();
+    let path = folder.to_str().unwrap();
+    let (code, told) = desk.loggia(&["apply", path, "--dry-run"]);
+    assert!(code == 0 && told.contains("would be applied"), "{code} {told}");
+    assert_eq!(desk.get("nephoran.com", "v1", "CNFDeployment", "upf-edge").await, Value::Null);
+    let (code, told) = desk.loggia(&["apply", path]);
+    assert!(code == 0 && told.contains("CNFDeployment.nephoran.com/default/upf-edge applied"), "{code} {told}");
+    desk.approve("1").await;
+
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    desk.eventually("Git owns it", async || {
+        let intent = desk.get("nephoran.com", "v1", "CNFDeployment", "upf-edge").await;
+        intent.pointer("/metadata/annotations/loggia.dev~1source").is_some()
+    })
+    .await;
+    std::fs::write(folder.join("intents/upf.yaml"), example("upf-edge-broken.yaml")).unwrap();
+    let (code, told) = desk.loggia(&["apply", path]);
+    assert!(code == 2 && told.contains("upf.yaml:2") && told.contains("changed in Git"), "{code} {told}");
+    desk.world.stop().await.unwrap();
+}
+
 /// Every violation at once, on the laptop and in the status; a blueprint that nobody has is named.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_intent_that_asks_for_the_impossible_is_told_why() {
