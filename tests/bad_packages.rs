@@ -51,7 +51,7 @@ fn both(words: &[&str], spoil: impl Fn(&Path)) {
 #[test]
 fn yaml_that_cannot_be_read_is_told_with_its_line() {
     both(&["service.yaml:"], |package| {
-        std::fs::write(package.join("service.yaml"), "kind: Service\n  a: {\n").unwrap()
+        std::fs::write(package.join("service.yaml"), "kind: Service\n  a: {\n").unwrap();
     });
     both(&["service.yaml:", "kind"], |package| {
         replace(package, "service.yaml", "kind: Service\n", "kind: Service\nkind: Service\n")
