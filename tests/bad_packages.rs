@@ -54,7 +54,7 @@ fn yaml_that_cannot_be_read_is_told_with_its_line() {
         std::fs::write(package.join("service.yaml"), "kind: Service\n  a: {\n").unwrap();
     });
     both(&["service.yaml:", "kind"], |package| {
-        replace(package, "service.yaml", "kind: Service\n", "kind: Service\nkind: Service\n")
+        replace(package, "service.yaml", "kind: Service\n", "kind: Service\nkind: Service\n");
     });
 }
 
