@@ -50,6 +50,23 @@ impl LocalRepository {
         Self::open(path)
     }
 
+    fn list_refs(&self) -> Result<Refs, GitError> {
+        let repo = self.repo()?;
+        let failed = self.io("listing refs");
+        let platform = repo.references().map_err(|error| failed(error.to_string()))?;
+        let mut refs = Refs::new();
+        for reference in platform.all().map_err(|error| failed(error.to_string()))? {
+            let mut reference = reference.map_err(|error| failed(error.to_string()))?;
+            let name = reference.name().as_bstr().to_string();
+            // Tags of trees or blobs are nobody's revision.
+            let Ok(id) = reference.peel_to_id() else { continue };
+            if repo.find_header(id).is_ok_and(|header| header.kind() == gix::object::Kind::Commit) {
+                refs.insert(name, commit_id(id.detach())?);
+            }
+        }
+        Ok(refs)
+    }
+
     fn repo(&self) -> Result<gix::Repository, GitError> {
         if !self.path.exists() {
             return Err(GitError::Open { url: self.url.clone(), reason: "the folder is gone".to_owned() });
@@ -162,6 +179,9 @@ fn told(error: impl std::error::Error) -> String {
     text
 }
 
+/// How often refs are listed at most while somebody else takes them away.
+const LISTINGS: usize = 5;
+
 /// How old a lock file of a ref has to be to be taken for left behind. Git holds one for milliseconds.
 const STALE_LOCK: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -183,20 +203,16 @@ impl GitRepository for LocalRepository {
     }
 
     fn refs(&self) -> Result<Refs, GitError> {
-        let repo = self.repo()?;
-        let failed = self.io("listing refs");
-        let platform = repo.references().map_err(|error| failed(error.to_string()))?;
-        let mut refs = Refs::new();
-        for reference in platform.all().map_err(|error| failed(error.to_string()))? {
-            let mut reference = reference.map_err(|error| failed(error.to_string()))?;
-            let name = reference.name().as_bstr().to_string();
-            // Tags of trees or blobs are nobody's revision.
-            let Ok(id) = reference.peel_to_id() else { continue };
-            if repo.find_header(id).is_ok_and(|header| header.kind() == gix::object::Kind::Commit) {
-                refs.insert(name, commit_id(id.detach())?);
+        let mut listed = self.list_refs();
+        // A ref that goes away between being found and being read fails the listing; skipping it would lose one that
+        // was only packed.
+        for _ in 1..LISTINGS {
+            if listed.is_ok() {
+                break;
             }
+            listed = self.list_refs();
         }
-        Ok(refs)
+        listed
     }
 
     fn fetch(&self) -> Result<Refs, GitError> {

@@ -206,6 +206,27 @@ fn a_repository_that_vanishes_is_an_error_that_says_so() {
 }
 
 #[test]
+fn refs_can_be_listed_while_others_come_and_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.git");
+    let repo = LocalRepository::init(&path).unwrap();
+    let id = commit(&repo, &files(&[("a", "1")]), vec![], "one");
+    repo.push(None, &[update("refs/heads/main", None, Some(&id))]).unwrap();
+    std::thread::scope(|scope| {
+        let moving = scope.spawn(|| {
+            for round in 0..300 {
+                let name = format!("refs/heads/drafts/{}", round % 7);
+                repo.push(None, &[update(&name, None, Some(&id))]).unwrap();
+                repo.push(None, &[update(&name, Some(&id), None)]).unwrap();
+            }
+        });
+        while !moving.is_finished() {
+            assert_eq!(repo.refs().unwrap()["refs/heads/main"], id);
+        }
+    });
+}
+
+#[test]
 fn a_lock_that_a_killed_process_left_is_removed_and_a_fresh_one_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("r.git");
