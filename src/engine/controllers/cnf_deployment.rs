@@ -9,7 +9,7 @@ use super::super::agenda::{Agenda, Wanted};
 use super::super::gather::key;
 use super::super::{EngineError, MANAGER, Outcome};
 use super::{Context, intents, write_status};
-use crate::cluster::Apply;
+use crate::cluster::{Apply, ClusterError};
 use crate::domain::id::{NamespacedName, PackageName, WorkspaceName};
 use crate::domain::intent::cnf_deployment::{CnfDeploymentStatus, violations};
 use crate::domain::intent::condition::{Says, folded};
@@ -278,6 +278,9 @@ async fn retire(context: &Arc<Context>, intent: &CNFDeployment) -> Result<Outcom
 
 async fn release(context: &Context, intent: &CNFDeployment) -> Result<Outcome, EngineError> {
     context.syncs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(intent));
-    patch(context, intent, &intents::without_finalizer(intent.finalizers())).await?;
-    Ok(Outcome::Settled)
+    match patch(context, intent, &intents::without_finalizer(intent.finalizers())).await {
+        // An earlier round let it go already; the watch has not shown it yet.
+        Ok(()) | Err(EngineError::Cluster(ClusterError::NotFound { .. })) => Ok(Outcome::Settled),
+        Err(error) => Err(error),
+    }
 }
