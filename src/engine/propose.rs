@@ -245,11 +245,13 @@ impl Asking<'_> {
         Ok(())
     }
 
-    /// A pending proposal whose candidate is gone: it was published just before a kill, or is not wanted any more.
+    /// A pending proposal whose candidate is gone: it was published just before a kill, or is not wanted any more. The
+    /// same for a deletion that was carried out just before a kill, or is not wanted any more.
     pub(super) async fn tidy(&mut self) -> Result<(), EngineError> {
         let Some(pending) = self.pending().cloned() else { return Ok(()) };
-        if pending.content.kind == ProposalKind::Delete {
-            return Ok(());
+        if self.situation.agenda.all_published.is_empty() {
+            let situation = self.situation;
+            return self.engine.forget(self.claim, &situation.location, &situation.package, &situation.key).await;
         }
         let number = pending.number.to_string();
         if let Some(published) = &self.situation.agenda.published {
@@ -257,13 +259,16 @@ impl Asking<'_> {
             if trailers.get("Loggia-Proposal") == Some(&number) {
                 return self.conclude(&pending, &format!("published as v{}", published.revision)).await;
             }
-            if pending.content.head == published.commit {
+            if pending.content.head == published.commit && pending.content.kind != ProposalKind::Delete {
                 // A plan for what is published already; the rollout looks after it.
                 return Ok(());
             }
         }
-        let reason = "its revision is gone".to_owned();
-        let state = ProposalState::Withdrawn { reason, at: self.engine.now() };
+        let reason = match pending.content.kind {
+            ProposalKind::Delete => "nobody asks to delete it any more",
+            _ => "its revision is gone",
+        };
+        let state = ProposalState::Withdrawn { reason: reason.to_owned(), at: self.engine.now() };
         self.situation.forge.conclude(self.claim, pending.number, state).await?;
         Ok(())
     }
@@ -332,14 +337,6 @@ impl Asking<'_> {
             pending.as_ref(),
         );
         Ok(Err(asked.await?))
-    }
-
-    /// Ends the proposal of a deletion that was carried out.
-    pub(super) async fn deleted(&mut self) -> Result<(), EngineError> {
-        match self.pending().cloned() {
-            Some(pending) => self.conclude(&pending, "deleted").await,
-            None => Ok(()),
-        }
     }
 
     fn record(&mut self, event: &str, revision: i64, declared: Option<&Digest>, plan: Option<&Plan>, message: &str) {
