@@ -11,7 +11,7 @@ use crate::ports::forge::Decision;
 
 async fn find(global: &Global, number: u64, repository: Option<&str>) -> anyhow::Result<Found> {
     let (engine, world) = session::look(global).await?;
-    let all = engine.proposals(&world, &global.namespace).await?;
+    let all = engine.proposals(&world, global.namespace()).await?;
     let mut found: Vec<Found> = all
         .into_iter()
         .filter(|found| {
