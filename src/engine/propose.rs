@@ -133,7 +133,15 @@ impl Asking<'_> {
                 let outcome = format!("approved by {}", person.name);
                 self.publish(&proposed, &note, pending.as_ref(), &plan, &outcome).await
             }
-            Gate::NeedsApproval | Gate::Stale(_) | Gate::Blocked(_) => {
+            Gate::Blocked(walls) => {
+                let proposed = self.proposed(candidate).await?;
+                let asked = self.open(&proposed, &plan, pending.as_ref(), silent).await?;
+                let Asked::Waiting { number, .. } = asked else { return Ok(asked) };
+                Ok(Asked::Stopped {
+                    reason: format!("proposal {number} cannot be carried out as it is: {}", walls.join("; ")),
+                })
+            }
+            Gate::NeedsApproval | Gate::Stale(_) => {
                 let proposed = self.proposed(candidate).await?;
                 self.open(&proposed, &plan, pending.as_ref(), silent).await
             }
@@ -381,7 +389,7 @@ fn body(plan: &Plan, silent: &[String], revision: &PackageRevision) -> String {
     let silent: String = silent.iter().map(|line| format!("> {line}. It is not part of this plan.\n\n")).collect();
     let commit = revision.commit.short();
     format!(
-        "{silent}{}\nHead `{commit}` ({}). Approve with `loggia approve N`, or merge the branch with git and push.\n",
+        "{silent}{}\nHead `{commit}` ({}). Approve it by its number with `loggia approve`, or merge the branch with git and push.\n",
         markdown(plan),
         revision.name
     )
