@@ -1,5 +1,8 @@
 //! The composition root: the only module that names adapters and engine together. It owns the order of shutdown.
 
+pub mod examples;
+pub mod world;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +17,14 @@ use crate::adapters::forge::LocalForge;
 use crate::adapters::git;
 use crate::adapters::native::NativeStore;
 use crate::adapters::state::ConfigMapState;
+use crate::apiserver;
 use crate::cluster::{Apply, Cluster, ClusterError};
 use crate::config::Config;
 use crate::domain::intent::crds;
 use crate::domain::krm::{Object, Schemas};
 use crate::domain::lease::Claim;
 use crate::domain::package::Catalog;
+use crate::domain::time::{SignedDuration, Timestamp};
 use crate::engine::leader::Elector;
 use crate::engine::reconcile::StateCache;
 use crate::engine::targets::Targets;
@@ -141,6 +146,53 @@ pub fn engine(
     Ok((engine, changes))
 }
 
+/// An embedded API server that is served alone.
+pub struct ServedApi {
+    /// Where it listens.
+    pub address: std::net::SocketAddr,
+    /// A kubeconfig for it.
+    pub kubeconfig: String,
+    /// Ends when the server has stopped.
+    pub task: JoinHandle<Result<(), apiserver::ServeError>>,
+}
+
+/// Why the embedded API server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeApiError {
+    /// Its objects cannot be read.
+    #[error(transparent)]
+    Open(#[from] apiserver::OpenError),
+    /// Its address cannot be had.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(std::net::SocketAddr, std::io::Error),
+}
+
+/// Serves the embedded API until `stop`.
+///
+/// # Errors
+/// [`ServeApiError`].
+pub async fn serve_api(
+    listen: std::net::SocketAddr,
+    state: Option<&std::path::Path>,
+    token: Option<String>,
+    simulate_workloads: bool,
+    stop: CancellationToken,
+) -> Result<ServedApi, ServeApiError> {
+    let server = apiserver::ApiServer::open(apiserver::Options {
+        name: "loggia".to_owned(),
+        data_dir: state.map(std::path::Path::to_owned),
+        token,
+        now: Arc::new(crate::domain::time::Timestamp::now),
+        simulate_workloads,
+    })?;
+    let failed = |error| ServeApiError::Listen(listen, error);
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let kubeconfig = server.kubeconfig(address);
+    let task = tokio::spawn(async move { server.serve(listener, stop).await });
+    Ok(ServedApi { address, kubeconfig, task })
+}
+
 /// A running reconciler.
 pub struct Running {
     /// What it works with.
@@ -149,6 +201,8 @@ pub struct Running {
     election: CancellationToken,
     controllers: JoinHandle<()>,
     elector: JoinHandle<()>,
+    progress: watch::Receiver<Option<Timestamp>>,
+    patience: SignedDuration,
 }
 
 /// Starts the reconciler: election first, then the controllers.
@@ -159,7 +213,9 @@ pub fn start(management: Cluster, config: &Config) -> Result<Running, StartError
     let (claims, receiver) = watch::channel(None);
     let (engine, changes) = engine(management.clone(), config, receiver)?;
     let engine = Arc::new(engine);
+    let (looked, progress) = watch::channel(None);
     let elector = Elector {
+        looked,
         cluster: management,
         namespace: config.namespace.clone(),
         name: "loggia".to_owned(),
@@ -170,10 +226,18 @@ pub fn start(management: Cluster, config: &Config) -> Result<Running, StartError
     let (workers, election) = (CancellationToken::new(), CancellationToken::new());
     let elector = tokio::spawn(elector.run(claims, election.clone()));
     let controllers = tokio::spawn(controllers::run(engine.clone(), changes, workers.clone()));
-    Ok(Running { engine, workers, election, controllers, elector })
+    let patience = config.election.lease;
+    Ok(Running { engine, workers, election, controllers, elector, progress, patience })
 }
 
 impl Running {
+    /// Tells, whenever it is asked, whether this replica makes progress: it leads or knows who does, as of no longer ago
+    /// than a lease lasts.
+    pub fn progress(&self) -> impl Fn() -> bool + Clone + Send + Sync + use<> {
+        let (progress, patience) = (self.progress.clone(), self.patience);
+        move || progress.borrow().is_some_and(|at| Timestamp::now().duration_since(at) <= patience)
+    }
+
     /// Stops in order: controllers finish their rounds, then the lease is released.
     pub async fn stop(self) {
         self.workers.cancel();

@@ -1,5 +1,5 @@
-//! The golden path, end to end, against real API servers: a person commits an intent, approves the plan, ships a bad
-//! image, sees the rollback, deletes the intent.
+//! The golden path, end to end, against embedded and real API servers: a person commits an intent, approves the plan,
+//! ships a bad image, sees the rollback, deletes the intent. The steps and assertions are the same on both.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use loggia::app::{self, Running};
@@ -22,8 +24,10 @@ use loggia::engine::Engine;
 use loggia::ports::forge::{Decision, Proposal, ProposalKind};
 use loggia::ports::repositories::Location;
 use serde_json::{Value, json};
-use support::kube::{Control, Kubelet, assets};
+use support::embedded::{Tap, Write};
+use support::kube::assets;
 use support::person::{Repositories, git};
+use support::servers::{Server, Servers};
 
 struct World {
     management: Cluster,
@@ -31,8 +35,7 @@ struct World {
     repositories: Repositories,
     running: Option<Running>,
     looking: Engine,
-    _kubelets: Vec<Kubelet>,
-    controls: Vec<Control>,
+    servers: [Server; 2],
 }
 
 fn object(value: Value) -> Object {
@@ -52,32 +55,27 @@ fn config() -> Config {
 }
 
 impl World {
-    async fn start(assets: &std::path::Path) -> Self {
-        let mut world = Self::without_reconciler(assets).await;
+    async fn start(servers: &Servers) -> Self {
+        let mut world = Self::without_reconciler(servers).await;
         world.running = Some(app::start(world.management.clone(), &config()).unwrap());
         world
     }
 
     /// The world as a person set it up, with nobody who reconciles it.
-    async fn without_reconciler(assets: &std::path::Path) -> Self {
-        let controls: Vec<Control> = (0..2).map(|_| Control::start(assets)).collect();
-        let connect = |name: &'static str, index: usize| {
-            let text = controls[index].kubeconfig();
-            async move { Cluster::from_kubeconfig(name, &text, None, false).await.unwrap() }
-        };
+    async fn without_reconciler(servers: &Servers) -> Self {
         // The first server is management cluster and edge-1 at once, the second is edge-2.
-        let (management, one, two) =
-            (connect("management", 0).await, connect("edge-1", 0).await, connect("edge-2", 1).await);
-        let kubelets = vec![Kubelet::start(one.clone()), Kubelet::start(two.clone())];
+        let servers = [servers.start("edge-1").await, servers.start("edge-2").await];
+        let [one, two] = [servers[0].cluster.clone(), servers[1].cluster.clone()];
+        let management = Cluster::from_kubeconfig("management", &servers[0].kubeconfig, None, false).await.unwrap();
         for edge in [&one, &two] {
             put(edge, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "core"}})).await;
         }
         app::install(&management).await.unwrap();
         let repositories = Repositories::from_examples();
-        register(&management, &repositories, &controls).await;
+        register(&management, &repositories, &servers).await;
         let (_, claims) = tokio::sync::watch::channel(None);
         let (looking, _) = app::engine(management.clone(), &config(), claims).unwrap();
-        Self { management, edges: [one, two], repositories, running: None, looking, _kubelets: kubelets, controls }
+        Self { management, edges: [one, two], repositories, running: None, looking, servers }
     }
 
     async fn proposals(&self) -> Vec<Proposal> {
@@ -148,9 +146,10 @@ impl World {
             .map(|p| format!("#{} {} {}", p.number, p.verdict.word(), p.content.title))
             .collect();
         format!(
-            "sync: {:#}\nintent: {:#}\nproposals: {proposals:#?}\nrefs:\n{}",
+            "sync: {:#}\nintent: {:#}\nproposals: {proposals:#?}\n{}\nrefs:\n{}",
             self.sync().await["status"],
             self.intent().await["status"],
+            git(&self.repositories.bare("deployments"), &["log", "--glob=refs/loggia", "--format=%h %ar %s%n%b"]),
             git(&self.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"])
         )
     }
@@ -159,7 +158,7 @@ impl World {
     fn loggia(&self, args: &[&str]) -> String {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_loggia"))
             .arg("--kubeconfig")
-            .arg(self.controls[0].kubeconfig_file())
+            .arg(self.servers[0].kubeconfig_file())
             .args(args)
             .output()
             .unwrap();
@@ -172,7 +171,7 @@ impl World {
     }
 }
 
-async fn register(management: &Cluster, repositories: &Repositories, controls: &[Control]) {
+async fn register(management: &Cluster, repositories: &Repositories, servers: &[Server]) {
     for (name, deployment, annotations) in [
         ("intents", false, json!({"loggia.dev/content": "intents"})),
         ("blueprints", false, json!({})),
@@ -195,7 +194,7 @@ async fn register(management: &Cluster, repositories: &Repositories, controls: &
             management,
             json!({
                 "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "default"},
-                "stringData": {"kubeconfig": controls[index].kubeconfig()}
+                "stringData": {"kubeconfig": servers[index].kubeconfig}
             }),
         )
         .await;
@@ -224,10 +223,20 @@ async fn eventually(step: &str, mut holds: impl AsyncFnMut() -> bool, story: imp
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_golden_path_holds_on_embedded_api_servers() {
+    golden_path(&Servers::embedded()).await;
+}
+
+/// The same on real API servers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_golden_path_holds_on_real_api_servers() {
     let Some(assets) = assets("the_golden_path_holds_on_real_api_servers") else { return };
+    golden_path(&Servers::Real(assets)).await;
+}
+
+async fn golden_path(servers: &Servers) {
     loggia::telemetry::init_logs("loggia=debug,kube_client=off,warn");
-    let mut world = World::start(&assets).await;
+    let mut world = World::start(servers).await;
 
     world.repositories.commit_intent("upf-edge.yaml", "A UPF on every edge");
     let first = world.open_proposal(1).await;
@@ -264,9 +273,19 @@ async fn the_golden_path_holds_on_real_api_servers() {
 
 /// The forge is git: a person merges the proposed branch and pushes, and the rest follows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_git_merge_publishes_too_on_embedded_api_servers() {
+    plain_git_merge(&Servers::embedded()).await;
+}
+
+/// The same on real API servers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_git_merge_publishes_too() {
     let Some(assets) = assets("a_plain_git_merge_publishes_too") else { return };
-    let mut world = World::start(&assets).await;
+    plain_git_merge(&Servers::Real(assets)).await;
+}
+
+async fn plain_git_merge(servers: &Servers) {
+    let mut world = World::start(servers).await;
     world.repositories.commit_intent("upf-edge.yaml", "A UPF on every edge");
     world.open_proposal(1).await;
     let work = world.repositories.work("deployments");
@@ -286,7 +305,13 @@ async fn a_plain_git_merge_publishes_too() {
         async || world.story().await,
     )
     .await;
-    let table = world.controls[0].kubectl(&["get", "syncs,packagerevisions,cnfdeployments"]);
+    let table = world.servers[0]
+        .table(&[
+            ("loggia.dev/v1alpha1", "syncs"),
+            ("porch.kpt.dev/v1alpha2", "packagerevisions"),
+            ("nephoran.com/v1", "cnfdeployments"),
+        ])
+        .await;
     for words in ["settled", "Published", "Running", "upf-edge", "true"] {
         assert!(table.contains(words), "{words} is not in:\n{table}");
     }
@@ -301,12 +326,13 @@ struct Victim(std::process::Child);
 impl Victim {
     fn start(world: &World) -> Self {
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_loggia"))
-            .args(["controller", "--identity", "victim", "--listen", "127.0.0.1:0", "--quiet", "--kubeconfig"])
-            .arg(world.controls[0].kubeconfig_file())
+            .args(["controller", "--identity", "victim", "--listen", "127.0.0.1:0", "--verbose", "--kubeconfig"])
+            .arg(world.servers[0].kubeconfig_file())
             .arg("--data-dir")
             .arg(world.repositories.dir.path())
+            .env("RUST_LOG", "loggia=debug,warn")
             .stdin(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
+            .stderr(std::fs::File::create(world.repositories.dir.path().join("victim.log")).unwrap())
             .spawn()
             .unwrap();
         Self(child)
@@ -372,10 +398,20 @@ impl Milestone {
 /// Kills the reconciler again and again while it proposes, publishes and applies; what is left is what an undisturbed
 /// run leaves: one proposal, one revision, each object once, in the inventory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_leave_no_orphan_on_embedded_api_servers() {
+    kills(&Servers::embedded()).await;
+}
+
+/// The same on real API servers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_leave_no_orphan_and_no_second_proposal() {
     let Some(assets) = assets("kills_leave_no_orphan_and_no_second_proposal") else { return };
-    let world = World::without_reconciler(&assets).await;
-    world.repositories.commit_quick_intent();
+    kills(&Servers::Real(assets)).await;
+}
+
+async fn kills(servers: &Servers) {
+    let world = World::without_reconciler(servers).await;
+    world.repositories.commit_quick_intent("upf-edge.yaml", "A UPF on every edge");
     for milestone in Milestone::ALL {
         let victim = Victim::start(&world);
         eventually(
@@ -396,35 +432,153 @@ async fn kills_leave_no_orphan_and_no_second_proposal() {
     assert_eq!(proposals.iter().map(|p| p.verdict.word()).collect::<Vec<_>>(), ["Done"]);
     let refs = git(&world.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"]);
     assert_eq!(refs, "refs/heads/main\nrefs/loggia/proposals/1\nrefs/tags/core/upf-edge/v1");
+    assert_eq!(inventories(&world).await, [EVERYTHING, EVERYTHING]);
+}
+
+/// The objects of the example, as inventories list them, sorted.
+const EVERYTHING: &str = "apps|v1|Deployment|core|upf-edge\nnetworking.k8s.io|v1|NetworkPolicy|core|upf-edge\n\
+                          |v1|ConfigMap|core|upf-edge-config\n|v1|Service|core|upf-edge";
+
+/// What the one inventory of the example's unit lists on each target.
+async fn inventories(world: &World) -> Vec<String> {
+    let mut found = Vec::new();
     for edge in &world.edges {
-        let inventories =
+        let all =
             edge.list(&Gvk::new("", "v1", "ConfigMap"), "loggia-system", "loggia.dev/inventory").await.unwrap().objects;
-        let ours: Vec<&Object> = inventories
+        let ours: Vec<&Object> = all
             .iter()
             .filter(|o| o.annotation("loggia.dev/unit").is_some_and(|u| u.starts_with("default/upf-edge@")))
             .collect();
-        // edge-1 is also the management cluster, but each unit has one inventory only.
-        assert_eq!(ours.len(), 1, "{inventories:?}");
-        let lines = ours[0].value()["data"]["objects"].as_str().unwrap();
-        let expected = "apps|v1|Deployment|core|upf-edge\nnetworking.k8s.io|v1|NetworkPolicy|core|upf-edge\n|v1|ConfigMap|core|upf-edge-config\n|v1|Service|core|upf-edge";
-        let sorted = |text: &str| {
-            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            lines.sort();
-            lines
-        };
-        assert_eq!(sorted(lines), sorted(expected));
+        assert_eq!(ours.len(), 1, "each unit has one inventory: {all:?}");
+        let mut lines: Vec<&str> = ours[0].value()["data"]["objects"].as_str().unwrap().lines().collect();
+        lines.sort_unstable();
+        found.push(lines.join("\n"));
     }
+    found
+}
+
+/// A reconciler that is killed at each external write that it was not killed at before: the write has landed, its
+/// answer is lost. A write is known by verb, path and body without its digits (times, versions).
+#[derive(Clone, Default)]
+struct Killer {
+    victim: Arc<Mutex<Option<Victim>>>,
+    seen: Arc<Mutex<BTreeSet<(String, String, String)>>>,
+}
+
+impl Killer {
+    fn tap(&self) -> Tap {
+        let killer = self.clone();
+        Arc::new(move |write: &Write| {
+            if write.path.contains("/leases/") {
+                return;
+            }
+            let body: String = String::from_utf8_lossy(&write.body).chars().filter(|c| !c.is_ascii_digit()).collect();
+            let mut victim = killer.victim.lock().unwrap();
+            if victim.is_some() && killer.seen.lock().unwrap().insert((write.verb.clone(), write.path.clone(), body)) {
+                *victim = None;
+            }
+        })
+    }
+
+    fn kills(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    /// Keeps a reconciler running, through all its deaths, until a state is reached.
+    async fn until(&self, step: &str, world: &World, mut holds: impl AsyncFnMut() -> bool) {
+        let told = |kills| format!("{step}, after {kills} kills");
+        for _ in 0..1500 {
+            if self.victim.lock().unwrap().is_none() {
+                assert!(self.kills() < 400, "no end of new writes: {:#?}", self.seen.lock().unwrap());
+                *self.victim.lock().unwrap() = Some(Victim::start(world));
+            }
+            if holds().await {
+                println!("ok: {}", told(self.kills()));
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let log = std::fs::read_to_string(world.repositories.dir.path().join("victim.log")).unwrap_or_default();
+        let url = log.split_whitespace().find(|word| word.starts_with("http://")).unwrap_or_default();
+        let metrics = match reqwest::get(format!("{url}/metrics")).await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(error) => error.to_string(),
+        };
+        let story = world.story().await;
+        panic!("did not hold: {}\n{story}\nthe reconciler said:\n{log}\n{metrics}", told(self.kills()));
+    }
+
+    async fn proposal(&self, world: &World, number: u64) -> Proposal {
+        let found = async || world.proposals().await.into_iter().find(|p| p.number == number);
+        let open = async || found().await.is_some_and(|p| p.verdict.word() == "Open");
+        self.until(&format!("proposal {number} opens"), world, open).await;
+        found().await.unwrap()
+    }
+
+    async fn settles(&self, world: &World, revision: &str) {
+        let settled =
+            async || world.sync().await["status"]["revision"] == revision && world.summary().await == "settled";
+        self.until(&format!("{revision} is settled"), world, settled).await;
+    }
+}
+
+/// Killed at every external write of the golden path, each time at a new one: the end is that of an undisturbed run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_every_write_changes_nothing() {
+    let killer = Killer::default();
+    let world = World::without_reconciler(&Servers::Embedded(killer.tap())).await;
+    world.repositories.commit_quick_intent("upf-edge.yaml", "A UPF on every edge");
+    let first = killer.proposal(&world, 1).await;
+    world.approve(&first).await;
+    killer.settles(&world, "v1").await;
+    assert_eq!(inventories(&world).await, [EVERYTHING, EVERYTHING]);
+
+    world.repositories.commit_quick_intent("upf-edge-broken.yaml", "A new image");
+    let second = killer.proposal(&world, 2).await;
+    world.approve(&second).await;
+    let third = killer.proposal(&world, 3).await;
+    assert_eq!(third.content.kind, ProposalKind::Revert);
+    let back = async || world.image(0).await == "registry.example/upf:1.4.2";
+    killer.until("edge-1 is back on the good image", &world, back).await;
+    assert_eq!(world.image(1).await, "registry.example/upf:1.4.2", "edge-2 was never touched");
+    world.approve(&third).await;
+    killer.settles(&world, "v3").await;
+    assert_eq!(inventories(&world).await, [EVERYTHING, EVERYTHING]);
+
+    git(&world.repositories.work("intents"), &["rm", "-q", "intents/upf-edge.yaml"]);
+    world.repositories.push_intents("No UPF any more");
+    let fourth = killer.proposal(&world, 4).await;
+    world.approve(&fourth).await;
+    killer.until("the intent is gone", &world, async || world.intent().await.is_null()).await;
+    for edge in 0..2 {
+        assert_eq!(world.deployment(edge).await, None, "edge {edge}\n{}", world.story().await);
+    }
+    let verdicts: Vec<&str> = world.proposals().await.iter().map(|p| p.verdict.word()).collect();
+    assert_eq!(verdicts, ["Done"; 4]);
+    let refs = git(&world.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"]);
+    let numbers = (1..=4).map(|n| format!("refs/loggia/proposals/{n}")).collect::<Vec<_>>().join("\n");
+    assert_eq!(refs, format!("refs/heads/main\n{numbers}"));
+    assert!(killer.kills() > 40, "{} kills are too few to be all writes", killer.kills());
 }
 
 /// Of two reconcilers on one world only the holder of the lease writes; when it stops, the other goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_lease_holder_writes_on_embedded_api_servers() {
+    one_writer(&Servers::embedded()).await;
+}
+
+/// The same on real API servers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_lease_holder_writes() {
     let Some(assets) = assets("only_the_lease_holder_writes") else { return };
-    let mut world = World::start(&assets).await;
+    one_writer(&Servers::Real(assets)).await;
+}
+
+async fn one_writer(servers: &Servers) {
+    let mut world = World::start(servers).await;
     let engine = world.running.as_ref().unwrap().engine.clone();
     eventually("the first one leads", async || engine.claim().is_ok(), async || world.story().await).await;
-    let text = world.controls[0].kubeconfig();
-    let second = Cluster::from_kubeconfig("second", &text, None, false).await.unwrap();
+    let second = Cluster::from_kubeconfig("second", &world.servers[0].kubeconfig, None, false).await.unwrap();
     let other = app::start(second.clone(), &Config { identity: "second".into(), ..config() }).unwrap();
 
     world.repositories.commit_intent("upf-edge.yaml", "A UPF on every edge");
@@ -441,7 +595,7 @@ async fn only_the_lease_holder_writes() {
 
     world.running.take().unwrap().stop().await;
     eventually("the second one leads", async || other.engine.claim().is_ok(), async || world.story().await).await;
-    world.controls[0].kubectl(&["scale", "deployment", "upf-edge", "-n", "core", "--replicas=5"]);
+    world.servers[0].scale("core", "upf-edge", 5).await;
     eventually(
         "the second one corrects drift",
         async || world.deployment(0).await.is_some_and(|d| d["spec"]["replicas"] == 2),
@@ -476,16 +630,20 @@ async fn quiet(world: &World) {
 
 /// Somebody scales by hand.
 async fn drift(world: &World) {
-    world.controls[0].kubectl(&["scale", "deployment", "upf-edge", "-n", "core", "--replicas=5"]);
+    world.servers[0].scale("core", "upf-edge", 5).await;
     eventually(
         "drift is corrected",
         async || world.deployment(0).await.is_some_and(|d| d["spec"]["replicas"] == 2),
         async || world.story().await,
     )
     .await;
+    let told = async || {
+        let events = world.management.list(&Gvk::new("", "v1", "Event"), "default", "").await.unwrap().objects;
+        let messages = events.iter().filter_map(|event| event.value()["message"].as_str());
+        messages.filter(|m| m.contains(".spec.replicas: 5 -> 2")).any(|m| m.contains("kubectl"))
+    };
+    eventually("an event says who drifted from what", told, async || world.story().await).await;
     world.settles("settled after drift").await;
-    let events = world.controls[0].kubectl(&["get", "events", "-n", "default", "-o", "jsonpath={.items[*].message}"]);
-    assert!(events.contains(".spec.replicas: 5 -> 2") && events.contains("kubectl"), "{events}");
 }
 
 async fn bad_image(world: &World) {

@@ -30,9 +30,9 @@ pub(crate) struct Global {
     /// Namespace of Loggia's objects
     #[arg(short, long, global = true, default_value = "default", value_name = "NAME")]
     pub(crate) namespace: String,
-    /// Where mirrors of remote repositories, and a kubeconfig, may be kept
-    #[arg(long, global = true, env = "LOGGIA_DATA_DIR", default_value = ".loggia", value_name = "DIR")]
-    pub(crate) data_dir: PathBuf,
+    /// Where mirrors of remote repositories, a kubeconfig, and the world of `up` are kept [default: .loggia]
+    #[arg(long, global = true, env = "LOGGIA_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     /// Output format
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(crate) output: Format,
@@ -42,6 +42,13 @@ pub(crate) struct Global {
     /// Say only what was asked for
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+}
+
+impl Global {
+    /// The data directory, named or not.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| PathBuf::from(".loggia"))
+    }
 }
 
 /// Output formats.
@@ -62,12 +69,20 @@ pub(crate) enum Format {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Play the whole story in a world of its own: three API servers, three repositories, one reconciler
+    Demo(Demo),
+    /// Start a world to play in, and keep it running: three API servers, three repositories, one reconciler
+    Up(Up),
+    /// Serve the embedded Kubernetes API alone, for anybody's tests; in memory, unless --data-dir is given
+    Apiserver(Apiserver),
     /// Run the reconciler against the cluster of the kubeconfig (or the one it runs in)
     Controller(Controller),
     /// Show what would change; exit 0 without, 1 with differences, 2 on error
     Diff(Plan),
     /// Show the plan; exit 0 when it could be made
     Plan(Plan),
+    /// Hand intents to the management cluster without Git; what they change waits for approval all the same
+    Apply(Apply),
     /// Run a package's pipeline and print the objects
     Render(Render),
     /// Check a package or a folder of intents; every problem at once, with file and line
@@ -96,6 +111,48 @@ pub(crate) enum Verb {
     Completions(Completions),
 }
 
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Approve by `git merge` and `git push` instead of `loggia approve`
+    #[arg(long)]
+    pub(crate) merge_with_git: bool,
+}
+
+/// `up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// End when everything is settled or waits for a person
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// `apiserver`.
+#[derive(Debug, Args)]
+pub(crate) struct Apiserver {
+    /// Where to listen; loopback only
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Token that clients must show [default: none]
+    #[arg(long, env = "LOGGIA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// Write a kubeconfig for it to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig_out: Option<PathBuf>,
+    /// Whether deployments get pods, pods get ready, and so on
+    #[arg(long, value_enum, default_value_t = Workloads::Simulate, value_name = "HOW")]
+    pub(crate) workloads: Workloads,
+}
+
+/// What happens to workloads of `apiserver`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workloads {
+    /// They run, as far as anybody can see by the API.
+    Simulate,
+    /// Nothing happens.
+    Off,
+}
+
 /// `controller`.
 #[derive(Debug, Args)]
 pub(crate) struct Controller {
@@ -113,6 +170,17 @@ pub(crate) struct Plan {
     /// A checkout of intents, or the name of a sync
     #[arg(default_value = ".", value_name = "PATH|SYNC")]
     pub(crate) what: String,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// A folder of intents
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Only say what would be handed over
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `render`.

@@ -33,7 +33,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    crate::telemetry::init_logs(if cli.global.verbose { "loggia=debug,info" } else { "loggia=warn,error" });
+    crate::telemetry::init_logs(if cli.global.verbose {
+        "loggia=debug,info"
+    } else {
+        "loggia=warn,kube_client=off,error"
+    });
     match run(&cli) {
         Ok(Done::Fine) => ExitCode::SUCCESS,
         Ok(Done::Differs) => ExitCode::from(1),
@@ -53,9 +57,13 @@ fn run(cli: &Cli) -> anyhow::Result<Done> {
         Verb::Schema(args) => commands::schema(args),
         Verb::Render(args) => commands::render(global, args),
         Verb::Validate(args) => commands::validate(global, args),
+        Verb::Demo(args) => session::block_on(commands::demo(global, args)),
+        Verb::Up(args) => session::block_on(commands::up(global, args)),
+        Verb::Apiserver(args) => session::block_on(commands::apiserver(global, args)),
         Verb::Controller(args) => session::block_on(commands::controller(global, args)),
         Verb::Diff(args) => session::block_on(commands::diff(global, args)),
         Verb::Plan(args) => session::block_on(commands::plan(global, args)),
+        Verb::Apply(args) => session::block_on(commands::apply(global, args)),
         Verb::Get(args) => session::block_on(commands::get(global, args)),
         Verb::Status(args) => session::block_on(commands::status(global, args)),
         Verb::History(args) => session::block_on(commands::history(global, args)),

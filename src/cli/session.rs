@@ -18,11 +18,21 @@ pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?.block_on(work)
 }
 
+/// Waits for an interrupt or a termination.
+pub(super) async fn stopped() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
+}
+
 /// Connects to the management cluster.
 pub(super) async fn connect(global: &Global) -> anyhow::Result<Cluster> {
     let environment = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let found = kubeconfig(global.kubeconfig.clone(), &global.data_dir, environment, home, Path::exists);
+    let found = kubeconfig(global.kubeconfig.clone(), &global.data_dir(), environment, home, Path::exists);
     let Some(source) = found else {
         return Cluster::in_cluster("management").context("there is no kubeconfig; give one with --kubeconfig");
     };
@@ -32,7 +42,7 @@ pub(super) async fn connect(global: &Global) -> anyhow::Result<Cluster> {
 
 /// The settings of this process.
 pub(super) fn config(global: &Global, identity: &str) -> Config {
-    Config { namespace: global.namespace.clone(), cache: global.data_dir.join("cache"), ..Config::new(identity) }
+    Config { namespace: global.namespace.clone(), cache: global.data_dir().join("cache"), ..Config::new(identity) }
 }
 
 /// An engine that only looks, and the world it looks at.

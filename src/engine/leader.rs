@@ -34,6 +34,8 @@ pub struct Elector {
     pub timing: Timing,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
+    /// When the Lease was looked at last: as long as that goes on, this process makes progress.
+    pub looked: watch::Sender<Option<Timestamp>>,
 }
 
 fn kind() -> Gvk {
@@ -47,7 +49,10 @@ impl Elector {
         let mut observed = None;
         loop {
             match self.attempt(&mut observed).await {
-                Ok(claim) => drop(claims.send_replace(claim)),
+                Ok(claim) => {
+                    self.looked.send_replace(Some(self.clock.now()));
+                    claims.send_replace(claim);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "the lease could not be looked at");
                     let now = self.clock.now();

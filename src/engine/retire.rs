@@ -5,6 +5,7 @@ use super::apply::apply;
 use super::planning::{declared, plan_target, policy};
 use super::propose::{Asked, Asking};
 use crate::domain::approval::{Gate, gate_teardown};
+use crate::domain::id::TargetName;
 use crate::domain::plan::Plan;
 
 /// How far a deletion is.
@@ -26,6 +27,10 @@ impl Asking<'_> {
     /// proved to be empty, so a kill in between is found and finished.
     pub(super) async fn retire(&mut self) -> Result<Retired, EngineError> {
         let Some(published) = self.situation.agenda.published.clone() else { return Ok(Retired::Gone) };
+        let left = self.left_behind();
+        if !left.is_empty() {
+            return Ok(Retired::Blocked(left));
+        }
         let plan = match self.deletion(&published).await? {
             Ok(plan) => plan,
             Err(asked) => return Ok(Retired::Asked(asked)),
@@ -40,6 +45,18 @@ impl Asking<'_> {
         self.deleted().await?;
         self.engine.state.delete(self.claim, &self.situation.key).await?;
         Ok(Retired::Gone)
+    }
+
+    /// Targets that got the package and are none of its targets now: what they hold would be forgotten.
+    fn left_behind(&self) -> Vec<String> {
+        let is_seat = |name: &TargetName| self.situation.seats.iter().any(|seat| seat.name == *name);
+        let units = self.state.value.units.iter().filter(|(name, unit)| unit.current.is_some() && !is_seat(name));
+        let told = |name: &TargetName| {
+            format!(
+                "{name} got this package but is none of its targets now; make it one again, so that it is pruned there"
+            )
+        };
+        units.map(|(name, _)| told(name)).collect()
     }
 
     /// Prunes on every target, last wave first; gives what stands in the way.

@@ -1,4 +1,6 @@
-//! What integration tests share: real API servers, git repositories made from the examples, a person's hands.
+//! What integration tests share: API servers, git repositories made from the examples, a person's hands.
 
+pub(crate) mod embedded;
 pub(crate) mod kube;
 pub(crate) mod person;
+pub(crate) mod servers;

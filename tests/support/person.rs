@@ -61,9 +61,9 @@ impl Repositories {
         self.push_intents(message);
     }
 
-    /// Commits the walkthrough's intent with short windows, for reconcilers with the usual ones.
-    pub(crate) fn commit_quick_intent(&self) {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-repo/walkthrough/upf-edge.yaml");
+    /// Commits an intent of the walkthrough with short windows, for reconcilers with the usual ones.
+    pub(crate) fn commit_quick_intent(&self, walkthrough: &str, message: &str) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-repo/walkthrough").join(walkthrough);
         let text = std::fs::read_to_string(from).unwrap();
         let quick =
             text.replace("  name: upf-edge\n", "  name: upf-edge\n  annotations: {loggia.dev/stable-for: 1s}\n");
@@ -71,7 +71,7 @@ impl Repositories {
         let work = self.work("intents");
         std::fs::create_dir_all(work.join("intents")).unwrap();
         std::fs::write(work.join("intents/upf-edge.yaml"), quick).unwrap();
-        self.push_intents("A UPF on every edge");
+        self.push_intents(message);
     }
 
     pub(crate) fn push_intents(&self, message: &str) {

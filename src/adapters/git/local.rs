@@ -50,6 +50,23 @@ impl LocalRepository {
         Self::open(path)
     }
 
+    fn list_refs(&self) -> Result<Refs, GitError> {
+        let repo = self.repo()?;
+        let failed = self.io("listing refs");
+        let platform = repo.references().map_err(|error| failed(error.to_string()))?;
+        let mut refs = Refs::new();
+        for reference in platform.all().map_err(|error| failed(error.to_string()))? {
+            let mut reference = reference.map_err(|error| failed(error.to_string()))?;
+            let name = reference.name().as_bstr().to_string();
+            // Tags of trees or blobs are nobody's revision.
+            let Ok(id) = reference.peel_to_id() else { continue };
+            if repo.find_header(id).is_ok_and(|header| header.kind() == gix::object::Kind::Commit) {
+                refs.insert(name, commit_id(id.detach())?);
+            }
+        }
+        Ok(refs)
+    }
+
     fn repo(&self) -> Result<gix::Repository, GitError> {
         if !self.path.exists() {
             return Err(GitError::Open { url: self.url.clone(), reason: "the folder is gone".to_owned() });
@@ -151,26 +168,51 @@ pub(super) fn tree_id(id: ObjectId) -> Result<TreeId, GitError> {
     })
 }
 
+/// An error with its causes: the last one says what happened.
+fn told(error: impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(&format!(": {source}"));
+        cause = source.source();
+    }
+    text
+}
+
+/// How often refs are listed at most while somebody else takes them away.
+const LISTINGS: usize = 5;
+
+/// How old a lock file of a ref has to be to be taken for left behind. Git holds one for milliseconds.
+const STALE_LOCK: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Removes lock files that a killed process left on these refs; tells whether there were any.
+fn remove_stale_locks(directory: &Path, updates: &[RefUpdate]) -> bool {
+    let names = updates.iter().map(|update| update.name.as_str()).chain(["packed-refs"]);
+    let locks = names.map(|name| directory.join(format!("{name}.lock")));
+    let is_stale = |lock: &PathBuf| {
+        let age = std::fs::metadata(lock).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
+        age.is_some_and(|age| age > STALE_LOCK)
+    };
+    let stale: Vec<PathBuf> = locks.filter(is_stale).collect();
+    stale.iter().filter(|lock| std::fs::remove_file(lock).is_ok()).count() > 0
+}
+
 impl GitRepository for LocalRepository {
     fn url(&self) -> &str {
         &self.url
     }
 
     fn refs(&self) -> Result<Refs, GitError> {
-        let repo = self.repo()?;
-        let failed = self.io("listing refs");
-        let platform = repo.references().map_err(|error| failed(error.to_string()))?;
-        let mut refs = Refs::new();
-        for reference in platform.all().map_err(|error| failed(error.to_string()))? {
-            let mut reference = reference.map_err(|error| failed(error.to_string()))?;
-            let name = reference.name().as_bstr().to_string();
-            // Tags of trees or blobs are nobody's revision.
-            let Ok(id) = reference.peel_to_id() else { continue };
-            if repo.find_header(id).is_ok_and(|header| header.kind() == gix::object::Kind::Commit) {
-                refs.insert(name, commit_id(id.detach())?);
+        let mut listed = self.list_refs();
+        // A ref that goes away between being found and being read fails the listing; skipping it would lose one that
+        // was only packed.
+        for _ in 1..LISTINGS {
+            if listed.is_ok() {
+                break;
             }
+            listed = self.list_refs();
         }
-        Ok(refs)
+        listed
     }
 
     fn fetch(&self) -> Result<Refs, GitError> {
@@ -279,13 +321,21 @@ impl GitRepository for LocalRepository {
             return Err(moved);
         }
         let repo = self.repo()?;
-        let edits = updates.iter().map(|update| self.edit(&repo, update)).collect::<Result<Vec<_>, _>>()?;
-        let committer =
-            gix::actor::SignatureRef { name: "loggia".into(), email: "loggia@localhost".into(), time: "0 +0000" };
-        match repo.edit_references_as(edits, Some(committer)) {
-            Ok(_) => Ok(()),
+        let attempt = || -> Result<(), String> {
+            let edits =
+                updates.iter().map(|update| self.edit(&repo, update)).collect::<Result<Vec<_>, _>>().map_err(told)?;
+            let committer =
+                gix::actor::SignatureRef { name: "loggia".into(), email: "loggia@localhost".into(), time: "0 +0000" };
+            repo.edit_references_as(edits, Some(committer)).map(drop).map_err(told)
+        };
+        let mut done = attempt();
+        if done.is_err() && remove_stale_locks(repo.common_dir(), updates) {
+            done = attempt();
+        }
+        match done {
+            Ok(()) => Ok(()),
             // Somebody else won the race between the look and the lock: tell which ref it was.
-            Err(error) => Err(self.moved_ref(updates)?.unwrap_or_else(|| self.io("moving refs")(error.to_string()))),
+            Err(reason) => Err(self.moved_ref(updates)?.unwrap_or_else(|| self.io("moving refs")(reason))),
         }
     }
 }

@@ -26,6 +26,14 @@ pub fn open(url: &str) -> Result<Arc<dyn GitRepository>, GitError> {
     Ok(Arc::new(LocalRepository::open(&path)?))
 }
 
+/// Makes a bare repository whose HEAD is `main`.
+///
+/// # Errors
+/// [`GitError::Open`] when the directory cannot be made or holds something.
+pub fn init(path: &Path) -> Result<Arc<dyn GitRepository>, GitError> {
+    Ok(Arc::new(LocalRepository::init(path)?))
+}
+
 /// Opens a repository by path or URL, http(s) ones through a mirror below `cache_dir` (see [`RemoteRepository`]).
 ///
 /// # Errors

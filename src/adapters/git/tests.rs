@@ -205,6 +205,43 @@ fn a_repository_that_vanishes_is_an_error_that_says_so() {
     assert!(error.contains("r.git") && error.contains("gone"), "{error}");
 }
 
+#[test]
+fn refs_can_be_listed_while_others_come_and_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.git");
+    let repo = LocalRepository::init(&path).unwrap();
+    let id = commit(&repo, &files(&[("a", "1")]), vec![], "one");
+    repo.push(None, &[update("refs/heads/main", None, Some(&id))]).unwrap();
+    std::thread::scope(|scope| {
+        let moving = scope.spawn(|| {
+            for round in 0..300 {
+                let name = format!("refs/heads/drafts/{}", round % 7);
+                repo.push(None, &[update(&name, None, Some(&id))]).unwrap();
+                repo.push(None, &[update(&name, Some(&id), None)]).unwrap();
+            }
+        });
+        while !moving.is_finished() {
+            assert_eq!(repo.refs().unwrap()["refs/heads/main"], id);
+        }
+    });
+}
+
+#[test]
+fn a_lock_that_a_killed_process_left_is_removed_and_a_fresh_one_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.git");
+    let repo = LocalRepository::init(&path).unwrap();
+    let id = commit(&repo, &files(&[("a", "1")]), vec![], "one");
+    let lock = path.join("refs/heads/main.lock");
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let file = std::fs::File::create(&lock).unwrap();
+    let error = repo.push(None, &[update("refs/heads/main", None, Some(&id))]).unwrap_err().to_string();
+    assert!(error.contains("main.lock"), "{error}");
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_mins(1)).unwrap();
+    repo.push(None, &[update("refs/heads/main", None, Some(&id))]).unwrap();
+    assert_eq!(repo.refs().unwrap()["refs/heads/main"], id);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_wakes_the_watcher() {
     let dir = tempfile::tempdir().unwrap();

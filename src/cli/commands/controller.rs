@@ -19,21 +19,11 @@ pub(crate) async fn controller(global: &Global, args: &args::Controller) -> anyh
         note(&format!("loggia controller {identity}: metrics and probes on http://{}", listener.local_addr()?));
     }
     let stop = CancellationToken::new();
-    let served = tokio::spawn(serve::serve(listener, running.engine.metrics.clone(), || true, stop.clone()));
-    stopped().await.context("cannot wait for signals")?;
+    let served = tokio::spawn(serve::serve(listener, running.engine.metrics.clone(), running.progress(), stop.clone()));
+    session::stopped().await.context("cannot wait for signals")?;
     note("stopping: rounds end, then the lease is released");
     running.stop().await;
     stop.cancel();
     served.await.context("metrics")??;
     Ok(Done::Fine)
-}
-
-/// Waits for an interrupt or a termination.
-async fn stopped() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        biased;
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-    }
 }

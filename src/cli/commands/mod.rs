@@ -1,7 +1,10 @@
 //! One file per verb, or per pair of verbs that differ in one word.
 
+mod apiserver;
+mod apply;
 mod controller;
 mod decide;
+mod demo;
 mod get;
 mod history;
 mod hold;
@@ -9,9 +12,13 @@ mod local;
 mod plan;
 mod rollback;
 mod status;
+mod up;
 
+pub(super) use apiserver::apiserver;
+pub(super) use apply::apply;
 pub(super) use controller::controller;
 pub(super) use decide::{approve, reject};
+pub(super) use demo::demo;
 pub(super) use get::get;
 pub(super) use history::history;
 pub(super) use hold::{hold, resume};
@@ -19,3 +26,4 @@ pub(super) use local::{completions, render, schema, validate, version};
 pub(super) use plan::{diff, plan};
 pub(super) use rollback::rollback;
 pub(super) use status::status;
+pub(super) use up::up;

@@ -15,7 +15,9 @@ impl<'a> Group<'a> {
         let mut groups: Vec<Self> = Vec::new();
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for unit in &plan.units {
-            let key = format!("{:?} {:?}", unit.step_digests(), unit.guards);
+            // Not the digests of the steps: created objects carry a label that differs from target to target.
+            let mut key = format!("{} {:?}\n", unit.declared, unit.guards);
+            unit.steps().for_each(|step| step_markdown(&mut key, step));
             if let Some(&at) = seen.get(&key) {
                 groups[at].units.push(unit);
             } else {

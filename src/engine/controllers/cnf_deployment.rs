@@ -9,7 +9,7 @@ use super::super::agenda::{Agenda, Wanted};
 use super::super::gather::key;
 use super::super::{EngineError, MANAGER, Outcome};
 use super::{Context, intents, write_status};
-use crate::cluster::Apply;
+use crate::cluster::{Apply, ClusterError};
 use crate::domain::id::{NamespacedName, PackageName, WorkspaceName};
 use crate::domain::intent::cnf_deployment::{CnfDeploymentStatus, violations};
 use crate::domain::intent::condition::{Says, folded};
@@ -31,7 +31,7 @@ pub(super) async fn reconcile(context: Arc<Context>, intent: Arc<CNFDeployment>)
         return tell(&context, &intent, "Failed", "Invalid", &joined(&wrong), None).await;
     }
     let who = who(&intent);
-    let world = context.world();
+    let world = context.world().await?;
     let namespace = key(intent.as_ref()).namespace;
     let expand_context = context.engine.expand_context(&who, &world, &namespace).await?;
     let demand = match expand(&intent, &expand_context) {
@@ -101,7 +101,7 @@ async fn ensure_sync(
 async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Result<Option<String>, EngineError> {
     let engine = &context.engine;
     let claim = engine.claim()?;
-    let world = context.world();
+    let world = context.world().await?;
     let place: Location = world.location(&who(intent), &demand.unit.namespace, demand.repository.as_str())?;
     let store = engine.repositories.packages(&place)?;
     let agenda = Agenda::of(&store.list().await?, &demand.package, &Wanted::Latest);
@@ -251,9 +251,9 @@ async fn retire(context: &Arc<Context>, intent: &CNFDeployment) -> Result<Outcom
     let engine = &context.engine;
     let claim = engine.claim()?;
     let unit = key(intent);
-    let known = context.syncs.lock().unwrap_or_else(PoisonError::into_inner).get(&unit).cloned();
-    let Some(sync) = known else { return release(context, intent).await };
-    let place = context.world().location(&who(intent), &unit.namespace, &sync.spec.package.repository)?;
+    // Asked of the server: what this process remembers says nothing just after a start.
+    let Some(sync) = engine.sync(&unit).await? else { return release(context, intent).await };
+    let place = context.world().await?.location(&who(intent), &unit.namespace, &sync.spec.package.repository)?;
     let store = engine.repositories.packages(&place)?;
     let package = PackageName::new(sync.spec.package.name.clone())?;
     let agenda = Agenda::of(&store.list().await?, &package, &Wanted::Latest);
@@ -278,6 +278,9 @@ async fn retire(context: &Arc<Context>, intent: &CNFDeployment) -> Result<Outcom
 
 async fn release(context: &Context, intent: &CNFDeployment) -> Result<Outcome, EngineError> {
     context.syncs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(intent));
-    patch(context, intent, &intents::without_finalizer(intent.finalizers())).await?;
-    Ok(Outcome::Settled)
+    match patch(context, intent, &intents::without_finalizer(intent.finalizers())).await {
+        // An earlier round let it go already; the watch has not shown it yet.
+        Ok(()) | Err(EngineError::Cluster(ClusterError::NotFound { .. })) => Ok(Outcome::Settled),
+        Err(error) => Err(error),
+    }
 }

@@ -7,22 +7,23 @@ mod sync;
 mod target;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use kube::api::Api;
 use kube::runtime::controller::{Action, Controller};
-use kube::runtime::watcher;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::gather::{World, key};
 use super::{Engine, EngineError, MANAGER, Outcome};
-use crate::cluster::Apply;
+use crate::cluster::{Apply, ClusterError};
 use crate::domain::error::Classify as _;
 use crate::domain::id::{NamespacedName, TargetName};
 use crate::domain::intent::{CNFDeployment, Repository, Sync, Target};
@@ -32,8 +33,11 @@ use crate::domain::time::SignedDuration;
 /// What all controllers share.
 pub(super) struct Context {
     pub(super) engine: Arc<Engine>,
-    /// Repositories and Targets as the watches last showed them.
-    pub(super) world: Mutex<World>,
+    /// Repositories and Targets as the watches show them.
+    repositories: Kept<Repository>,
+    targets: Kept<Target>,
+    /// Repositories and Targets as they were when they were last dealt with, to tell what is new.
+    pub(super) dealt_with: Mutex<World>,
     /// Syncs as the watches last showed them, so that an intent can tell where its own stands.
     pub(super) syncs: Mutex<BTreeMap<NamespacedName, Sync>>,
     /// Something changed that every intent and Sync may care about.
@@ -45,8 +49,14 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn world(&self) -> World {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The world, once it was read whole: half a world would be planned for, and deleted from, as if it were all.
+    ///
+    /// # Errors
+    /// [`EngineError::NotLeader`] when the process stops before.
+    pub(super) async fn world(&self) -> Result<World, EngineError> {
+        let repositories = self.repositories.all().await?.into_iter().map(|object| (key(&object), object)).collect();
+        let targets = self.targets.all().await?.into_iter().map(|object| (key(&object), object)).collect();
+        Ok(World { repositories, targets })
     }
 
     pub(super) fn wake_all(&self) {
@@ -55,13 +65,32 @@ impl Context {
     }
 }
 
+/// Objects of a kind as a controller's watch shows them.
+struct Kept<K: Resource<DynamicType = ()> + Clone + 'static> {
+    store: Store<K>,
+    /// Whether they were read whole once. The store's own signal wakes only one of several who wait for it.
+    whole: watch::Receiver<bool>,
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Kept<K> {
+    /// All of them, once they were read whole.
+    async fn all(&self) -> Result<Vec<K>, EngineError> {
+        self.whole.clone().wait_for(|whole| *whole).await.map_err(|_| EngineError::NotLeader)?;
+        Ok(self.store.state().iter().map(|object| object.as_ref().clone()).collect())
+    }
+}
+
 /// Runs all controllers until `stop`; returns when their last rounds have ended.
 pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetName>, stop: CancellationToken) {
     let (wake, _) = broadcast::channel(16);
     let (told, _) = broadcast::channel(16);
+    let (repositories, kept_repositories) = keeping::<Repository>(&engine);
+    let (targets, kept_targets) = keeping::<Target>(&engine);
     let context = Arc::new(Context {
         engine: engine.clone(),
-        world: Mutex::new(World::default()),
+        repositories: kept_repositories,
+        targets: kept_targets,
+        dealt_with: Mutex::new(World::default()),
         syncs: Mutex::new(BTreeMap::new()),
         wake,
         told,
@@ -101,16 +130,11 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
         }
     });
     tokio::join!(
-        control::<Repository, _, _>(
-            &context,
-            &stop,
-            "repository",
-            vec![context.wake.subscribe()],
-            repository::reconcile
-        ),
-        control::<Target, _, _>(&context, &stop, "target", vec![context.wake.subscribe()], target::reconcile),
-        control::<Sync, _, _>(&context, &stop, "sync", vec![context.wake.subscribe()], sync::reconcile),
-        control::<CNFDeployment, _, _>(
+        control(repositories, &context, &stop, "repository", vec![context.wake.subscribe()], repository::reconcile),
+        control(targets, &context, &stop, "target", vec![context.wake.subscribe()], target::reconcile),
+        control(controller::<Sync>(&engine), &context, &stop, "sync", vec![context.wake.subscribe()], sync::reconcile),
+        control(
+            controller::<CNFDeployment>(&engine),
             &context,
             &stop,
             "cnfdeployment",
@@ -122,8 +146,48 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
     leading.abort();
 }
 
-/// One controller: its own kind by watch, everything again when the world changed.
+/// A controller of a kind, by watch on all namespaces.
+fn controller<K>(engine: &Engine) -> Controller<K>
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + std::marker::Sync
+        + 'static,
+{
+    Controller::new(Api::<K>::all(engine.management.client()), watcher::Config::default())
+}
+
+/// A controller of a kind whose objects others look at too.
+fn keeping<K>(engine: &Engine) -> (Controller<K>, Kept<K>)
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + std::marker::Sync
+        + 'static,
+{
+    let (store, writer) = reflector::store();
+    let (told, whole) = watch::channel(false);
+    let objects = watcher(Api::<K>::all(engine.management.client()), watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::InitDone) {
+                told.send_replace(true);
+            }
+        })
+        .applied_objects();
+    (Controller::for_stream(objects, store.clone()), Kept { store, whole })
+}
+
+/// Runs one controller: its own kind by watch, everything again when the world changed.
 async fn control<K, F, R>(
+    controller: Controller<K>,
     context: &Arc<Context>,
     stop: &CancellationToken,
     name: &'static str,
@@ -140,7 +204,6 @@ async fn control<K, F, R>(
     F: Fn(Arc<Context>, Arc<K>) -> R + Clone + Send + std::marker::Sync + 'static,
     R: Future<Output = Result<Outcome, EngineError>> + Send + 'static,
 {
-    let api: Api<K> = Api::all(context.engine.management.client());
     let wakes = futures::stream::select_all(wakes.into_iter().map(|wake| wake_ups(wake).boxed()));
     let halt = stop.clone().cancelled_owned();
     let run = move |object: Arc<K>, context: Arc<Context>| {
@@ -150,7 +213,7 @@ async fn control<K, F, R>(
             Ok::<Action, std::convert::Infallible>(next(&context, name, &object.name_any(), result))
         }
     };
-    Controller::new(api, watcher::Config::default())
+    controller
         .with_config(kube::runtime::controller::Config::default().concurrency(4))
         .reconcile_all_on(wakes)
         .graceful_shutdown_on(halt)
@@ -212,6 +275,9 @@ where
         "status": serde_json::to_value(new).unwrap_or(Value::Null)
     });
     let object = Object::new(status).map_err(|wrong| EngineError::Object { what: name, reason: wrong.to_string() })?;
-    engine.management.apply(Some(&claim), &object, &Apply::new(MANAGER).forced().status()).await?;
-    Ok(())
+    match engine.management.apply(Some(&claim), &object, &Apply::new(MANAGER).forced().status()).await {
+        // It went away in between: there is nobody left to tell.
+        Ok(_) | Err(ClusterError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

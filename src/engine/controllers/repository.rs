@@ -58,7 +58,7 @@ pub(super) async fn reconcile(context: Arc<Context>, repository: Arc<Repository>
 }
 
 fn remember(context: &Context, repository: &Repository) -> bool {
-    let mut world = context.world.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut world = context.dealt_with.lock().unwrap_or_else(PoisonError::into_inner);
     let old = world.repositories.insert(key(repository), repository.clone());
     let known = old.is_some_and(|old| old.spec == repository.spec);
     drop(world);

@@ -33,7 +33,7 @@ pub(super) async fn reconcile(context: Arc<Context>, sync: Arc<Sync>) -> Result<
         return invalid(engine, &sync, &wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")).await;
     }
     let known = engine.history_length(&key);
-    let round = match engine.round(&sync, &context.world()).await {
+    let round = match engine.round(&sync, &context.world().await?).await {
         Ok(round) => round,
         Err(error) if is_stale_state(&error) => {
             engine.states.forget(&key);

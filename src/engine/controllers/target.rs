@@ -40,9 +40,9 @@ pub(super) async fn reconcile(context: Arc<Context>, target: Arc<Target>) -> Res
     }
 }
 
-/// Keeps the object in the world; wakes everybody when its spec or labels are new.
+/// Remembers the object; wakes everybody when its spec or labels are new.
 fn remember(context: &Context, target: &Target) -> bool {
-    let mut world = context.world.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut world = context.dealt_with.lock().unwrap_or_else(PoisonError::into_inner);
     let old = world.targets.insert(key(target), target.clone());
     let known = old.is_some_and(|old| old.spec == target.spec && old.metadata.labels == target.metadata.labels);
     drop(world);

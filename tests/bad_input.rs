@@ -1,0 +1,313 @@
+//! Bad input and bad luck, against the whole product: a clear word, and nothing is lost.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use loggia::app::world::World;
+use loggia::cluster::{Apply, Cluster};
+use loggia::config::Config;
+use loggia::domain::krm::{Gvk, Object};
+use loggia::domain::time::SignedDuration;
+use serde_json::{Value, json};
+
+fn git(dir: &Path, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=A Person", "-c", "user.email=person@example.com"])
+        .args(args)
+        .current_dir(dir)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A world in which v1 of the example may be settled, and a person's checkout of the intents.
+struct Desk {
+    dir: tempfile::TempDir,
+    world: World,
+    management: Cluster,
+    edges: Vec<Cluster>,
+    checkout: PathBuf,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { stable_for: SignedDuration::from_secs(1), ..Config::new("test") };
+        let world = World::start(&dir.path().join("world"), config).await.unwrap();
+        let management = world.servers[0].connect();
+        let edges = world.servers[1..].iter().map(loggia::app::world::Served::connect).collect();
+        git(dir.path(), &["clone", "-q", world.repository("intents").to_str().unwrap(), "intents"]);
+        let checkout = dir.path().join("intents");
+        Self { dir, world, management, edges, checkout }
+    }
+
+    async fn settled() -> Self {
+        let desk = Self::new().await;
+        desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+        desk.approve("1").await;
+        desk.eventually("v1 is settled", async || desk.summary().await == "settled").await;
+        desk
+    }
+
+    fn commit(&self, file: &str, text: &str) {
+        std::fs::create_dir_all(self.checkout.join("intents")).unwrap();
+        std::fs::write(self.checkout.join(file), text).unwrap();
+        git(&self.checkout, &["add", "."]);
+        git(&self.checkout, &["commit", "-qm", "A change"]);
+        git(&self.checkout, &["push", "-q", "origin", "HEAD:main"]);
+    }
+
+    /// Our own command line, as a person would use it: exit code and what it said.
+    fn loggia(&self, args: &[&str]) -> (i32, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_loggia"))
+            .arg("--data-dir")
+            .arg(&self.world.directory)
+            .args(args)
+            .output()
+            .unwrap();
+        let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.code().unwrap(), told)
+    }
+
+    async fn approve(&self, number: &str) {
+        let open = async || self.loggia(&["get", "proposals", number]).0 == 0;
+        self.eventually("a proposal opens", open).await;
+        let (code, told) = self.loggia(&["approve", number, "--as", "A Person <person@example.com>"]);
+        assert_eq!(code, 0, "{told}");
+    }
+
+    async fn get(&self, group: &str, version: &str, kind: &str, name: &str) -> Value {
+        let found = self.management.get(&Gvk::new(group, version, kind), "default", name).await.unwrap();
+        found.map_or(Value::Null, Object::into_value)
+    }
+
+    async fn summary(&self) -> String {
+        let sync = self.get("loggia.dev", "v1alpha1", "Sync", "upf-edge").await;
+        sync["status"]["summary"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Status and message of the condition Ready of a Repository.
+    async fn repository(&self, name: &str) -> (String, String) {
+        let repository = self.get("config.porch.kpt.dev", "v1alpha1", "Repository", name).await;
+        let conditions = repository["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let ready = conditions.into_iter().find(|c| c["type"] == "Ready").unwrap_or_default();
+        let text = |field: &str| ready[field].as_str().unwrap_or_default().to_owned();
+        (text("status"), text("message"))
+    }
+
+    /// uids of the example's Deployment on both edges: the very same objects, or others.
+    async fn running(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for edge in &self.edges {
+            let live = edge.get(&Gvk::new("apps", "v1", "Deployment"), "core", "upf-edge").await.unwrap();
+            found.push(live.map_or_else(String::new, |live| live.uid().to_owned()));
+        }
+        found
+    }
+
+    async fn eventually(&self, told: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while !holds().await {
+            let intents = self.repository("intents").await;
+            let deployments = self.repository("deployments").await;
+            let summary = self.summary().await;
+            assert!(Instant::now() < deadline, "did not hold: {told}: {summary:?} {intents:?} {deployments:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn example(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-repo/walkthrough").join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// A commit that cannot be read says where and why, all at once; what was there before stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_intent_that_cannot_be_read_withdraws_nothing() {
+    let desk = Desk::settled().await;
+    let before = desk.running().await;
+    git(&desk.checkout, &["rm", "-q", "intents/upf-edge.yaml"]);
+    std::fs::create_dir_all(desk.checkout.join("intents")).unwrap();
+    std::fs::write(desk.checkout.join("intents/broken.yaml"), "kind: CNFDeployment\n  spec: {\n").unwrap();
+    let twice = example("upf-edge.yaml").replace("  replicas: 2\n", "  replicas: 2\n  replicas: 3\n");
+    desk.commit("intents/twice.yaml", &twice);
+    desk.eventually("both files are named", async || {
+        let (ready, message) = desk.repository("intents").await;
+        ready == "False" && message.contains("intents/broken.yaml:") && message.contains("intents/twice.yaml:")
+    })
+    .await;
+    let (_, message) = desk.repository("intents").await;
+    assert!(message.contains("replicas"), "the key that is there twice is named: {message}");
+    let (code, told) = desk.loggia(&["diff", desk.checkout.to_str().unwrap()]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("broken.yaml:") && told.contains("twice.yaml:"), "{told}");
+    assert_ne!(desk.get("nephoran.com", "v1", "CNFDeployment", "upf-edge").await, Value::Null);
+    assert_eq!(desk.running().await, before);
+    assert_eq!(desk.loggia(&["get", "proposals", "2"]).0, 2, "nothing was proposed");
+    desk.world.stop().await.unwrap();
+}
+
+/// Intents can be handed over without Git; what Git owns cannot be changed that way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_applied_without_git_waits_for_approval_and_does_not_fight_git() {
+    let desk = Desk::new().await;
+    let folder = desk.dir.path().join("folder");
+    std::fs::create_dir_all(folder.join("intents")).unwrap();
+    std::fs::write(folder.join("intents/upf.yaml"), example("upf-edge.yaml")).unwrap();
+    let path = folder.to_str().unwrap();
+    let (code, told) = desk.loggia(&["apply", path, "--dry-run"]);
+    assert!(code == 0 && told.contains("would be applied"), "{code} {told}");
+    assert_eq!(desk.get("nephoran.com", "v1", "CNFDeployment", "upf-edge").await, Value::Null);
+    let (code, told) = desk.loggia(&["apply", path]);
+    assert!(code == 0 && told.contains("CNFDeployment.nephoran.com/default/upf-edge applied"), "{code} {told}");
+    desk.approve("1").await;
+
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    desk.eventually("Git owns it", async || {
+        let intent = desk.get("nephoran.com", "v1", "CNFDeployment", "upf-edge").await;
+        intent.pointer("/metadata/annotations/loggia.dev~1source").is_some()
+    })
+    .await;
+    std::fs::write(folder.join("intents/upf.yaml"), example("upf-edge-broken.yaml")).unwrap();
+    let (code, told) = desk.loggia(&["apply", path]);
+    assert!(code == 2 && told.contains("upf.yaml:2") && told.contains("changed in Git"), "{code} {told}");
+    desk.world.stop().await.unwrap();
+}
+
+/// Every violation at once, on the laptop and in the status; a blueprint that nobody has is named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_intent_that_asks_for_the_impossible_is_told_why() {
+    let desk = Desk::new().await;
+    let wrong =
+        example("upf-edge.yaml").replace("function: UPF", "function: Toaster").replace("replicas: 2", "replicas: -1");
+    desk.commit("intents/upf-edge.yaml", &wrong);
+    let told_all = |text: &str| text.contains("function") && text.contains("replicas");
+    desk.eventually("both fields are named", async || told_all(&desk.repository("intents").await.1)).await;
+    let (code, told) = desk.loggia(&["plan", desk.checkout.to_str().unwrap()]);
+    assert!(code == 2 && told_all(&told) && told.contains("upf-edge.yaml:"), "{code} {told}");
+
+    let unknown = example("upf-edge.yaml").replace("function: UPF", "function: SMF");
+    desk.commit("intents/upf-edge.yaml", &unknown);
+    desk.eventually("the blueprint is named", async || {
+        let intent = desk.get("nephoran.com", "v1", "CNFDeployment", "upf-edge").await;
+        intent["status"]["phase"] == "Failed"
+            && intent["status"]["message"].as_str().is_some_and(|message| message.contains("smf"))
+    })
+    .await;
+    let refs = git(&desk.world.repository("deployments"), &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(refs, "refs/heads/main", "nothing was drafted");
+    desk.world.stop().await.unwrap();
+}
+
+/// A repository that is gone in the middle of everything prunes nothing, and all goes on when it is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_that_vanishes_prunes_nothing() {
+    let desk = Desk::settled().await;
+    let before = desk.running().await;
+    for name in ["intents", "deployments"] {
+        let (path, away) = (desk.world.repository(name), desk.dir.path().join("away"));
+        std::fs::rename(&path, &away).unwrap();
+        // Anything that makes it look: here, a person who touches the object.
+        let object = json!({
+            "apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "Repository",
+            "metadata": {"name": name, "namespace": "default", "labels": {"touched": "yes"}}
+        });
+        desk.management.apply(None, &Object::new(object).unwrap(), &Apply::new("person")).await.unwrap();
+        desk.eventually("the repository is told to be gone", async || {
+            let (ready, message) = desk.repository(name).await;
+            ready == "False" && message.contains(&format!("{name}.git"))
+        })
+        .await;
+        assert_eq!(desk.running().await, before);
+        std::fs::rename(&away, &path).unwrap();
+    }
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml").replace("replicas: 2", "replicas: 3"));
+    desk.approve("2").await;
+    desk.eventually("v2 is settled", async || {
+        let sync = desk.get("loggia.dev", "v1alpha1", "Sync", "upf-edge").await;
+        sync["status"]["revision"] == "v2" && sync["status"]["summary"] == "settled"
+    })
+    .await;
+    assert_eq!(desk.running().await, before, "the same objects, changed");
+    desk.world.stop().await.unwrap();
+}
+
+/// Somebody rewrites the deployments' history: what runs stays; publishing it again waits for a person.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_force_pushed_branch_prunes_nothing() {
+    let desk = Desk::settled().await;
+    let before = desk.running().await;
+    let bare = desk.world.repository("deployments");
+    let first = git(&bare, &["rev-list", "--max-parents=0", "main"]);
+    git(&bare, &["update-ref", "refs/heads/main", &first]);
+    git(&bare, &["update-ref", "-d", "refs/tags/core/upf-edge/v1"]);
+    desk.eventually("a person is asked", async || desk.summary().await == "proposal 2 waits for you").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(desk.running().await, before);
+    desk.world.stop().await.unwrap();
+}
+
+/// A tag that somebody moved to other content is not what was approved: it is told, and not rolled out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_moved_tag_is_not_rolled_out() {
+    let desk = Desk::settled().await;
+    let bare = desk.world.repository("deployments");
+    git(desk.dir.path(), &["clone", "-q", bare.to_str().unwrap(), "deployments"]);
+    let clone = desk.dir.path().join("deployments");
+    let file = clone.join("core/upf-edge/deployment.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let evil = text.replace("registry.example/upf:1.4.2", "registry.example/upf:6.6.6");
+    assert_ne!(evil, text);
+    std::fs::write(&file, evil).unwrap();
+    git(&clone, &["commit", "-qam", "Nobody approved this"]);
+    git(&clone, &["tag", "--force", "core/upf-edge/v1"]);
+    git(&clone, &["push", "-q", "--force", "origin", "refs/tags/core/upf-edge/v1"]);
+    desk.eventually("it is told", async || desk.summary().await != "settled").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for edge in &desk.edges {
+        let live = edge.get(&Gvk::new("apps", "v1", "Deployment"), "core", "upf-edge").await.unwrap().unwrap();
+        let image = live.value().pointer("/spec/template/spec/containers/0/image").cloned().unwrap();
+        assert_eq!(image, "registry.example/upf:1.4.2", "{}", desk.summary().await);
+    }
+    let summary = desk.summary().await;
+    assert!(summary.contains("v1") || summary.contains("waits for you"), "{summary}");
+    desk.world.stop().await.unwrap();
+}
+
+/// A target that is down is left out by name; the other goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_is_down_does_not_stop_the_other() {
+    let desk = Desk::new().await;
+    let nowhere = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: \"http://127.0.0.1:1\"}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n";
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "nowhere", "namespace": "default"},
+        "stringData": {"kubeconfig": nowhere}
+    });
+    let target = json!({
+        "apiVersion": "loggia.dev/v1alpha1", "kind": "Target", "metadata": {"name": "edge-2", "namespace": "default"},
+        "spec": {"kubeconfigSecret": {"name": "nowhere"}}
+    });
+    for object in [secret, target] {
+        desk.management.apply(None, &Object::new(object).unwrap(), &Apply::new("person").forced()).await.unwrap();
+    }
+    desk.eventually("edge-2 is told to be down", async || {
+        let target = desk.get("loggia.dev", "v1alpha1", "Target", "edge-2").await;
+        let conditions = target["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|c| c["type"] == "Ready" && c["status"] == "False")
+    })
+    .await;
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    desk.approve("1").await;
+    let (_, body) = desk.loggia(&["get", "proposals", "1"]);
+    assert!(body.contains("edge-2"), "the proposal names who is left out: {body}");
+    desk.eventually("edge-1 runs", async || !desk.running().await[0].is_empty()).await;
+    assert_eq!(desk.running().await[1], "", "edge-2 got nothing");
+    desk.world.stop().await.unwrap();
+}
