@@ -25,7 +25,7 @@ use support::kube::{Control, assets};
 struct Dice(u64);
 
 impl Dice {
-    /// SplitMix64.
+    /// `SplitMix64`.
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
