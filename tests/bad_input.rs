@@ -69,6 +69,8 @@ impl Desk {
             .arg("--data-dir")
             .arg(&self.world.directory)
             .args(args)
+            .envs([("GIT_CONFIG_COUNT", "2"), ("GIT_CONFIG_KEY_0", "user.name"), ("GIT_CONFIG_VALUE_0", "A Person")])
+            .envs([("GIT_CONFIG_KEY_1", "user.email"), ("GIT_CONFIG_VALUE_1", "person@example.com")])
             .output()
             .unwrap();
         let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -203,6 +205,11 @@ async fn an_intent_that_asks_for_the_impossible_is_told_why() {
     desk.eventually("both fields are named", async || told_all(&desk.repository("intents").await.1)).await;
     let (code, told) = desk.loggia(&["plan", desk.checkout.to_str().unwrap()]);
     assert!(code == 2 && told_all(&told) && told.contains("upf-edge.yaml:"), "{code} {told}");
+
+    desk.commit("intents/upf-edge.yaml", &wrong.replace("  replicas: -1\n", "  replicas: -1\n  bogus: 1\n"));
+    let (_, told) = desk.loggia(&["validate", desk.checkout.to_str().unwrap()]);
+    assert!(told_all(&told) && told.contains("spec.bogus"), "an unknown field hides no other problem: {told}");
+    assert_eq!(told.matches("bogus").count(), 1, "and is told once: {told}");
 
     let unknown = example("upf-edge.yaml").replace("function: UPF", "function: SMF");
     desk.commit("intents/upf-edge.yaml", &unknown);
@@ -355,6 +362,129 @@ async fn an_empty_render_prunes_nothing() {
     })
     .await;
     desk.stays("the targets say why", before, &["nothing is declared but 4 objects are owned"]).await;
+    desk.world.stop().await.unwrap();
+}
+
+/// Who deletes an intent may want it again: it is a new one, with everything that belongs to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_intent_that_comes_back_is_carried_out_again() {
+    let desk = Desk::settled().await;
+    git(&desk.checkout, &["rm", "-q", "intents/upf-edge.yaml"]);
+    desk.commit("intents/README.md", "Nothing here.\n");
+    desk.approve("2").await;
+    let intent = async || desk.get("nephoran.com", "v1", "CNFDeployment", "upf-edge").await;
+    desk.eventually("the intent is gone", async || intent().await.is_null()).await;
+    assert_eq!(desk.running().await, ["", ""]);
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    desk.approve("3").await;
+    desk.eventually("it runs again", async || desk.summary().await == "settled").await;
+    assert!(desk.running().await.iter().all(|uid| !uid.is_empty()));
+    desk.world.stop().await.unwrap();
+}
+
+/// Git is what counts: what it declares comes back, and runs on, whatever somebody deletes by hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_git_declares_comes_back() {
+    let desk = Desk::settled().await;
+    let before = desk.running().await;
+    let delete = async |group: &str, version: &str, kind: &str| {
+        let kind = Gvk::new(group, version, kind);
+        let found = desk.management.get(&kind, "default", "upf-edge").await.unwrap().unwrap();
+        desk.management.delete(None, &kind, &found.id(), &loggia::cluster::Delete::default()).await.unwrap();
+        found.uid().to_owned()
+    };
+    let gone = delete("loggia.dev", "v1alpha1", "Sync").await;
+    desk.eventually("the Sync is back and settled", async || {
+        let sync = desk.get("loggia.dev", "v1alpha1", "Sync", "upf-edge").await;
+        sync["metadata"]["uid"] != gone.as_str() && sync["status"]["summary"] == "settled"
+    })
+    .await;
+    assert_eq!(desk.running().await, before, "nothing was touched");
+    // Deleting the intent asks a person, as ever; with the Sync gone as well, nothing is left behind.
+    delete("nephoran.com", "v1", "CNFDeployment").await;
+    delete("loggia.dev", "v1alpha1", "Sync").await;
+    desk.approve("2").await;
+    desk.eventually("everything is pruned", async || desk.running().await == ["", ""]).await;
+    desk.approve("3").await;
+    desk.eventually("Git's intent runs again", async || desk.summary().await == "settled").await;
+    desk.world.stop().await.unwrap();
+}
+
+/// A refusal is a decision: what runs is settled, and who changes their mind approves after all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rejected_change_leaves_things_settled_and_may_be_approved_after_all() {
+    let desk = Desk::settled().await;
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml").replace("replicas: 2", "replicas: 3"));
+    let person = ["--as", "A Person <person@example.com>"];
+    desk.eventually("proposal 2 opens", async || desk.loggia(&["get", "proposals", "2"]).0 == 0).await;
+    let (code, told) = desk.loggia(&["reject", "2", "-m", "not yet", person[0], person[1]]);
+    assert_eq!(code, 0, "{told}");
+    desk.eventually("it is settled as it was", async || {
+        let sync = desk.get("loggia.dev", "v1alpha1", "Sync", "upf-edge").await;
+        let ready = sync["status"]["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "Ready").cloned();
+        sync["status"]["summary"] == "settled; proposal 2 was rejected: not yet" && ready.unwrap()["status"] == "True"
+    })
+    .await;
+    let (_, status) = desk.loggia(&["status", "upf-edge"]);
+    assert!(status.contains("to take the rejection back: `loggia approve 2`"), "{status}");
+    desk.approve("2").await;
+    desk.eventually("v2 is settled", async || {
+        let sync = desk.get("loggia.dev", "v1alpha1", "Sync", "upf-edge").await;
+        sync["status"]["revision"] == "v2" && sync["status"]["summary"] == "settled"
+    })
+    .await;
+    let (code, told) = desk.loggia(&["rollback", "upf-edge", "--to", "v2"]);
+    assert!(code == 2 && told.contains("v2 is the present revision"), "{code} {told}");
+    desk.world.stop().await.unwrap();
+}
+
+/// A suspended Sync corrects nothing, whoever made it, until it is resumed; history knows who said so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspended_sync_rests() {
+    let desk = Desk::settled().await;
+    let scale = async |replicas: i64| {
+        let patch = json!({"spec": {"replicas": replicas}});
+        let kind = Gvk::new("apps", "v1", "Deployment");
+        let found = desk.edges[0].get(&kind, "core", "upf-edge").await.unwrap().unwrap();
+        desk.edges[0].merge(None, &kind, &found.id(), "", &patch).await.unwrap();
+    };
+    let replicas = async || {
+        let live = desk.edges[0].get(&Gvk::new("apps", "v1", "Deployment"), "core", "upf-edge").await.unwrap().unwrap();
+        live.value()["spec"]["replicas"].as_i64().unwrap()
+    };
+    let (code, told) = desk.loggia(&["suspend", "upf-edge", "-m", "an incident"]);
+    assert_eq!(code, 0, "{told}");
+    desk.eventually("it rests", async || desk.summary().await == "suspended").await;
+    scale(5).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(replicas().await, 5);
+    let (code, told) = desk.loggia(&["resume", "upf-edge"]);
+    assert_eq!(code, 0, "{told}");
+    desk.eventually("it is corrected", async || replicas().await == 2).await;
+    let (_, told) = desk.loggia(&["history", "upf-edge"]);
+    assert!(told.contains("suspended") && told.contains("an incident") && told.contains("resumed"), "{told}");
+    desk.world.stop().await.unwrap();
+}
+
+/// A target that lost its objects is not called healthy, and gets them again as soon as it can have them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_whose_namespace_went_says_so_and_is_repaired() {
+    let desk = Desk::settled().await;
+    let namespace = Gvk::new("", "v1", "Namespace");
+    let found = desk.edges[0].get(&namespace, "", "core").await.unwrap().unwrap();
+    desk.edges[0].delete(None, &namespace, &found.id(), &loggia::cluster::Delete::default()).await.unwrap();
+    desk.eventually("it is told", async || {
+        let sync = desk.get("loggia.dev", "v1alpha1", "Sync", "upf-edge").await;
+        let row = sync["status"]["targets"][0].clone();
+        row["health"] == "Degraded"
+            && row["objects"] == 0
+            && row["message"].as_str().unwrap().contains("namespace core")
+    })
+    .await;
+    let again = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "core"}});
+    desk.edges[0].apply(None, &Object::new(again).unwrap(), &Apply::new("person")).await.unwrap();
+    desk.eventually("it runs again", async || !desk.running().await[0].is_empty()).await;
+    desk.eventually("and is settled", async || desk.summary().await == "settled").await;
     desk.world.stop().await.unwrap();
 }
 

@@ -109,7 +109,9 @@ pub(crate) enum Verb {
     Reject(Reject),
     /// Do not deploy a digest (again) with a sync
     Hold(Hold),
-    /// Lift holds of a sync, or resume a suspended one
+    /// Let a sync rest: nothing is proposed, applied or corrected until it is resumed
+    Suspend(Suspend),
+    /// Lift holds of a sync, and let a suspended one go on
     Resume(Resume),
     /// Propose to publish an older revision again
     Rollback(Rollback),
@@ -295,6 +297,16 @@ pub(crate) struct Hold {
     /// Digest to hold (at least 8 digits) [default: what the sync applies now]
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: Option<String>,
+    /// Why
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: String,
+}
+
+/// `suspend`.
+#[derive(Debug, Args)]
+pub(crate) struct Suspend {
+    /// The sync
+    pub(crate) name: String,
     /// Why
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: String,

@@ -71,6 +71,7 @@ fn run(cli: &Cli) -> anyhow::Result<Done> {
         Verb::Approve(args) => session::block_on(commands::approve(global, args)),
         Verb::Reject(args) => session::block_on(commands::reject(global, args)),
         Verb::Hold(args) => session::block_on(commands::hold(global, args)),
+        Verb::Suspend(args) => session::block_on(commands::suspend(global, args)),
         Verb::Resume(args) => session::block_on(commands::resume(global, args)),
         Verb::Rollback(args) => session::block_on(commands::rollback(global, args)),
     }

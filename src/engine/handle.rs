@@ -14,7 +14,7 @@ use crate::domain::intent::read::{Declared, cnf_deployment, sync_of};
 use crate::domain::intent::{CNFDeployment, SOURCE_REPOSITORY, Sync, expand};
 use crate::domain::krm::{Gvk, ObjectId};
 use crate::domain::plan::{DeclaredObject, Plan};
-use crate::domain::rollout::Hold;
+use crate::domain::rollout::{Hold, Record};
 use crate::domain::source::FileTree;
 use crate::ports::forge::{Forge, Proposal};
 use crate::ports::revisions::{DraftContent, PackageRevision};
@@ -213,20 +213,54 @@ impl Engine {
             revision: "a person said so".to_owned(),
         };
         state.value.holds.insert(digest.clone(), hold);
+        state.value.record(self.said("held", Some(digest), by, reason));
         self.state.put(None, sync, &state).await?;
         self.request(sync).await
+    }
+
+    /// What a person did, for the history.
+    fn said(&self, event: &str, declared: Option<&Digest>, by: &str, message: &str) -> Record {
+        Record {
+            at: self.now(),
+            event: event.to_owned(),
+            target: None,
+            revision: 0,
+            declared: declared.cloned(),
+            plan: None,
+            by: by.to_owned(),
+            message: format!("by {by}: {message}"),
+        }
+    }
+
+    /// Suspends a Sync, or lets it go on: nothing is proposed, applied or corrected in between.
+    ///
+    /// # Errors
+    /// [`EngineError::Cluster`], also when there is no such Sync.
+    pub async fn suspend(&self, sync: &NamespacedName, suspend: bool, by: &str, why: &str) -> Result<(), EngineError> {
+        let mut state = self.state.get(sync).await?;
+        state.value.record(self.said(if suspend { "suspended" } else { "resumed" }, None, by, why));
+        self.state.put(None, sync, &state).await?;
+        let kind = Gvk::new("loggia.dev", "v1alpha1", "Sync");
+        let NamespacedName { namespace, name } = sync.clone();
+        let id = ObjectId { group: kind.group.clone(), kind: kind.kind.clone(), namespace, name };
+        let patch = serde_json::json!({
+            "metadata": {"annotations": {"loggia.dev/requested-at": self.now().to_string()}}, "spec": {"suspend": suspend}
+        });
+        self.management.merge(None, &kind, &id, "", &patch).await?;
+        Ok(())
     }
 
     /// Lifts holds that begin with `digest` (empty: all); gives how many.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn resume(&self, sync: &NamespacedName, digest: &str) -> Result<usize, EngineError> {
+    pub async fn resume(&self, sync: &NamespacedName, digest: &str, by: &str) -> Result<usize, EngineError> {
         let mut state = self.state.get(sync).await?;
         let before = state.value.holds.len();
         state.value.holds.retain(|held, _| !held.as_str().starts_with(digest));
         let lifted = before - state.value.holds.len();
         if lifted > 0 {
+            state.value.record(self.said("resumed", None, by, &format!("{lifted} held digests let go")));
             self.state.put(None, sync, &state).await?;
             self.request(sync).await?;
         }
@@ -250,6 +284,17 @@ impl Engine {
         let agenda = Agenda::of(&store.list().await?, &package, &Wanted::Latest);
         let present = agenda.published.as_ref().map_or(0, |published| published.revision);
         let number = to.unwrap_or(present - 1);
+        if let Some(candidate) = &agenda.candidate {
+            let reason = format!(
+                "{} is waiting ({:?}); approve or reject its proposal and withdraw it first, see `loggia get proposals`",
+                candidate.name, candidate.lifecycle
+            );
+            return Err(EngineError::Object { what: format!("rollback of {name}"), reason });
+        }
+        if to == Some(present) {
+            let reason = format!("v{present} is the present revision; name an older one");
+            return Err(EngineError::Object { what: format!("rollback of {name}"), reason });
+        }
         let missing = || EngineError::Reference {
             what: format!("rollback of {name}"),
             kind: "published revision",

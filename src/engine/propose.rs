@@ -210,12 +210,23 @@ impl Asking<'_> {
         let news = news.map(|lines| lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n"));
         let now = self.engine.now();
         let proposal = self.situation.forge.open_or_update(self.claim, &content, news.as_deref(), now).await?;
+        if pending.is_none() && kind != ProposalKind::Delete && self.is_gone(&content.head).await? {
+            // It was taken away while it was being proposed; nobody would look at the proposal again.
+            let state = ProposalState::Withdrawn { reason: "its revision is gone".to_owned(), at: self.engine.now() };
+            self.situation.forge.conclude(self.claim, proposal.number, state).await?;
+            return Ok(Asked::Nothing);
+        }
         if pending.is_none() {
             self.record("proposed", 0, Some(&plan.declared), Some(plan), &format!("proposal {}", proposal.number));
         } else if let Some(news) = news {
             self.record("proposal refreshed", 0, Some(&plan.declared), Some(plan), &news);
         }
         Ok(Asked::Waiting { number: proposal.number, plan: plan.id.short().to_owned() })
+    }
+
+    async fn is_gone(&self, head: &CommitId) -> Result<bool, EngineError> {
+        let revisions = self.situation.packages.list().await?;
+        Ok(!revisions.iter().any(|revision| revision.commit == *head))
     }
 
     fn note(&self, person: &Person, pending: Option<&Proposal>, plan: &Plan) -> ApprovalNote {

@@ -231,7 +231,9 @@ fn outcome(situation: &Situation, report: &RolloutReport, asked: &Asked, reverti
         let reason = waiting.map_or_else(|| "rolling out".to_owned(), |row| format!("{}: {}", row.target, row.message));
         return Outcome::Waiting { reason, after: Some(after) };
     }
-    if let Some(outcome) = waiting_for(asked) {
+    // What a person refused leaves nothing to do, as long as something is published.
+    let refused = matches!(asked, Asked::Rejected { .. }) && situation.agenda.published.is_some();
+    if let Some(outcome) = waiting_for(asked).filter(|_| !refused) {
         return outcome;
     }
     if let Some(wall) = report.blocked.first() {

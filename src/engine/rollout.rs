@@ -38,6 +38,8 @@ pub struct TargetReport {
     pub objects: usize,
     /// Fields that differ from what is declared, when drift is only reported.
     pub drifted: bool,
+    /// Whether everything that is declared is there and does what it should, now.
+    pub sound: bool,
     /// What is going on.
     pub message: String,
 }
@@ -165,6 +167,7 @@ impl Rollout<'_> {
             reachable: false,
             objects: 0,
             drifted: false,
+            sound: false,
             message: reason.to_owned(),
         });
         self.soon(SignedDuration::from_secs(10));
@@ -195,7 +198,8 @@ impl Rollout<'_> {
             revision: self.running(&seat.name),
             proof: proof.clone(),
             reachable: true,
-            objects: look.observed.inventory.len(),
+            objects: look.observed.inventory.iter().filter(|(id, _)| look.observed.objects.contains_key(id)).count(),
+            sound: look.health.state == State::Healthy,
             drifted: writes && proof == Proof::Healthy,
             message: match &proof {
                 Proof::Waiting { message } | Proof::Failed { message } => message.clone(),

@@ -44,6 +44,10 @@ pub(super) fn sync_status(sync: &Sync, round: &Round, now: Timestamp) -> SyncSta
 }
 
 fn rows(old: &SyncStatus, round: &Round, now: Timestamp) -> Vec<TargetRow> {
+    if round.rollout.targets.is_empty() && !round.gone {
+        // On its way out, or suspended: what was learnt last, with its time.
+        return old.targets.clone();
+    }
     round
         .rollout
         .targets
@@ -54,7 +58,7 @@ fn rows(old: &SyncStatus, round: &Round, now: Timestamp) -> Vec<TargetRow> {
                 (Proof::NotApplied, _) => "NotApplied",
                 (Proof::Waiting { .. }, _) => "Waiting",
                 (Proof::Failed { .. }, _) => "Failed",
-                (Proof::Healthy, _) if !report.message.is_empty() && !report.drifted => "Degraded",
+                (Proof::Healthy, _) if !report.sound => "Degraded",
                 (Proof::Healthy, _) => "Healthy",
             };
             let mut row = TargetRow {
@@ -83,6 +87,9 @@ fn summary(round: &Round) -> String {
     let suffix = if back.is_empty() { String::new() } else { format!("; {} rolled back", back.join(", ")) };
     let head = match (&round.outcome, &round.asked) {
         (_, Asked::Waiting { number, .. }) => format!("proposal {number} waits for you"),
+        (Outcome::Settled, Asked::Rejected { number, reason }) => {
+            format!("settled; proposal {number} was rejected: {reason}")
+        }
         (Outcome::Settled, _) => "settled".to_owned(),
         (Outcome::Waiting { reason, .. } | Outcome::Blocked { reason }, _) => reason.clone(),
     };

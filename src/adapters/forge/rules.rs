@@ -71,7 +71,8 @@ pub(super) fn verdict(
         Decision::Reject { reason } => {
             Ok((ProposalState::Rejected { by: who.name.clone(), at, reason: reason.clone() }, "Reject"))
         }
-        Decision::Approve { .. } if held.verdict != ProposalState::Open => {
+        // A person may change their mind; what ended or was approved by somebody stays.
+        Decision::Approve { .. } if !matches!(held.verdict, ProposalState::Open | ProposalState::Rejected { .. }) => {
             not_open("approve", held.number, &held.verdict)
         }
         Decision::Approve { plan, head } => Ok((approval(held, plan, head, who, at)?, "Approve")),

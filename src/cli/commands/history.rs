@@ -1,5 +1,7 @@
 //! `history`: what happened to a sync.
 
+use anyhow::bail;
+
 use super::super::args::{self, Global};
 use super::super::output::{Table, machine, note, print};
 use super::super::{Done, session};
@@ -10,6 +12,9 @@ pub(crate) async fn history(global: &Global, args: &args::Sync) -> anyhow::Resul
     let (engine, _) = session::look(global).await?;
     let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.name.clone() };
     let state = engine.state.get(&name).await?.value;
+    if state.history.is_empty() && engine.sync(&name).await?.is_none() {
+        bail!("there is no Sync {name}; see `loggia get syncs`");
+    }
     if let Some(text) = machine(global.output, &state.history)? {
         print(&text);
         return Ok(Done::Fine);

@@ -1,4 +1,4 @@
-//! `hold` and `resume`.
+//! `hold`, `suspend` and `resume`.
 
 use anyhow::bail;
 
@@ -34,10 +34,31 @@ pub(crate) async fn hold(global: &Global, args: &args::Hold) -> anyhow::Result<D
 pub(crate) async fn resume(global: &Global, args: &args::Resume) -> anyhow::Result<Done> {
     let (engine, _) = session::look(global).await?;
     let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.name.clone() };
-    let lifted = engine.resume(&name, args.digest.as_deref().unwrap_or_default()).await?;
-    if lifted == 0 {
-        bail!("{name} holds no such digest; see `loggia status {}`", args.name);
+    let (by, _) = session::person(None)?;
+    let Some(sync) = engine.sync(&name).await? else { bail!("there is no Sync {name}; see `loggia get syncs`") };
+    let lifted = engine.resume(&name, args.digest.as_deref().unwrap_or_default(), &by).await?;
+    let suspended = sync.spec.suspend && args.digest.is_none();
+    if suspended {
+        engine.suspend(&name, false, &by, "it may go on").await?;
+        print(&format!("resumed: {name} goes on\n"));
     }
-    print(&format!("resumed: {lifted} holds of {name} lifted\n"));
+    if lifted > 0 {
+        print(&format!("resumed: {lifted} held {} of {name} let go\n", if lifted == 1 { "digest" } else { "digests" }));
+    }
+    if lifted == 0 && !suspended {
+        bail!("{name} is not suspended and holds no such digest; see `loggia status {}`", args.name);
+    }
+    Ok(Done::Fine)
+}
+
+pub(crate) async fn suspend(global: &Global, args: &args::Suspend) -> anyhow::Result<Done> {
+    let (engine, _) = session::look(global).await?;
+    let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.name.clone() };
+    let (by, _) = session::person(None)?;
+    if engine.sync(&name).await?.is_none() {
+        bail!("there is no Sync {name}; see `loggia get syncs`");
+    }
+    engine.suspend(&name, true, &by, &args.message).await?;
+    print(&format!("suspended: {name}; nothing is applied or corrected until `loggia resume {}`\n", args.name));
     Ok(Done::Fine)
 }

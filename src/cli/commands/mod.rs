@@ -21,7 +21,7 @@ pub(super) use decide::{approve, reject};
 pub(super) use demo::demo;
 pub(super) use get::get;
 pub(super) use history::history;
-pub(super) use hold::{hold, resume};
+pub(super) use hold::{hold, resume, suspend};
 pub(super) use local::{completions, render, schema, validate, version};
 pub(super) use plan::{diff, plan};
 pub(super) use rollback::rollback;

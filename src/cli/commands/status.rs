@@ -25,8 +25,9 @@ pub(crate) async fn status(global: &Global, args: &args::Sync) -> anyhow::Result
         or(&status.known_good)
     ));
     if let Some(number) = status.proposal {
+        let act = if status.plan.is_some() { "then" } else { "to take the rejection back:" };
         print(&format!(
-            "proposal {number}: read it with `loggia get proposals {number}`, then `loggia approve {number}`\n"
+            "proposal {number}: read it with `loggia get proposals {number}`, {act} `loggia approve {number}`\n"
         ));
     }
     if !status.held.is_empty() {

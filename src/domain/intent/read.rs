@@ -124,9 +124,11 @@ impl Reader<'_> {
             let path = violation.path.to_string();
             Violation::new(path.trim_start_matches('.').to_owned(), violation.message.clone())
         }));
+        // Fields that nobody knows are told above; the rules look at the others.
+        let known = crate::domain::krm::validate::declared_only(object.value(), schema);
         match object.kind() {
-            "CNFDeployment" => found.extend(typed::<CnfDeploymentSpec>(object, cnf_deployment::violations)),
-            _ => found.extend(typed::<SyncSpec>(object, sync::violations)),
+            "CNFDeployment" => found.extend(typed::<CnfDeploymentSpec>(&known, cnf_deployment::violations)),
+            _ => found.extend(typed::<SyncSpec>(&known, sync::violations)),
         }
         dedup(found)
     }
@@ -143,8 +145,8 @@ fn name_violations(object: &Object) -> Vec<Violation> {
 }
 
 /// Reads the spec as its type and runs its own rules; a spec that cannot be read is one violation.
-fn typed<T: serde::de::DeserializeOwned>(object: &Object, rules: fn(&T) -> Vec<Violation>) -> Vec<Violation> {
-    let spec = object.value().get("spec").cloned().unwrap_or(Value::Null);
+fn typed<T: serde::de::DeserializeOwned>(object: &Value, rules: fn(&T) -> Vec<Violation>) -> Vec<Violation> {
+    let spec = object.get("spec").cloned().unwrap_or(Value::Null);
     match serde_json::from_value::<T>(spec) {
         Ok(spec) => rules(&spec),
         Err(error) => vec![Violation::new("spec", error.to_string())],

@@ -33,6 +33,27 @@ pub fn validate(value: &Value, schema: &Schema) -> Vec<Violation> {
     check.found
 }
 
+/// A value without the fields that its schema does not declare.
+#[must_use]
+pub fn declared_only(value: &Value, schema: &Schema) -> Value {
+    kept(value, schema.node())
+}
+
+fn kept(value: &Value, node: Node<'_>) -> Value {
+    match (node.shape(), value) {
+        (Shape::Map(map), Value::Object(fields)) => {
+            let shape = |name: &String| map.fields.get(name).or(map.element.as_deref());
+            let fields =
+                fields.iter().filter_map(|(name, value)| Some((name.clone(), kept(value, node.at(shape(name)?)))));
+            Value::Object(fields.collect())
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            items.iter().map(|item| kept(item, node.at(&list.element))).collect()
+        }
+        _ => value.clone(),
+    }
+}
+
 struct Check {
     path: Path,
     found: Vec<Violation>,

@@ -13,6 +13,7 @@ use crate::cluster::{Apply, ClusterError};
 use crate::domain::id::{NamespacedName, PackageName, WorkspaceName};
 use crate::domain::intent::cnf_deployment::{CnfDeploymentStatus, violations};
 use crate::domain::intent::condition::{Says, folded};
+use crate::domain::intent::sync::SyncSpec;
 use crate::domain::intent::violation::joined;
 use crate::domain::intent::{CNFDeployment, Demand, FINALIZER, SOURCE, Sync, expand};
 use crate::domain::krm::Object;
@@ -74,12 +75,18 @@ async fn ensure_sync(
     demand: &Demand,
 ) -> Result<NamespacedName, EngineError> {
     let claim = context.engine.claim()?;
-    let known = context.syncs.lock().unwrap_or_else(PoisonError::into_inner).get(&demand.unit).cloned();
-    if known.is_some_and(|sync| sync.spec == demand.sync) {
+    let ours =
+        |sync: &Sync| sync.owner_references().iter().any(|owner| Some(&owner.uid) == intent.metadata.uid.as_ref());
+    // Suspending is left to people: the intent does not say it.
+    let same = |sync: &Sync| SyncSpec { suspend: false, ..sync.spec.clone() } == demand.sync;
+    if context.sync(&demand.unit).is_some_and(|sync| ours(&sync) && same(&sync)) {
         return Ok(demand.unit.clone());
     }
-    let spec = serde_json::to_value(&demand.sync)
+    let mut spec = serde_json::to_value(&demand.sync)
         .map_err(|error| EngineError::Object { what: who(intent), reason: error.to_string() })?;
+    if let Some(fields) = spec.as_object_mut() {
+        fields.remove("suspend");
+    }
     let value = json!({
         "apiVersion": Sync::api_version(&()), "kind": Sync::kind(&()),
         "metadata": {
@@ -193,7 +200,7 @@ async fn follow(
     sync: &NamespacedName,
     held: Option<String>,
 ) -> Result<Outcome, EngineError> {
-    let known = context.syncs.lock().unwrap_or_else(PoisonError::into_inner).get(sync).cloned();
+    let known = context.sync(sync);
     let status = known.as_ref().and_then(|sync| sync.status.clone());
     let ready = status
         .as_ref()
@@ -252,7 +259,7 @@ async fn retire(context: &Arc<Context>, intent: &CNFDeployment) -> Result<Outcom
     let claim = engine.claim()?;
     let unit = key(intent);
     // Asked of the server: what this process remembers says nothing just after a start.
-    let Some(sync) = engine.sync(&unit).await? else { return release(context, intent).await };
+    let Some(sync) = engine.sync(&unit).await? else { return without_sync(context, intent).await };
     let place = context.world().await?.location(&who(intent), &unit.namespace, &sync.spec.package.repository)?;
     let store = engine.repositories.packages(&place)?;
     let package = PackageName::new(sync.spec.package.name.clone())?;
@@ -277,8 +284,25 @@ async fn retire(context: &Arc<Context>, intent: &CNFDeployment) -> Result<Outcom
     Ok(Outcome::Waiting { reason: summary, after: Some(SignedDuration::from_secs(30)) })
 }
 
+/// An intent whose Sync somebody took away: it is made again as long as there is a package that would be left behind.
+async fn without_sync(context: &Arc<Context>, intent: &CNFDeployment) -> Result<Outcome, EngineError> {
+    let (engine, who, world) = (&context.engine, who(intent), context.world().await?);
+    let namespace = key(intent).namespace;
+    // Without a blueprint nothing was ever made of it.
+    let Ok(demand) = expand(intent, &engine.expand_context(&who, &world, &namespace).await?) else {
+        return release(context, intent).await;
+    };
+    let place = world.location(&who, &namespace, demand.repository.as_str())?;
+    let revisions = engine.repositories.packages(&place)?.list().await?;
+    if !revisions.iter().any(|revision| revision.package == demand.package) {
+        return release(context, intent).await;
+    }
+    ensure_sync(context, intent, &demand).await?;
+    Ok(Outcome::Waiting { reason: "its Sync is made again".to_owned(), after: Some(SignedDuration::ZERO) })
+}
+
 async fn release(context: &Context, intent: &CNFDeployment) -> Result<Outcome, EngineError> {
-    context.syncs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(intent));
+    context.statuses.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(intent));
     match patch(context, intent, &intents::without_finalizer(intent.finalizers())).await {
         // An earlier round let it go already; the watch has not shown it yet.
         Ok(()) | Err(EngineError::Cluster(ClusterError::NotFound { .. })) => Ok(Outcome::Settled),

@@ -7,13 +7,14 @@ mod sync;
 mod target;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::api::Api;
 use kube::runtime::controller::{Action, Controller};
-use kube::runtime::reflector::{self, Store};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
@@ -38,14 +39,26 @@ pub(super) struct Context {
     targets: Kept<Target>,
     /// Repositories and Targets as they were when they were last dealt with, to tell what is new.
     pub(super) dealt_with: Mutex<World>,
-    /// Syncs as the watches last showed them, so that an intent can tell where its own stands.
-    pub(super) syncs: Mutex<BTreeMap<NamespacedName, Sync>>,
+    /// Syncs as the watch shows them.
+    syncs: Kept<Sync>,
+    /// Syncs with the status that was written last, which the watch may show a little later.
+    pub(super) statuses: Mutex<BTreeMap<NamespacedName, Sync>>,
+    /// How many intents and Syncs were deleted so far. What Git declares has to be there: each deletion is a reason to
+    /// take it in again.
+    departed: Arc<AtomicU64>,
     /// Something changed that every intent and Sync may care about.
     pub(super) wake: broadcast::Sender<()>,
     /// A Sync has something new to say, which its intent repeats.
     pub(super) told: broadcast::Sender<()>,
     /// What was seen of repositories, so that unchanged refs do no work.
-    pub(super) seen: Mutex<BTreeMap<NamespacedName, crate::ports::git::Refs>>,
+    pub(super) seen: Mutex<BTreeMap<NamespacedName, Seen>>,
+}
+
+/// What was seen of a repository: its refs, and how many objects had departed by then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) refs: crate::ports::git::Refs,
+    pub(super) departed: u64,
 }
 
 impl Context {
@@ -57,6 +70,19 @@ impl Context {
         let repositories = self.repositories.all().await?.into_iter().map(|object| (key(&object), object)).collect();
         let targets = self.targets.all().await?.into_iter().map(|object| (key(&object), object)).collect();
         Ok(World { repositories, targets })
+    }
+
+    /// A Sync as it is now; never one that is gone, nor one of the same name before it.
+    pub(super) fn sync(&self, name: &NamespacedName) -> Option<Sync> {
+        let kept = self.syncs.store.get(&ObjectRef::new(&name.name).within(&name.namespace))?;
+        let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = statuses.get(name).filter(|told| told.metadata.uid == kept.metadata.uid);
+        let status = told.map_or_else(|| kept.status.clone(), |told| told.status.clone());
+        Some(Sync { status, ..kept.as_ref().clone() })
+    }
+
+    pub(super) fn departed(&self) -> u64 {
+        self.departed.load(Ordering::Acquire)
     }
 
     pub(super) fn wake_all(&self) {
@@ -84,14 +110,25 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Kept<K> {
 pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetName>, stop: CancellationToken) {
     let (wake, _) = broadcast::channel(16);
     let (told, _) = broadcast::channel(16);
-    let (repositories, kept_repositories) = keeping::<Repository>(&engine);
-    let (targets, kept_targets) = keeping::<Target>(&engine);
+    let departed = Arc::new(AtomicU64::new(0));
+    let (count, tell) = (departed.clone(), wake.clone());
+    let gone = move || {
+        count.fetch_add(1, Ordering::AcqRel);
+        // Nobody listening is fine.
+        let _ = tell.send(());
+    };
+    let (repositories, kept_repositories) = keeping::<Repository>(&engine, || ());
+    let (targets, kept_targets) = keeping::<Target>(&engine, || ());
+    let (syncs, kept_syncs) = keeping::<Sync>(&engine, gone.clone());
+    let (deployments, _) = keeping::<CNFDeployment>(&engine, gone);
     let context = Arc::new(Context {
         engine: engine.clone(),
         repositories: kept_repositories,
         targets: kept_targets,
         dealt_with: Mutex::new(World::default()),
-        syncs: Mutex::new(BTreeMap::new()),
+        syncs: kept_syncs,
+        statuses: Mutex::new(BTreeMap::new()),
+        departed,
         wake,
         told,
         seen: Mutex::new(BTreeMap::new()),
@@ -132,9 +169,9 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
     tokio::join!(
         control(repositories, &context, &stop, "repository", vec![context.wake.subscribe()], repository::reconcile),
         control(targets, &context, &stop, "target", vec![context.wake.subscribe()], target::reconcile),
-        control(controller::<Sync>(&engine), &context, &stop, "sync", vec![context.wake.subscribe()], sync::reconcile),
+        control(syncs, &context, &stop, "sync", vec![context.wake.subscribe()], sync::reconcile),
         control(
-            controller::<CNFDeployment>(&engine),
+            deployments,
             &context,
             &stop,
             "cnfdeployment",
@@ -146,22 +183,9 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
     leading.abort();
 }
 
-/// A controller of a kind, by watch on all namespaces.
-fn controller<K>(engine: &Engine) -> Controller<K>
-where
-    K: Resource<DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned
-        + Send
-        + std::marker::Sync
-        + 'static,
-{
-    Controller::new(Api::<K>::all(engine.management.client()), watcher::Config::default())
-}
-
-/// A controller of a kind whose objects others look at too.
-fn keeping<K>(engine: &Engine) -> (Controller<K>, Kept<K>)
+/// A controller of a kind, by watch on all namespaces, and its objects for others to look at; `gone` is told of each
+/// deletion.
+fn keeping<K>(engine: &Engine, gone: impl Fn() + Send + 'static) -> (Controller<K>, Kept<K>)
 where
     K: Resource<DynamicType = ()>
         + Clone
@@ -176,10 +200,10 @@ where
     let objects = watcher(Api::<K>::all(engine.management.client()), watcher::Config::default())
         .default_backoff()
         .reflect(writer)
-        .inspect_ok(move |event| {
-            if matches!(event, watcher::Event::InitDone) {
-                told.send_replace(true);
-            }
+        .inspect_ok(move |event| match event {
+            watcher::Event::InitDone => drop(told.send_replace(true)),
+            watcher::Event::Delete(_) => gone(),
+            _ => {}
         })
         .applied_objects();
     (Controller::for_stream(objects, store.clone()), Kept { store, whole })

@@ -101,14 +101,16 @@ async fn look(context: &Arc<Context>, repository: &Repository, place: &Location)
         Err(crate::ports::git::GitError::Io { url: place.url.clone(), act: "listing refs", reason: error.to_string() })
     })?;
     let name = key(repository);
-    if context.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&name) == Some(&refs) {
+    let now = super::Seen { refs, departed: context.departed() };
+    if context.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&name) == Some(&now) {
         return Ok(None);
     }
+    let refs = &now.refs;
     let commit = refs.get(&format!("refs/heads/{}", place.branch)).map(ToString::to_string).unwrap_or_default();
     let holds_intents =
         repository.metadata.annotations.as_ref().and_then(|a| a.get(CONTENT)).is_some_and(|c| c == "intents");
     let seen = if holds_intents {
-        let problems = intents::take_in(context, &name, &git, &refs, place).await?;
+        let problems = intents::take_in(context, &name, &git, refs, place).await?;
         Seen { commit, packages: 0, problems }
     } else {
         let revisions = context.engine.repositories.packages(place)?.list().await?;
@@ -116,7 +118,7 @@ async fn look(context: &Arc<Context>, repository: &Repository, place: &Location)
         let packages = revisions.iter().map(|r| &r.package).collect::<std::collections::BTreeSet<_>>().len();
         Seen { commit, packages: i64::try_from(packages).unwrap_or(i64::MAX), problems: Vec::new() }
     };
-    context.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(name, refs);
+    context.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(name, now);
     context.wake_all();
     Ok(Some(seen))
 }

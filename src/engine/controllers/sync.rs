@@ -6,7 +6,7 @@ use kube::Resource as _;
 use serde_json::json;
 
 use super::super::gather::key;
-use super::super::reconcile::is_stale_state;
+use super::super::reconcile::{Round, is_stale_state};
 use super::super::status::sync_status;
 use super::super::{Engine, EngineError, MANAGER, Outcome};
 use super::{Context, write_status};
@@ -24,7 +24,8 @@ pub(super) async fn reconcile(context: Arc<Context>, sync: Arc<Sync>) -> Result<
     let engine = &context.engine;
     let key = key(sync.as_ref());
     let request = |sync: &Sync| sync.metadata.annotations.as_ref().and_then(|a| a.get(REQUESTED)).cloned();
-    let old = context.syncs.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), sync.as_ref().clone());
+    let old =
+        context.statuses.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), sync.as_ref().clone());
     if old.is_some_and(|old| request(&old) != request(&sync)) {
         engine.states.forget(&key);
     }
@@ -58,12 +59,24 @@ pub(super) async fn reconcile(context: Arc<Context>, sync: Arc<Sync>) -> Result<
     let news = sync.status.as_ref() != Some(&status);
     let mut latest = sync.as_ref().clone();
     latest.status = Some(status);
-    context.syncs.lock().unwrap_or_else(PoisonError::into_inner).insert(key, latest);
+    context.statuses.lock().unwrap_or_else(PoisonError::into_inner).insert(key, latest);
     if news {
         // Nobody listening is fine.
         let _ = context.told.send(());
     }
-    Ok(round.outcome)
+    Ok(looked_at_again(round))
+}
+
+/// How often something that blocks a target is looked at again: not all of it tells when it goes away.
+const RECHECK: SignedDuration = SignedDuration::from_secs(30);
+
+fn looked_at_again(round: Round) -> Outcome {
+    match round.outcome {
+        Outcome::Blocked { reason } | Outcome::Waiting { reason, after: None } if !round.rollout.blocked.is_empty() => {
+            Outcome::Waiting { reason, after: Some(RECHECK) }
+        }
+        outcome => outcome,
+    }
 }
 
 async fn invalid(engine: &Engine, sync: &Sync, reason: &str) -> Result<Outcome, EngineError> {

@@ -8,6 +8,7 @@ use super::{ApplyOptions, Conflict, api_version, owner_of, unowned};
 use crate::domain::krm::fieldset::FieldSet;
 use crate::domain::krm::managed::{self, Entry, ManagedFieldsError, Operation, Owner};
 use crate::domain::krm::merge::{Comparison, compare};
+use crate::domain::krm::normal::normalise;
 use crate::domain::krm::schema::Schema;
 use crate::domain::time::Timestamp;
 
@@ -56,7 +57,8 @@ impl Owners {
     /// Everything that is there belongs to one updater.
     pub(super) fn before_first_apply(old: &Value, config: &Value, options: &ApplyOptions<'_>, schema: &Schema) -> Self {
         let mut owners = Self::default();
-        let mut stored = old.clone();
+        // Nulls are how the server writes fields that nobody set.
+        let mut stored = normalise(old, schema);
         if let (Some(stored), Some(version)) = (stored.as_object_mut(), config.get("apiVersion")) {
             stored.insert("apiVersion".to_owned(), version.clone());
         }
