@@ -1,6 +1,6 @@
 //! The resources of a package while its pipeline runs: files with their documents, edited in place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -28,6 +28,8 @@ pub(super) struct Place {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Resources {
     files: BTreeMap<String, YamlFile>,
+    /// Files whose last resource was taken out.
+    removed: BTreeSet<String>,
 }
 
 fn is_resource_file(path: &str) -> bool {
@@ -58,7 +60,7 @@ impl Resources {
             let message = format!("the package has {count} objects; the limit is {MAX_OBJECTS}");
             problems.push(Problem::new("package.object_limit", super::kptfile::FILE, 1, message));
         }
-        if problems.is_empty() { Ok(Self { files }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { files, removed: BTreeSet::new() }) } else { Err(problems) }
     }
 
     /// All places below `directory` that a pipeline of that directory sees, in path and index order.
@@ -95,6 +97,68 @@ impl Resources {
         }
     }
 
+    /// Line to name for a path in a place: of the deepest key on it that exists.
+    pub(super) fn line_of(&self, place: &Place, path: &[&str]) -> usize {
+        let node = self.files.get(&place.file).and_then(|file| file.documents().get(place.index));
+        node.map_or(1, |node| node.line_of(path))
+    }
+
+    /// Removes a key; see [`YamlFile::remove`].
+    pub(super) fn remove(&mut self, place: &Place, path: &[&str]) -> Result<bool, EditError> {
+        self.edit(place, |file| file.remove(place.index, path))
+    }
+
+    /// Sets a comment; see [`YamlFile::set_comment`].
+    pub(super) fn set_comment(&mut self, place: &Place, path: &[&str], comment: &str) -> Result<bool, EditError> {
+        self.edit(place, |file| file.set_comment(place.index, path, comment))
+    }
+
+    /// Sets a list with its comment; see [`YamlFile::set_list`].
+    pub(super) fn set_list(
+        &mut self,
+        place: &Place,
+        path: &[&str],
+        items: &[Value],
+        comment: &str,
+    ) -> Result<bool, EditError> {
+        self.edit(place, |file| file.set_list(place.index, path, items, comment))
+    }
+
+    /// Puts the text of another resource in the place of one.
+    pub(super) fn replace(&mut self, place: &Place, text: &str) -> Result<bool, EditError> {
+        self.edit(place, |file| file.replace_document(place.index, text))
+    }
+
+    /// Takes a resource out; what is behind it in its file moves up. A file without resources goes.
+    pub(super) fn remove_document(&mut self, place: &Place) -> Result<bool, EditError> {
+        let removed = self.edit(place, |file| file.remove_document(place.index))?;
+        if removed && self.files.get(&place.file).is_some_and(|file| file.documents().is_empty()) {
+            self.files.remove(&place.file);
+            self.removed.insert(place.file.clone());
+        }
+        Ok(removed)
+    }
+
+    /// Adds a resource behind those of a file, which is made when there is none.
+    pub(super) fn append(&mut self, path: &str, text: &str) -> Result<(), EditError> {
+        let mut file = match self.files.get(path) {
+            Some(file) => file.clone(),
+            None => YamlFile::parse(b"", &Limits::default())?,
+        };
+        file.append_document(text)?;
+        self.files.insert(path.to_owned(), file);
+        self.removed.remove(path);
+        Ok(())
+    }
+
+    fn edit(
+        &mut self,
+        place: &Place,
+        edit: impl FnOnce(&mut YamlFile) -> Result<bool, EditError>,
+    ) -> Result<bool, EditError> {
+        self.files.get_mut(&place.file).map_or(Ok(false), edit)
+    }
+
     /// Sets a scalar as written; see [`YamlFile::set_raw`].
     pub(super) fn set_raw(
         &mut self,
@@ -112,11 +176,17 @@ impl Resources {
     /// The tree with every edited file in it.
     pub(super) fn written(&self, tree: &FileTree) -> FileTree {
         let mut written = tree.clone();
+        for path in &self.removed {
+            written.remove(path);
+        }
         for (path, yaml) in &self.files {
-            let Some(old) = tree.get(path) else { continue };
-            if *old.bytes != *yaml.text().as_bytes() && !old.bytes.starts_with(b"\xEF\xBB\xBF") {
-                // The path was in the tree, so it is a valid one.
-                let _ = written.insert(path.clone(), File { mode: old.mode, bytes: yaml.text().as_bytes().into() });
+            let old = tree.get(path);
+            let same =
+                |old: &File| old.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&old.bytes) == yaml.text().as_bytes();
+            if !old.is_some_and(same) {
+                let mode = old.map_or(FileMode::Regular, |old| old.mode);
+                // The path was in the tree, or was checked when the file was made.
+                let _ = written.insert(path.clone(), File { mode, bytes: yaml.text().as_bytes().into() });
             }
         }
         written

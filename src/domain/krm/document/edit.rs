@@ -234,7 +234,7 @@ impl YamlFile {
     }
 
     /// Where a collection begins; a block list with the dash of its first item.
-    fn block_start(&self, node: &Node) -> usize {
+    pub(super) fn block_start(&self, node: &Node) -> usize {
         match &node.kind {
             NodeKind::Sequence { items, flow: false } => {
                 let first = items.first().map_or(node.span.start, |item| item.span.start);

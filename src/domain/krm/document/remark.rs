@@ -11,24 +11,32 @@ fn refuse(path: &[&str], reason: &'static str) -> EditError {
     EditError::NoSuchPlace { path: path.join("."), reason }
 }
 
-/// Spaces between a key and the dashes of its list, as the document's first block list has them; 0 when it has none.
-fn list_indent(root: &Node) -> usize {
-    fn first(node: &Node) -> Option<usize> {
+impl YamlFile {
+    /// Column (from 1) of the first byte of a node; of a block list, that of its first dash.
+    #[must_use]
+    pub fn column_of(&self, node: &Node) -> usize {
+        let start = self.block_start(node);
+        start - self.text[..start].rfind('\n').map_or(0, |at| at + 1) + 1
+    }
+
+    /// Spaces between a key and the dashes of its list, as the first block list below has them; 0 when there is none.
+    fn list_indent(&self, node: &Node) -> usize {
+        self.first_indent(node).unwrap_or(0)
+    }
+
+    fn first_indent(&self, node: &Node) -> Option<usize> {
         match &node.kind {
             NodeKind::Mapping { entries, flow: false } => entries.iter().find_map(|entry| match &entry.value.kind {
                 NodeKind::Sequence { flow: false, .. } => {
-                    Some(entry.value.column.saturating_sub(entry.key_node.column))
+                    Some(self.column_of(&entry.value).saturating_sub(entry.key_node.column))
                 }
-                _ => first(&entry.value),
+                _ => self.first_indent(&entry.value),
             }),
-            NodeKind::Sequence { items, flow: false } => items.iter().find_map(first),
+            NodeKind::Sequence { items, flow: false } => items.iter().find_map(|item| self.first_indent(item)),
             _ => None,
         }
     }
-    first(root).unwrap_or(0)
-}
 
-impl YamlFile {
     /// Sets the comment at the end of the line of a value; of a block list or map, at the end of its key's line. Says
     /// whether anything changed.
     ///
@@ -93,7 +101,8 @@ impl YamlFile {
         let key_column = entry.key_node.column - 1;
         let start = self.behind_colon(document, path)?;
         let end = self.end_of_line(node.end());
-        let indent = if flow { key_column + list_indent(&self.documents[document]) } else { node.column - 1 };
+        let indent =
+            if flow { key_column + self.list_indent(&self.documents[document]) } else { self.column_of(node) - 1 };
         let note = if comment.is_empty() { String::new() } else { format!(" # {comment}") };
         let text = if items.is_empty() {
             format!(" []{note}")

@@ -189,8 +189,7 @@ fn comments_are_set_where_they_can_stand() {
         assert!(file.set_comment(0, path, "new").unwrap());
         assert!(!file.set_comment(0, path, "new").unwrap());
     }
-    let expected =
-        "a: 1 # new\nb:   x   # new\nl: # new\n- p\n- q # new\nf: [1, 2] # new\nm: {k: v}\nt: |\n  text\n";
+    let expected = "a: 1 # new\nb:   x   # new\nl: # new\n- p\n- q # new\nf: [1, 2] # new\nm: {k: v}\nt: |\n  text\n";
     assert_eq!(file.text(), expected);
     for path in [&["m", "k"][..], &["t"], &["f", "0"], &["none"]] {
         assert!(file.set_comment(0, path, "new").is_err(), "{path:?}");
