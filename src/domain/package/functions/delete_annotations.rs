@@ -35,22 +35,28 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
         let hint = "write annotationKeys: a.example/b,c.example/d";
         return Err(call.wrong(&["data"], "annotationKeys is missing or empty", hint));
     }
+    let home = ["metadata", "annotations"];
     let mut said = Vec::new();
-    let mut touched = 0;
+    let mut found = Vec::new();
+    // What is removed is told with the line that it stood on.
     for (place, value) in call.values() {
-        let home = ["metadata", "annotations"];
         let Some(map) = at(&value, &home).and_then(serde_json::Value::as_object) else { continue };
         let gone: Vec<&str> = keys.iter().copied().filter(|key| map.contains_key(*key)).collect();
-        touched += usize::from(!gone.is_empty());
         for key in &gone {
-            let origin = call.origin(&place, &["metadata", "annotations", key]);
+            let origin = call.origin(&place, &[home[0], home[1], key]);
             said.push((format!("annotation {key} removed from {}", name_of(&value)), origin));
         }
-        if !gone.is_empty() && gone.len() == map.len() {
+        if !gone.is_empty() {
+            found.push((place, gone.len() == map.len(), gone));
+        }
+    }
+    let touched = found.len();
+    for (place, all, gone) in found {
+        if all {
             call.remove(&place, &home)?;
         } else {
             for key in gone {
-                call.remove(&place, &["metadata", "annotations", key])?;
+                call.remove(&place, &[home[0], home[1], key])?;
             }
         }
     }

@@ -204,7 +204,7 @@ impl Search {
         };
         if resolved.split("${").skip(1).any(numbered) {
             let message = format!("{key} {pattern:?} names a group that by-value-regex does not have");
-            let hint = format!("write at most ${{{}}}, or more groups", captures.len() - 1);
+            let hint = "put the part that is meant into parentheses in by-value-regex";
             return Err(call.wrong(&["data", key], message, hint));
         }
         Ok(resolved)

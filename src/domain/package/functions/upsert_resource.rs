@@ -67,7 +67,8 @@ fn wanted(call: &Call<'_>, place: &Place) -> Vec<String> {
     let Some(NodeKind::Sequence { items, .. }) = items.map(|items| &items.kind) else { return Vec::new() };
     let text = |node: &crate::domain::krm::document::Node| {
         let margin = " ".repeat(node.column - 1);
-        let text = &file.text()[node.span.start..node.end()];
+        let end = node.end() + file.text()[node.end()..].find('\n').unwrap_or_default();
+        let text = &file.text()[node.span.start..end];
         text.replace(&format!("\n{margin}"), "\n")
     };
     items.iter().map(text).collect()
