@@ -22,7 +22,9 @@ fn list(global: &Global) -> anyhow::Result<Done> {
         return Ok(Done::Fine);
     }
     if global.output == Format::Name {
-        functions.iter().for_each(|native| print(&format!("{}\n", native.name)));
+        for native in functions {
+            print(&format!("{}\n", native.name));
+        }
         return Ok(Done::Fine);
     }
     let mut table = Table::new(&["NAME", "TAGS", "WHAT IT DOES"]);

@@ -34,6 +34,7 @@ pub(super) const NATIVE: Native = Native {
 };
 
 fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    call.only(&["data"], &[])?;
     let values = call.values();
     for (place, value) in &values {
         if (group_of(value), kind_of(value)) == ("fn.kpt.dev", "ApplyTimeMutation") {

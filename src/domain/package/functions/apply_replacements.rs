@@ -195,13 +195,11 @@ fn refined(call: &Call<'_>, here: &[&str], source: &Value, copied: Copied) -> Re
         return Err(call.wrong(&here, "the source is no scalar, so it cannot be split", "take the delimiter away"));
     };
     let parts: Vec<&str> = text.split(delimiter).collect();
-    match usize::try_from(index).ok().and_then(|index| parts.get(index)) {
-        Some(part) => Ok(Copied::Scalar((*part).to_owned(), read(part).unwrap_or_else(|| Value::from(*part)))),
-        None => {
-            let message = format!("index {index} is out of bounds: {text:?} has {} parts", parts.len());
-            Err(call.wrong(&[here.as_slice(), &["index"]].concat(), message, format!("write 0 to {}", parts.len() - 1)))
-        }
+    if let Some(part) = usize::try_from(index).ok().and_then(|index| parts.get(index)) {
+        return Ok(Copied::Scalar((*part).to_owned(), read(part).unwrap_or_else(|| Value::from(*part))));
     }
+    let message = format!("index {index} is out of bounds: {text:?} has {} parts", parts.len());
+    Err(call.wrong(&[here.as_slice(), &["index"]].concat(), message, format!("write 0 to {}", parts.len() - 1)))
 }
 
 /// Where it is copied to.

@@ -98,11 +98,7 @@ impl Call<'_> {
             None => Ok(()),
             Some((key, _)) => {
                 let full: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
-                Err(self.wrong(
-                    &full,
-                    format!("unknown field {key:?}"),
-                    format!("allowed here: {}", allowed.join(", ")),
-                ))
+                Err(self.wrong(&full, format!("unknown field {key:?}"), allowed_here(allowed)))
             }
         }
     }
@@ -150,5 +146,13 @@ impl Call<'_> {
         };
         let own = |field: &str| text(field).map(str::to_owned);
         Ok(FieldSpec { group: own("group"), version: own("version"), kind: own("kind"), path: path.to_owned(), create })
+    }
+}
+
+fn allowed_here(allowed: &[&str]) -> String {
+    if allowed.is_empty() {
+        "nothing is taken here".to_owned()
+    } else {
+        format!("allowed here: {}", allowed.join(", "))
     }
 }

@@ -97,15 +97,12 @@ impl Setters {
         let mut pattern = String::new();
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
-            match self.scalars.iter().find(|(value, _)| rest.starts_with(value.as_str())) {
-                Some((value, name)) => {
-                    pattern.push_str(&format!("${{{name}}}"));
-                    rest = &rest[value.len()..];
-                }
-                None => {
-                    pattern.push(c);
-                    rest = &rest[c.len_utf8()..];
-                }
+            if let Some((value, name)) = self.scalars.iter().find(|(value, _)| rest.starts_with(value.as_str())) {
+                pattern.push_str(&format!("${{{name}}}"));
+                rest = &rest[value.len()..];
+            } else {
+                pattern.push(c);
+                rest = &rest[c.len_utf8()..];
             }
         }
         (pattern != text).then_some(pattern)
@@ -156,12 +153,11 @@ fn mark_scalars(call: &mut Call<'_>, place: &Place, setters: &Setters) {
 
 /// A comment, or a warning where none can stand.
 fn add(call: &mut Call<'_>, place: &Place, path: &[&str], comment: &str, told: String) {
-    match call.set_comment(place, path, comment) {
-        Ok(_) => call.remark(place, path, told),
-        Err(_) => {
-            let origin = call.origin(place, path);
-            let message = format!("no comment {comment:?} can stand here; give the value a line of its own");
-            call.warn(message, Some(origin));
-        }
+    if call.set_comment(place, path, comment).is_ok() {
+        call.remark(place, path, told);
+    } else {
+        let origin = call.origin(place, path);
+        let message = format!("no comment {comment:?} can stand here; give the value a line of its own");
+        call.warn(message, Some(origin));
     }
 }

@@ -142,6 +142,7 @@ const ORDER: &[&str] = &[
 ];
 
 fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    call.only(&["data"], &[])?;
     let schemas = Schemas::builtin();
     let mut count = 0;
     for (place, value) in call.values() {
@@ -312,7 +313,7 @@ impl Writer<'_> {
                 self.above = entry.key_node.last_line;
                 self.node(&entry.value, deeper, "", shape, path);
             }
-            _ if self.needs_quotes(&entry.value, shape) => {
+            _ if needs_quotes(&entry.value, shape) => {
                 self.quoted.push(path.clone());
                 let text = text_of(&entry.value).map_or_else(String::new, |text| Value::from(text).to_string());
                 let comment = self.comment_behind(&entry.value);
@@ -327,13 +328,6 @@ impl Writer<'_> {
                 self.rest_of_lines(&first, &entry.value, from, indent);
             }
         }
-    }
-
-    fn needs_quotes(&self, node: &Node, shape: Shaped<'_>) -> bool {
-        let bare = matches!(&node.kind, NodeKind::Scalar { plain: true, tag: None, .. }) && !node.is_absent();
-        let text = matches!(shape.shape(), Shape::Scalar(Format::Text));
-        let typed = text_of(node).and_then(super::scalar::read).is_some_and(|value| !value.is_string());
-        bare && text && typed
     }
 
     fn sequence(&mut self, items: &[Node], indent: usize, lead: &str, shape: Shaped<'_>, path: &mut Vec<String>) {
@@ -356,6 +350,14 @@ impl Writer<'_> {
             path.pop();
         }
     }
+}
+
+/// Whether a bare text of a field that holds texts would be read as something else.
+fn needs_quotes(node: &Node, shape: Shaped<'_>) -> bool {
+    let bare = matches!(&node.kind, NodeKind::Scalar { plain: true, tag: None, .. }) && !node.is_absent();
+    let text = matches!(shape.shape(), Shape::Scalar(Format::Text));
+    let typed = text_of(node).and_then(super::scalar::read).is_some_and(|value| !value.is_string());
+    bare && text && typed
 }
 
 /// The shape of a field.

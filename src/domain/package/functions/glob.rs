@@ -17,10 +17,11 @@ fn alternatives(pattern: &str) -> Option<Vec<String>> {
     let mut open = vec![pattern.to_owned()];
     let mut done = Vec::new();
     while let Some(next) = open.pop() {
-        let Some((start, end)) = braces(&next)? else {
+        let Some(start) = opening(&next) else {
             done.push(next);
             continue;
         };
+        let end = start + next[start..].find('}')?;
         let choices: Vec<&str> = next[start + 1..end].split(',').collect();
         if open.len() + done.len() + choices.len() > 64 {
             return None;
@@ -30,20 +31,17 @@ fn alternatives(pattern: &str) -> Option<Vec<String>> {
     Some(done)
 }
 
-/// The innermost first pair of braces; `None` inside for none, `None` for a pair that is not closed.
-fn braces(pattern: &str) -> Option<Option<(usize, usize)>> {
-    let mut start = None;
+/// The last opening brace that no backslash escapes: nothing is nested in it.
+fn opening(pattern: &str) -> Option<usize> {
+    let mut found = None;
     let mut escaped = false;
     for (at, c) in pattern.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '{' => start = Some(at),
-            '}' if start.is_some() => return Some(start.map(|start| (start, at))),
-            _ => {}
+        if c == '{' && !escaped {
+            found = Some(at);
         }
+        escaped = c == '\\' && !escaped;
     }
-    if start.is_some() { None } else { Some(None) }
+    found
 }
 
 fn directories(pattern: &[Vec<char>], path: &[&str]) -> Option<bool> {

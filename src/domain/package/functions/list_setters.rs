@@ -35,6 +35,7 @@ struct Setter {
 }
 
 fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    call.only(&["data"], &[])?;
     let mut setters: BTreeMap<String, Setter> = BTreeMap::new();
     for (name, text) in declared(call) {
         let setter = match items(&text) {

@@ -20,6 +20,7 @@ pub(super) const NATIVE: Native = Native {
 };
 
 fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    call.only(&["data"], &[])?;
     let mut gone = Vec::new();
     for (place, value) in call.values() {
         let local = text_at(&value, &["metadata", "annotations", LOCAL_CONFIG]);

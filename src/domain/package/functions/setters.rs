@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn values_are_read_from_the_present_text() {
-        let table: &[(&str, &str, &[(&str, &str)])] = &[
+        type Row<'t> = (&'t str, &'t str, &'t [(&'t str, &'t str)]);
+        let table: &[Row<'_>] = &[
             ("${image}:${tag}", "nginx:1.0", &[("image", "nginx"), ("tag", "1.0")]),
             (
                 "app.${stage}.${domain}.${tld}",

@@ -80,8 +80,9 @@ pub(super) fn resolve(value: &Value, steps: &[Step], create: bool) -> Option<Vec
         (Step::Item(field, wanted), Value::Array(items)) => {
             let is_meant = |item: &Value| match item.get(field) {
                 Some(Value::String(text)) => text == wanted,
-                Some(other) => other.to_string() == *wanted,
-                None => false,
+                Some(Value::Bool(value)) => wanted == if *value { "true" } else { "false" },
+                Some(Value::Number(number)) => wanted == &number.to_string(),
+                _ => false,
             };
             let meant = items.iter().enumerate().filter(|(_, item)| is_meant(item));
             Some(meant.flat_map(|(index, item)| below(index.to_string(), item)).collect())
