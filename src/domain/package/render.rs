@@ -188,12 +188,15 @@ impl Step<'_> {
             return Err(problem(denied.hint("use a function that is built in")));
         }
         let image = function.image.clone();
-        let (native, version) = match catalog.find(&image) {
+        let (native, version) = match catalog.find(&image, function.tag.as_deref()) {
             Ok(found) => found,
             Err(NotFound::Name) => {
                 return Err(RenderError::UnknownFunction { file, line, image, known: catalog.names().join(", ") });
             }
-            Err(NotFound::Tag(known)) => return Err(RenderError::UnknownTag { file, line, image, known }),
+            Err(NotFound::Tag(known)) => {
+                let image = function.tag.as_ref().map_or(image.clone(), |tag| format!("{image} with tag {tag}"));
+                return Err(RenderError::UnknownTag { file, line, image, known });
+            }
         };
         let config = self.config(resources)?;
         let places: Vec<Place> = resources

@@ -6,10 +6,30 @@ pub(super) fn matches(pattern: &str, path: &str) -> Option<bool> {
     let path: Vec<&str> = path.split('/').collect();
     let mut any = false;
     for alternative in alternatives {
+        if !is_whole(&alternative) {
+            return None;
+        }
         let parts: Vec<Vec<char>> = alternative.split('/').map(|part| part.chars().collect()).collect();
         any |= directories(&parts, &path)?;
     }
     Some(any)
+}
+
+/// Whether every bracket is closed and every backslash has something behind it.
+fn is_whole(pattern: &str) -> bool {
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        let whole = match c {
+            '\\' => chars.next().is_some(),
+            // The first character of a class may be a bracket.
+            '[' => chars.next().is_some() && chars.any(|c| c == ']'),
+            _ => true,
+        };
+        if !whole {
+            return false;
+        }
+    }
+    true
 }
 
 /// A pattern without braces for every choice that its braces leave; at most 64.
@@ -137,7 +157,7 @@ mod tests {
             }
         }
         for broken in ["a[b", "a{b", "a\\"] {
-            assert_eq!(matches(broken, "ab"), None, "{broken}");
+            assert_eq!(matches(broken, "x"), None, "{broken}");
         }
     }
 }

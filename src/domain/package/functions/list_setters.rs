@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::setters::{MARK, derived, names};
-use super::spots::{What, spots};
-use super::{Call, FunctionError, Native, at, is_kptfile, short_name, text_at};
+use super::setters::{Kind, Use, derived, names, uses};
+use super::{Call, FunctionError, Native, at, is_kptfile, refs, short_name, text_at};
 use crate::domain::krm::document::{Limits, YamlFile};
 use crate::domain::package::resources::Place;
 
@@ -44,8 +43,8 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
         };
         setters.insert(name, setter);
     }
-    for place in call.places.clone() {
-        count(call, &place, &mut setters);
+    for found in uses(call) {
+        count(call, &found, &mut setters);
     }
     if setters.is_empty() {
         call.warn("no setters found", None);
@@ -78,46 +77,42 @@ fn declared(call: &Call<'_>) -> BTreeMap<String, String> {
 
 fn items(text: &str) -> Option<Vec<String>> {
     let file = YamlFile::parse(text.as_bytes(), &Limits::default()).ok()?;
-    let list = file.value(0).ok()?;
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    list.as_array().map(|items| items.iter().map(text).collect())
+    file.value(0).ok().filter(Value::is_array).map(|list| texts(&list))
 }
 
-fn count(call: &Call<'_>, place: &Place, setters: &mut BTreeMap<String, Setter>) {
-    let Some(file) = call.resources.file(place) else { return };
-    let root = file.documents().get(place.index);
-    for spot in spots(file, place.index) {
-        match spot.what {
-            What::Scalar { text, comment: Some(comment), kind }
-                if !spot.shown.ends_with(']') || !in_brackets(root, &spot.path) =>
-            {
-                let Some(pattern) = comment.strip_prefix(MARK) else { continue };
-                for (name, value) in derived(pattern.trim(), &text) {
-                    let setter = setters.entry(name).or_insert(Setter { value, kind, count: 0 });
-                    setter.count += 1;
-                    if setter.kind == "str" {
-                        setter.kind = kind;
-                    }
-                }
-            }
-            What::List { items, flow } => {
-                let node = root.and_then(|root| root.at(&super::refs(&spot.path)));
-                let key_line = root.map(|root| root.line_of(&super::refs(&spot.path)));
-                let line = if flow { node.map(|node| node.last_line) } else { key_line };
-                let pattern = line.and_then(|line| file.comment(line)).and_then(|text| text.strip_prefix(MARK));
-                for name in pattern.map(names).unwrap_or_default() {
-                    let fresh = || Setter { value: format!("[{}]", items.join(", ")), kind: "array", count: 0 };
-                    setters.entry(name.to_owned()).or_insert_with(fresh).count += 1;
-                }
-            }
-            What::Scalar { .. } => {}
+/// The items of a list as texts.
+fn texts(list: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    list.as_array().into_iter().flatten().map(text).collect()
+}
+
+/// Adds one use of a setter, or of several in one text.
+fn count(call: &Call<'_>, found: &Use, setters: &mut BTreeMap<String, Setter>) {
+    let value = call.resources.value(&found.place);
+    let value = at(&value, &refs(&found.path)).unwrap_or(&Value::Null);
+    let kind = kind_of_value(value);
+    let used: Vec<(String, String)> = match &found.kind {
+        Kind::Scalar(text) => derived(&found.pattern, text).into_iter().collect(),
+        Kind::List => {
+            let items = format!("[{}]", texts(value).join(", "));
+            names(&found.pattern).into_iter().map(|name| (name.to_owned(), items.clone())).collect()
+        }
+    };
+    for (name, value) in used {
+        let setter = setters.entry(name).or_insert(Setter { value, kind, count: 0 });
+        setter.count += 1;
+        if setter.kind == "str" {
+            setter.kind = kind;
         }
     }
 }
 
-/// Whether an item stands in a list in brackets, whose comment is not its own.
-fn in_brackets(root: Option<&crate::domain::krm::document::Node>, path: &[String]) -> bool {
-    use crate::domain::krm::document::NodeKind;
-    let parent = path.split_last().and_then(|(_, parent)| root?.at(&super::refs(parent)));
-    parent.is_some_and(|parent| matches!(parent.kind, NodeKind::Sequence { flow: true, .. }))
+fn kind_of_value(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "array",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        _ => "str",
+    }
 }

@@ -199,9 +199,13 @@ impl Catalog {
     }
 
     /// Finds a function by image: short or with a prefix of the catalogue, with a published tag, a digest, or neither.
-    pub(super) fn find(&self, image: &str) -> Result<(&'static Native, Version), NotFound> {
+    /// A `tag`, which may be a range of versions, takes the place of the image's.
+    pub(super) fn find(&self, image: &str, tag: Option<&str>) -> Result<(&'static Native, Version), NotFound> {
         let native = self.named(image).ok_or(NotFound::Name)?;
-        let version = names::version(image, native.families);
+        let version = match tag {
+            Some(tag) => names::version_of_tag(tag, native.families).or_else(|| names::newest(tag, native.families)),
+            None => names::version(image, native.families),
+        };
         version.map(|version| (native, version)).ok_or_else(|| NotFound::Tag(native.families.join(", ")))
     }
 }

@@ -62,7 +62,7 @@ impl Search<'_> {
             NodeKind::Scalar { text, block: false, .. } => {
                 self.record(path, self.pattern(node.last_line), node.line, Kind::Scalar(text.clone()));
             }
-            // A flow list has its comment behind it; its items share the line and are not places of their own.
+            // A list in brackets has its comment behind it; what is in brackets or braces shares the line and has none.
             NodeKind::Sequence { flow: true, .. } => {
                 self.record(path, self.pattern(node.last_line), node.line, Kind::List);
             }
@@ -73,7 +73,7 @@ impl Search<'_> {
                     path.pop();
                 }
             }
-            NodeKind::Mapping { entries, .. } => {
+            NodeKind::Mapping { entries, flow: false } => {
                 for entry in entries {
                     path.push(entry.key.clone());
                     if matches!(entry.value.kind, NodeKind::Sequence { flow: false, .. }) {

@@ -14,8 +14,8 @@ pub(super) struct Spot {
 
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    /// A scalar: its text, the comment at its line's end, and its type as YAML calls it.
-    Scalar { text: String, comment: Option<String>, kind: &'static str },
+    /// A scalar: its text, and the comment at its line's end.
+    Scalar { text: String, comment: Option<String> },
     /// A list below a key: the texts of its items, and whether it is written in brackets.
     List { items: Vec<String>, flow: bool },
 }
@@ -24,7 +24,7 @@ pub(super) enum What {
 pub(super) fn spots(file: &YamlFile, document: usize) -> Vec<Spot> {
     let mut found = Vec::new();
     if let Some(root) = file.documents().get(document) {
-        let mut walk = Walk { file, path: Vec::new(), shown: String::new(), found: &mut found };
+        let mut walk = Walk { file, path: Vec::new(), shown: String::new(), enclosed: false, found: &mut found };
         walk.node(root);
     }
     found
@@ -34,6 +34,8 @@ struct Walk<'a> {
     file: &'a YamlFile,
     path: Vec<String>,
     shown: String,
+    /// Whether this is inside of brackets or braces, where nothing has a comment of its own.
+    enclosed: bool,
     found: &'a mut Vec<Spot>,
 }
 
@@ -57,10 +59,18 @@ impl Walk<'_> {
     }
 
     fn node(&mut self, node: &Node) {
+        let outer = self.enclosed;
+        self.enclosed |=
+            matches!(node.kind, NodeKind::Sequence { flow: true, .. } | NodeKind::Mapping { flow: true, .. });
+        self.inside(node);
+        self.enclosed = outer;
+    }
+
+    fn inside(&mut self, node: &Node) {
         match &node.kind {
             NodeKind::Scalar { text, .. } => {
-                let comment = self.file.comment(node.last_line).map(str::to_owned);
-                self.record(What::Scalar { text: text.clone(), comment, kind: kind_of(node) });
+                let comment = self.file.comment(node.last_line).filter(|_| !self.enclosed).map(str::to_owned);
+                self.record(What::Scalar { text: text.clone(), comment });
             }
             NodeKind::Sequence { items, .. } => {
                 for (index, item) in items.iter().enumerate() {
@@ -82,17 +92,5 @@ fn text_of(node: &Node) -> String {
     match &node.kind {
         NodeKind::Scalar { text, .. } => text.clone(),
         _ => String::new(),
-    }
-}
-
-fn kind_of(node: &Node) -> &'static str {
-    match &node.kind {
-        NodeKind::Scalar { text, plain: true, .. } => match super::scalar::read(text) {
-            Some(serde_json::Value::Bool(_)) => "bool",
-            Some(serde_json::Value::Number(number)) if number.is_f64() => "float",
-            Some(serde_json::Value::Number(_)) => "int",
-            _ => "str",
-        },
-        _ => "str",
     }
 }
