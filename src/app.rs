@@ -35,14 +35,13 @@ use crate::ports::repositories::{Location, Repositories};
 use crate::ports::revisions::PackageStore;
 use crate::telemetry::Metrics;
 
-/// How often a repository that cannot wake us is asked for its refs.
-const POLL: std::time::Duration = std::time::Duration::from_secs(15);
 /// Targets that may wait to be looked at; more wake-ups change nothing.
 const WAKES: usize = 64;
 
 /// Opens repositories by their URL; each location has one store, so that what it remembers is remembered.
 struct Opened {
     cache: PathBuf,
+    poll: std::time::Duration,
     stores: Mutex<BTreeMap<Location, NativeStore>>,
 }
 
@@ -70,7 +69,7 @@ impl Repositories for Opened {
     fn wake_ups(&self, location: &Location) -> Result<mpsc::Receiver<()>, GitError> {
         match git::local_path(&location.url) {
             Ok(path) => git::watch_path(&path),
-            Err(_) => Ok(git::poll(POLL)),
+            Err(_) => Ok(git::poll(self.poll)),
         }
     }
 }
@@ -133,7 +132,11 @@ pub fn engine(
     let engine = Engine {
         state: Arc::new(ConfigMapState::new(management.clone())),
         management,
-        repositories: Arc::new(Opened { cache: config.cache.clone(), stores: Mutex::new(BTreeMap::new()) }),
+        repositories: Arc::new(Opened {
+            cache: config.data_dir.join("cache"),
+            poll: config.poll.unsigned_abs(),
+            stores: Mutex::new(BTreeMap::new()),
+        }),
         clock: Arc::new(SystemClock),
         claims,
         targets: Targets::new(wake),

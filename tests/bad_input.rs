@@ -111,6 +111,17 @@ impl Desk {
         found
     }
 
+    /// Until the Sync's summary has one of the words; what runs is the same all along, and a while after.
+    async fn stays(&self, told: &str, running: Vec<String>, words: &[&str]) {
+        self.eventually(told, async || {
+            let summary = self.summary().await;
+            words.iter().any(|word| summary.contains(word))
+        })
+        .await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(self.running().await, running, "{}", self.summary().await);
+    }
+
     async fn eventually(&self, told: &str, mut holds: impl AsyncFnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_mins(1);
         while !holds().await {
@@ -278,6 +289,72 @@ async fn a_moved_tag_is_not_rolled_out() {
     }
     let summary = desk.summary().await;
     assert!(summary.contains("v1") || summary.contains("waits for you"), "{summary}");
+    desk.world.stop().await.unwrap();
+}
+
+/// A tag that somebody moved to a commit without the package: nothing is taken for deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_moved_away_from_the_package_prunes_nothing() {
+    let desk = Desk::settled().await;
+    let before = desk.running().await;
+    let bare = desk.world.repository("deployments");
+    let first = git(&bare, &["rev-list", "--max-parents=0", "main"]);
+    git(&bare, &["tag", "--force", "core/upf-edge/v1", &first]);
+    desk.stays("a person is asked to publish it again", before.clone(), &["proposal 2 waits for you"]).await;
+    desk.approve("2").await;
+    desk.eventually("the same objects are v2", async || {
+        let sync = desk.get("loggia.dev", "v1alpha1", "Sync", "upf-edge").await;
+        sync["status"]["revision"] == "v2" && sync["status"]["summary"] == "settled"
+    })
+    .await;
+    assert_eq!(desk.running().await, before);
+    desk.world.stop().await.unwrap();
+}
+
+/// Somebody rewrites the branch and leaves the tags: the tag stands beside the history, and what runs stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_force_pushed_branch_beside_its_tags_prunes_nothing() {
+    let desk = Desk::settled().await;
+    let before = desk.running().await;
+    let bare = desk.world.repository("deployments");
+    let first = git(&bare, &["rev-list", "--max-parents=0", "main"]);
+    git(&bare, &["update-ref", "refs/heads/main", &first]);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(desk.running().await, before, "{}", desk.summary().await);
+    let (_, status) = desk.loggia(&["status", "upf-edge"]);
+    assert!(status.contains("v1") && status.contains("edge-2"), "{status}");
+    desk.world.stop().await.unwrap();
+}
+
+/// A revision without a single object: nothing is pruned, even if somebody approves it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_render_prunes_nothing() {
+    let desk = Desk::settled().await;
+    let before = desk.running().await;
+    git(desk.dir.path(), &["clone", "-q", desk.world.repository("deployments").to_str().unwrap(), "deployments"]);
+    let clone = desk.dir.path().join("deployments");
+    for file in std::fs::read_dir(clone.join("core/upf-edge")).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name != "Kptfile" && name != "setters.yaml" {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    git(&clone, &["commit", "-qam", "Nothing is left"]);
+    git(&clone, &["push", "-q", "origin", "HEAD:refs/heads/drafts/core/upf-edge/empty"]);
+    desk.stays("it is told", before.clone(), &["cannot be carried out as it is: edge-1: nothing is declared"]).await;
+    let (_, told) = desk.loggia(&["get", "proposals", "2"]);
+    assert!(told.contains("nothing is declared but 4 objects are owned"), "{told}");
+    let (code, told) = desk.loggia(&["approve", "2", "--as", "A Person <person@example.com>"]);
+    assert!(code == 2 && told.contains("edge-2: nothing is declared but 4 objects are owned"), "{code} {told}");
+    // Whoever merges it with git all the same prunes nothing either.
+    git(&clone, &["fetch", "-q"]);
+    git(&clone, &["push", "-q", "origin", "origin/proposed/core/upf-edge/empty:refs/heads/main"]);
+    desk.eventually("it is published", async || {
+        desk.get("loggia.dev", "v1alpha1", "Sync", "upf-edge").await["status"]["revision"] == "v2"
+    })
+    .await;
+    desk.stays("the targets say why", before, &["nothing is declared but 4 objects are owned"]).await;
     desk.world.stop().await.unwrap();
 }
 

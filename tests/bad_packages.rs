@@ -65,6 +65,19 @@ fn a_kptfile_says_what_it_does_not_know() {
 }
 
 #[test]
+fn a_setter_without_a_value_is_named() {
+    // `web:1` was not made from the pattern, so the other half cannot be read from it either.
+    both(&["deployment.yaml:", "registry"], |package| {
+        let path = package.join("deployment.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let line = text.lines().find(|line| line.contains("image:")).unwrap();
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let spoiled = text.replace(line, &format!("{indent}image: web # kpt-set: ${{registry}}/${{image}}"));
+        std::fs::write(&path, spoiled).unwrap();
+    });
+}
+
+#[test]
 fn nothing_outside_of_the_package_is_read() {
     both(&["Kptfile", "../secret.yaml"], |package| {
         replace(package, "Kptfile", "configPath: setters.yaml", "configPath: ../secret.yaml");

@@ -25,6 +25,7 @@ use loggia::ports::forge::{Decision, Proposal, ProposalKind};
 use loggia::ports::repositories::Location;
 use serde_json::{Value, json};
 use support::embedded::{Tap, Write};
+use support::git_server::{GitServer, Moment, Witness};
 use support::kube::assets;
 use support::person::{Repositories, git};
 use support::servers::{Server, Servers};
@@ -63,6 +64,13 @@ impl World {
 
     /// The world as a person set it up, with nobody who reconciles it.
     async fn without_reconciler(servers: &Servers) -> Self {
+        let repositories = Repositories::from_examples();
+        let deployments = repositories.bare("deployments").display().to_string();
+        Self::of(servers, repositories, &deployments).await
+    }
+
+    /// The same, with the repository of deployments at a URL of its own.
+    async fn of(servers: &Servers, repositories: Repositories, deployments: &str) -> Self {
         // The first server is management cluster and edge-1 at once, the second is edge-2.
         let servers = [servers.start("edge-1").await, servers.start("edge-2").await];
         let [one, two] = [servers[0].cluster.clone(), servers[1].cluster.clone()];
@@ -71,8 +79,7 @@ impl World {
             put(edge, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "core"}})).await;
         }
         app::install(&management).await.unwrap();
-        let repositories = Repositories::from_examples();
-        register(&management, &repositories, &servers).await;
+        register(&management, &repositories, deployments, &servers).await;
         let (_, claims) = tokio::sync::watch::channel(None);
         let (looking, _) = app::engine(management.clone(), &config(), claims).unwrap();
         Self { management, edges: [one, two], repositories, running: None, looking, servers }
@@ -171,18 +178,20 @@ impl World {
     }
 }
 
-async fn register(management: &Cluster, repositories: &Repositories, servers: &[Server]) {
-    for (name, deployment, annotations) in [
-        ("intents", false, json!({"loggia.dev/content": "intents"})),
-        ("blueprints", false, json!({})),
-        ("deployments", true, json!({})),
+async fn register(management: &Cluster, repositories: &Repositories, deployments: &str, servers: &[Server]) {
+    let local = |name: &str| repositories.bare(name).display().to_string();
+    for (name, url, annotations) in [
+        ("intents", local("intents"), json!({"loggia.dev/content": "intents"})),
+        ("blueprints", local("blueprints"), json!({})),
+        ("deployments", deployments.to_owned(), json!({})),
     ] {
+        let deployment = name == "deployments";
         put(
             management,
             json!({
                 "apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "Repository",
                 "metadata": {"name": name, "namespace": "default", "annotations": annotations},
-                "spec": {"type": "git", "deployment": deployment, "git": {"repo": repositories.bare(name)}}
+                "spec": {"type": "git", "deployment": deployment, "git": {"repo": url}}
             }),
         )
         .await;
@@ -325,11 +334,15 @@ struct Victim(std::process::Child);
 
 impl Victim {
     fn start(world: &World) -> Self {
+        let config = world.repositories.dir.path().join("loggia.yaml");
+        std::fs::write(&config, "apiVersion: loggia.dev/v1alpha1\nkind: Configuration\npoll: 1s\n").unwrap();
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_loggia"))
             .args(["controller", "--identity", "victim", "--listen", "127.0.0.1:0", "--verbose", "--kubeconfig"])
             .arg(world.servers[0].kubeconfig_file())
             .arg("--data-dir")
             .arg(world.repositories.dir.path())
+            .arg("--config")
+            .arg(config)
             .env("RUST_LOG", "loggia=debug,warn")
             .stdin(std::process::Stdio::null())
             .stderr(std::fs::File::create(world.repositories.dir.path().join("victim.log")).unwrap())
@@ -480,6 +493,24 @@ impl Killer {
         })
     }
 
+    /// Kills at each push that landed, also at one like another before: none is to be repeated.
+    fn witness(&self) -> Witness {
+        let killer = self.clone();
+        Arc::new(move |moment, request: &str, body: &[u8]| {
+            let mut victim = killer.victim.lock().unwrap();
+            if moment == Moment::Landed
+                && request.starts_with("POST")
+                && request.ends_with("git-receive-pack")
+                && victim.is_some()
+            {
+                let mut seen = killer.seen.lock().unwrap();
+                let number = seen.len();
+                seen.insert((format!("push {number}"), request.to_owned(), commands(body)));
+                *victim = None;
+            }
+        })
+    }
+
     fn kills(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
@@ -522,43 +553,85 @@ impl Killer {
     }
 }
 
+/// What a push does to which refs, from its pkt-lines.
+fn commands(mut body: &[u8]) -> String {
+    let mut told = Vec::new();
+    while let Some((length, rest)) = body.split_at_checked(4) {
+        let length = usize::from_str_radix(std::str::from_utf8(length).unwrap(), 16).unwrap();
+        if length == 0 {
+            break;
+        }
+        let line = String::from_utf8_lossy(&rest[..length - 4]);
+        let words: Vec<&str> = line.split(['\0', '\n']).next().unwrap().split(' ').collect();
+        let absent = |id: &str| id.chars().all(|c| c == '0');
+        let verb = match (absent(words[0]), absent(words[1])) {
+            (true, _) => "create",
+            (_, true) => "delete",
+            _ => "move",
+        };
+        told.push(format!("{verb} {}", words[2]));
+        body = &rest[length - 4..];
+    }
+    told.join(", ")
+}
+
 /// Killed at every external write of the golden path, each time at a new one: the end is that of an undisturbed run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_every_write_changes_nothing() {
     let killer = Killer::default();
     let world = World::without_reconciler(&Servers::Embedded(killer.tap())).await;
+    killed_all_along(&world, &killer).await;
+    assert!(killer.kills() > 40, "{} kills are too few to be all writes", killer.kills());
+}
+
+/// The same with deployments on a git server: killed at every push.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_every_push_changes_nothing() {
+    let killer = Killer::default();
+    let repositories = Repositories::from_examples();
+    git(&repositories.bare("deployments"), &["config", "http.receivepack", "true"]);
+    let Some(server) = GitServer::start(repositories.dir.path(), killer.witness()) else { return };
+    let world = World::of(&Servers::embedded(), repositories, &server.url("deployments.git")).await;
+    killed_all_along(&world, &killer).await;
+    // Four revisions are drafted, proposed, published or deleted, and four proposals opened and concluded.
+    assert!(killer.kills() >= 20, "too few pushes: {:#?}", killer.seen.lock().unwrap());
+}
+
+/// The whole story with a reconciler that is killed all the time.
+async fn killed_all_along(world: &World, killer: &Killer) {
     world.repositories.commit_quick_intent("upf-edge.yaml", "A UPF on every edge");
-    let first = killer.proposal(&world, 1).await;
+    let first = killer.proposal(world, 1).await;
     world.approve(&first).await;
-    killer.settles(&world, "v1").await;
-    assert_eq!(inventories(&world).await, [EVERYTHING, EVERYTHING]);
+    killer.settles(world, "v1").await;
+    assert_eq!(inventories(world).await, [EVERYTHING, EVERYTHING]);
 
     world.repositories.commit_quick_intent("upf-edge-broken.yaml", "A new image");
-    let second = killer.proposal(&world, 2).await;
+    let second = killer.proposal(world, 2).await;
     world.approve(&second).await;
-    let third = killer.proposal(&world, 3).await;
+    let third = killer.proposal(world, 3).await;
     assert_eq!(third.content.kind, ProposalKind::Revert);
     let back = async || world.image(0).await == "registry.example/upf:1.4.2";
-    killer.until("edge-1 is back on the good image", &world, back).await;
+    killer.until("edge-1 is back on the good image", world, back).await;
     assert_eq!(world.image(1).await, "registry.example/upf:1.4.2", "edge-2 was never touched");
     world.approve(&third).await;
-    killer.settles(&world, "v3").await;
-    assert_eq!(inventories(&world).await, [EVERYTHING, EVERYTHING]);
+    killer.settles(world, "v3").await;
+    assert_eq!(inventories(world).await, [EVERYTHING, EVERYTHING]);
 
     git(&world.repositories.work("intents"), &["rm", "-q", "intents/upf-edge.yaml"]);
     world.repositories.push_intents("No UPF any more");
-    let fourth = killer.proposal(&world, 4).await;
+    let fourth = killer.proposal(world, 4).await;
     world.approve(&fourth).await;
-    killer.until("the intent is gone", &world, async || world.intent().await.is_null()).await;
+    killer.until("the intent is gone", world, async || world.intent().await.is_null()).await;
     for edge in 0..2 {
         assert_eq!(world.deployment(edge).await, None, "edge {edge}\n{}", world.story().await);
     }
     let verdicts: Vec<&str> = world.proposals().await.iter().map(|p| p.verdict.word()).collect();
     assert_eq!(verdicts, ["Done"; 4]);
+    let kept = world.management.list(&Gvk::new("", "v1", "ConfigMap"), "", "loggia.dev/state").await.unwrap().objects;
+    assert!(kept.is_empty(), "history outlived its Sync: {kept:?}");
     let refs = git(&world.repositories.bare("deployments"), &["for-each-ref", "--format=%(refname)"]);
     let numbers = (1..=4).map(|n| format!("refs/loggia/proposals/{n}")).collect::<Vec<_>>().join("\n");
     assert_eq!(refs, format!("refs/heads/main\n{numbers}"));
-    assert!(killer.kills() > 40, "{} kills are too few to be all writes", killer.kills());
 }
 
 /// Of two reconcilers on one world only the holder of the lease writes; when it stops, the other goes on.

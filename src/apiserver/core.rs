@@ -11,7 +11,6 @@ use crate::apiserver::decode::FieldValidation;
 use crate::apiserver::kinds::{Kind, Kinds, Resource};
 use crate::apiserver::metadata;
 use crate::apiserver::persist::{Journal, JournalError};
-use crate::apiserver::request::Request;
 use crate::apiserver::status::ApiError;
 use crate::apiserver::store::{DEFAULT_HISTORY, Key, Store};
 use crate::domain::krm::schema::CrdError;
@@ -39,19 +38,6 @@ impl Writer {
     #[must_use]
     pub fn named(manager: &str) -> Self {
         Self { manager: manager.to_owned(), dry_run: false, validation: FieldValidation::Ignore, force: false }
-    }
-
-    /// What the parameters of a request say.
-    ///
-    /// # Errors
-    /// 400 for parameters that cannot be read.
-    pub fn of(request: &Request) -> Result<Self, ApiError> {
-        Ok(Self {
-            manager: request.manager(),
-            dry_run: request.query.dry_run()?,
-            validation: FieldValidation::parse(request.query.text("fieldValidation"))?,
-            force: request.query.flag("force"),
-        })
     }
 }
 

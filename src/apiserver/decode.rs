@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::apiserver::kinds::{Kind, Kinds};
 use crate::apiserver::status::ApiError;
-use crate::apiserver::{defaults, metadata, structural};
+use crate::apiserver::{defaults, metadata, structural, zero};
+use crate::domain::krm::Gvk;
 use crate::domain::krm::normal::normalise;
 use crate::domain::krm::schema::{Format, Node, Shape};
 
@@ -22,25 +23,6 @@ pub enum FieldValidation {
     Strict,
 }
 
-impl FieldValidation {
-    /// Reads the parameter; absent means [`FieldValidation::Warn`].
-    ///
-    /// # Errors
-    /// 400 for an unknown word.
-    pub fn parse(parameter: Option<&str>) -> Result<Self, ApiError> {
-        match parameter {
-            Some("Ignore") => Ok(Self::Ignore),
-            None | Some("Warn") => Ok(Self::Warn),
-            Some("Strict") => Ok(Self::Strict),
-            Some(other) => {
-                let message =
-                    format!("invalid value {other:?} of parameter fieldValidation: use Ignore, Warn or Strict");
-                Err(ApiError::bad_request(message))
-            }
-        }
-    }
-}
-
 /// Deepest nesting of an object that is accepted.
 const MAX_DEPTH: usize = 100;
 
@@ -49,6 +31,7 @@ const MAX_DEPTH: usize = 100;
 /// # Errors
 /// 400 that names the difference.
 pub fn check_envelope(
+    kinds: &Kinds,
     kind: &Kind,
     object: &mut Value,
     namespace: Option<&str>,
@@ -62,7 +45,7 @@ pub fn check_envelope(
     if object.get("metadata").is_none_or(Value::is_null) {
         object["metadata"] = serde_json::json!({});
     }
-    check_type(kind, object)?;
+    check_type(kinds, kind, object)?;
     match (kind.namespaced, metadata::text(object, "namespace")) {
         (true, "") => metadata::set(object, "namespace", namespace.unwrap_or_default().into()),
         (true, found) if namespace.is_none_or(|wanted| wanted == found) => {}
@@ -86,26 +69,27 @@ pub fn check_envelope(
     Ok(())
 }
 
-fn check_type(kind: &Kind, object: &mut Value) -> Result<(), ApiError> {
-    let wanted = [("apiVersion", kind.gvk.api_version()), ("kind", kind.gvk.kind.clone())];
-    for (field, wanted) in wanted {
-        match object.get(field).and_then(Value::as_str) {
-            None | Some("") => object[field] = Value::String(wanted),
-            Some(found) if found == wanted => {}
-            Some(found) if field == "apiVersion" => {
-                return Err(ApiError::bad_request(format!(
-                    "the API version in the data ({found}) does not match the expected API version ({wanted})"
-                )));
-            }
-            Some(found) => {
-                return Err(ApiError::bad_request(format!(
-                    "{found} in version {:?} cannot be handled as a {wanted}: the kinds differ",
-                    kind.gvk.version
-                )));
-            }
+fn check_type(kinds: &Kinds, kind: &Kind, object: &mut Value) -> Result<(), ApiError> {
+    for (field, wanted) in [("apiVersion", kind.gvk.api_version()), ("kind", kind.gvk.kind.clone())] {
+        if object.get(field).and_then(Value::as_str).unwrap_or_default().is_empty() {
+            object[field] = Value::String(wanted);
         }
     }
-    Ok(())
+    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    let found = Gvk::parse(text("apiVersion"), text("kind"));
+    if found == kind.gvk {
+        return Ok(());
+    }
+    let package = |gvk: &Gvk| gvk.group.split('.').next().filter(|name| !name.is_empty()).unwrap_or("core").to_owned();
+    let why = if kinds.by_gvk(&found).is_some() {
+        let (from, to) = (&found.version, package(&kind.gvk));
+        format!("converting ({from}.{}) to ({to}.{}): unknown conversion", found.kind, kind.gvk.kind)
+    } else {
+        let (name, version) = (&found.kind, found.api_version());
+        format!("no kind {name:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"")
+    };
+    let (name, version) = (&found.kind, &found.version);
+    Err(ApiError::bad_request(format!("{name} in version {version:?} cannot be handled as a {}: {why}", kind.gvk.kind)))
 }
 
 /// Drops unknown fields, checks types, fills in defaults. Gives the warnings.
@@ -147,7 +131,10 @@ pub fn fill_defaults(kind: &Kind, object: &mut Value) {
     match kind.schema.as_deref() {
         Some(schema) => structural::fill_defaults(object, schema),
         None if kind.is_custom() => {}
-        None => defaults::fill(&kind.gvk, object),
+        None => {
+            zero::fill(&kind.gvk, object);
+            defaults::fill(&kind.gvk, object);
+        }
     }
 }
 
@@ -227,13 +214,12 @@ const fn go_type(shape: &Shape) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::krm::Gvk;
     use serde_json::json;
 
     fn read(object: &mut Value, validation: FieldValidation) -> Result<Vec<String>, ApiError> {
         let kinds = Kinds::builtin();
         let kind = kinds.by_gvk(&Gvk::new("apps", "v1", "Deployment")).unwrap();
-        check_envelope(kind, object, Some("core"), None)?;
+        check_envelope(&kinds, kind, object, Some("core"), None)?;
         settle(&kinds, kind, object, validation)
     }
 

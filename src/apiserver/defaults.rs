@@ -4,11 +4,13 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::apiserver::metadata;
 use crate::domain::krm::Gvk;
+use crate::domain::krm::value::same;
 
 /// Path (steps by dots, `*` for every item, `?` before a step that must be there already), and the default as JSON.
 /// Steps but the last create missing objects unless a `?` guards them.
-type Row<'a> = (&'a str, &'a str);
+pub(super) type Row<'a> = (&'a str, &'a str);
 
 const POD: &[Row<'_>] = &[
     ("restartPolicy", r#""Always""#),
@@ -109,16 +111,24 @@ pub(super) fn fill(gvk: &Gvk, object: &mut Value) {
         ("", "ReplicationController") | ("apps", "ReplicaSet") => replicated(object, &[("spec.replicas", "1")]),
         ("apps", "StatefulSet") => stateful_set(object),
         ("apps", "DaemonSet") => daemon_set(object),
-        ("batch", "Job") => job(object, "/spec"),
+        ("batch", "Job") => job(object),
         ("batch", "CronJob") => {
             all(object, CRON_JOB);
-            job(object, "/spec/jobTemplate/spec");
+            template(object.pointer_mut("/spec/jobTemplate/spec/template"));
         }
-        ("autoscaling", "HorizontalPodAutoscaler") => all(object, &[("spec.minReplicas", "1")]),
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object),
         ("networking.k8s.io", "NetworkPolicy") => network_policy(object),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd(object),
         _ => {}
+    }
+}
+
+/// Sets what the server keeps itself in a changed object, whatever its writer wrote.
+pub(super) fn prepare_update(gvk: &Gvk, old: &Value, new: &mut Value) {
+    if (gvk.group.as_str(), gvk.kind.as_str()) == ("apps", "DaemonSet") {
+        let changed = !same(&old["spec"]["template"], &new["spec"]["template"]);
+        set_template_generation(new, template_generation(old) + i64::from(changed));
     }
 }
 
@@ -127,22 +137,23 @@ pub(super) fn prepare(gvk: &Gvk, object: &mut Value) {
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Pod") => {
             all(object, RUNNING_POD);
+            tolerations(object);
             let class = quality(object);
             all(object, &[("status.qosClass", &class)]);
         }
         ("", "Namespace") => all(object, NAMESPACE),
-        ("", "PersistentVolumeClaim") => all(object, &[("status.phase", r#""Pending""#)]),
-        ("", "Service") => all(object, &[("status.loadBalancer", "{}")]),
-        ("", "ReplicationController")
-        | ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet")
-        | ("batch", "Job" | "CronJob")
-        | ("policy", "PodDisruptionBudget")
-        | ("networking.k8s.io", "Ingress") => all(object, &[("status", "{}")]),
+        ("apps", "DaemonSet") => set_template_generation(object, 1),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => stored_versions(object),
+        ("", "PersistentVolumeClaim") => {
+            all(object, &[("status.phase", r#""Pending""#)]);
+            metadata::add_finalizer(object, "kubernetes.io/pvc-protection");
+        }
         _ => {}
     }
 }
 
-fn all(object: &mut Value, rows: &[Row<'_>]) {
+/// Fills in what is missing, row by row.
+pub(super) fn all(object: &mut Value, rows: &[Row<'_>]) {
     for (path, default) in rows {
         let steps: Vec<&str> = path.split('.').collect();
         // The defaults are constants of this file; one that did not parse would be no default, and a test would see it.
@@ -200,8 +211,26 @@ fn stateful_set(object: &mut Value) {
     }
 }
 
+/// Counts the templates that a DaemonSet had.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+fn template_generation(object: &Value) -> i64 {
+    let text = object.pointer("/metadata/annotations").and_then(|all| all.get(TEMPLATE_GENERATION));
+    text.and_then(Value::as_str).and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn set_template_generation(object: &mut Value, generation: i64) {
+    if object.pointer("/metadata/annotations").is_none_or(Value::is_null) {
+        metadata::set(object, "annotations", json!({}));
+    }
+    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.insert(TEMPLATE_GENERATION.to_owned(), json!(generation.to_string()));
+    }
+}
+
 fn daemon_set(object: &mut Value) {
     replicated(object, DAEMON_SET);
+    set_template_generation(object, template_generation(object));
     if text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
         all(
             object,
@@ -276,6 +305,21 @@ fn requests_of_limits(container: &mut Value) {
     }
 }
 
+/// A pod stays for five minutes on a node that is lost, unless it says otherwise.
+fn tolerations(pod: &mut Value) {
+    all(pod, &[("spec.tolerations", "[]")]);
+    let Some(list) = pod.pointer_mut("/spec/tolerations").and_then(Value::as_array_mut) else { return };
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let tolerated = list.iter().any(|toleration| {
+            matches!(text(toleration, "/effect"), "" | "NoExecute")
+                && (text(toleration, "/key").is_empty() || text(toleration, "/key") == key)
+        });
+        if !tolerated {
+            list.push(json!({"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300}));
+        }
+    }
+}
+
 /// The quality of service class as JSON text.
 fn quality(pod: &Value) -> String {
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -334,8 +378,8 @@ fn secret(object: &mut Value) {
     data.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Value::String(encode(&text)?)))));
 }
 
-fn job(object: &mut Value, pointer: &str) {
-    let Some(spec) = object.pointer_mut(pointer).filter(|spec| spec.is_object()) else { return };
+fn job(object: &mut Value) {
+    let Some(spec) = object.pointer_mut("/spec").filter(|spec| spec.is_object()) else { return };
     // A job with parallelism alone is a work queue: it has no number of completions.
     let queue = spec.get("completions").is_none() && spec.get("parallelism").is_some();
     all(spec, JOB);
@@ -343,6 +387,16 @@ fn job(object: &mut Value, pointer: &str) {
         fields.remove("completions");
     }
     template(spec.get_mut("template"));
+}
+
+/// Without metrics it goes by the processor, at 80 percent.
+fn autoscaler(object: &mut Value) {
+    const METRICS: &str =
+        r#"[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":80}}}]"#;
+    if object.pointer("/spec/metrics").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        object["spec"]["metrics"] = Value::Null;
+    }
+    all(object, &[("spec.minReplicas", "1"), ("spec.metrics", METRICS)]);
 }
 
 fn network_policy(object: &mut Value) {
@@ -357,7 +411,10 @@ fn network_policy(object: &mut Value) {
 
 fn binding(object: &mut Value) {
     const GROUP: &str = r#""rbac.authorization.k8s.io""#;
-    all(object, &[("?roleRef.apiGroup", GROUP)]);
+    if text(object, "/roleRef/apiGroup").is_empty() {
+        set(object, &["roleRef"], &json!({}));
+        object["roleRef"]["apiGroup"] = json!("rbac.authorization.k8s.io");
+    }
     for subject in object.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
         if matches!(text(subject, "/kind"), "User" | "Group") {
             all(subject, &[("apiGroup", GROUP)]);
@@ -370,6 +427,13 @@ fn crd(object: &mut Value) {
     let kind = text(object, "/spec/names/kind").to_owned();
     set(object, &["spec", "names", "singular"], &json!(kind.to_lowercase()));
     set(object, &["spec", "names", "listKind"], &json!(format!("{kind}List")));
+}
+
+/// The first version in which objects are stored.
+fn stored_versions(crd: &mut Value) {
+    let versions = crd.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    let stored: Vec<Value> = versions.filter(|v| v["storage"] == true).map(|v| v["name"].clone()).take(1).collect();
+    set(crd, &["status", "storedVersions"], &Value::Array(stored));
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::apiserver::core::{Core, Writer};
+use crate::apiserver::core::{Core, Writer, crds};
+use crate::apiserver::kinds::Resource;
+use crate::apiserver::life::CRD_CLEANUP;
 use crate::apiserver::metadata;
-use crate::apiserver::request::Request;
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::ApiError;
 use crate::apiserver::store::revision_of;
@@ -47,36 +48,6 @@ pub struct DeleteOptions {
     pub dry_run: bool,
 }
 
-impl DeleteOptions {
-    /// What body and parameters of a request say.
-    ///
-    /// # Errors
-    /// 400 or 422 for what cannot be read.
-    pub fn of(request: &Request) -> Result<Self, ApiError> {
-        let body = request.optional_object()?.unwrap_or_default();
-        let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let policy = text("/propagationPolicy").or_else(|| request.query.text("propagationPolicy").map(str::to_owned));
-        let orphans = body.get("orphanDependents").and_then(Value::as_bool).unwrap_or_default();
-        let dry_run = request.query.dry_run()? || body.get("dryRun") == Some(&serde_json::json!(["All"]));
-        let propagation = match policy.as_deref() {
-            None if orphans || request.query.flag("orphanDependents") => Some(Propagation::Orphan),
-            None => None,
-            Some("Background") => Some(Propagation::Background),
-            Some("Foreground") => Some(Propagation::Foreground),
-            Some("Orphan") => Some(Propagation::Orphan),
-            Some(other) => {
-                let message = format!(
-                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: supported \
-                     values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-                );
-                return Err(ApiError::unprocessable(message));
-            }
-        };
-        let (uid, resource_version) = (text("/preconditions/uid"), text("/preconditions/resourceVersion"));
-        Ok(Self { uid, resource_version, propagation, dry_run })
-    }
-}
-
 /// The outcome of a deletion.
 #[derive(Debug, Clone)]
 pub struct Deleted {
@@ -110,6 +81,9 @@ impl Core {
         propagate(&mut object, options.propagation);
         if !metadata::is_terminating(&object) {
             metadata::mark_terminating(&mut object, self.now());
+            if target.kind.stored_as == crds() {
+                metadata::add_finalizer(&mut object, CRD_CLEANUP);
+            }
             if target.kind.stored_as == crate::apiserver::store::Key::of_namespace("").resource {
                 object["status"]["phase"] = Value::from("Terminating");
             }
@@ -158,21 +132,20 @@ impl Core {
     }
 }
 
+/// As `BeforeDelete` of the generic registry words it: by kind, not by resource.
 fn check_preconditions(target: &Target, name: &str, found: &Value, options: &DeleteOptions) -> Result<(), ApiError> {
-    let has = |field: &str| metadata::text(found, field);
-    if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != has("uid")) {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", has("uid"));
-        return Err(ApiError::conflict(&target.resource(), name, &why));
-    }
-    let version = options.resource_version.as_deref().filter(|version| *version != has("resourceVersion"));
-    if let Some(version) = version {
+    let about = Resource::new(&target.kind.gvk.group, &target.kind.gvk.kind);
+    let differs = |wanted: Option<&String>, field: &str, word: &str, since: &str| {
+        let has = metadata::text(found, field);
+        let wanted = wanted.filter(|wanted| *wanted != has)?;
         let why = format!(
-            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
-            has("resourceVersion")
+            "the {word} in the precondition ({wanted}) does not match the {word} in record ({has}). The object might have been {since}"
         );
-        return Err(ApiError::conflict(&target.resource(), name, &why));
-    }
-    Ok(())
+        Some(ApiError::conflict(&about, name, &why))
+    };
+    let uid = differs(options.uid.as_ref(), "uid", "UID", "deleted and then recreated");
+    let version = || differs(options.resource_version.as_ref(), "resourceVersion", "ResourceVersion", "modified");
+    uid.or_else(version).map_or(Ok(()), Err)
 }
 
 fn propagate(object: &mut Value, propagation: Option<Propagation>) {

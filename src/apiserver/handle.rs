@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::apiserver::convert;
 use crate::apiserver::core::{Core, Writer, Written};
 use crate::apiserver::counts::Counts;
+use crate::apiserver::decode;
 use crate::apiserver::delete::DeleteOptions;
 use crate::apiserver::discovery::{self, Aggregated};
 use crate::apiserver::kinds::{Kinds, Serving};
@@ -67,7 +68,7 @@ impl Handler {
 
     fn objects(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
         if target.kind.serving == Serving::CreateOnly {
-            return question(target, request);
+            return self.question(target, request);
         }
         match (&request.method, &target.part, target.name.as_deref()) {
             (&Method::GET | &Method::HEAD, Part::Whole, name) if name.is_none() || request.query.flag("watch") => {
@@ -82,7 +83,8 @@ impl Handler {
                 Ok(reply(200, &written.object))
             }
             (&Method::PUT, Part::Whole | Part::Status | Part::Finalize, Some(_)) => {
-                let written = self.core.replace(target, &request.object()?, &Writer::of(request)?)?;
+                let writer = Writer::of(request)?;
+                let written = self.core.replace(target, &request.object()?, &writer)?;
                 self.written(target, &written, request)
             }
             (&Method::PATCH, Part::Whole | Part::Status, Some(name)) => {
@@ -123,7 +125,8 @@ impl Handler {
         if target.kind.namespaced && target.namespace.is_none() {
             return Err(ApiError::method_not_allowed());
         }
-        let written = self.core.create_in(target, request.object()?, &Writer::of(request)?)?;
+        let writer = Writer::of(request)?;
+        let written = self.core.create_in(target, request.object()?, &writer)?;
         self.written(target, &written, request)
     }
 
@@ -169,6 +172,23 @@ impl Handler {
         Ok(with_body(200, view.list(&target.kind, &page, self.core.now())?.into()))
     }
 
+    /// Who am I, and may I: everybody is the one user, who may do everything.
+    fn question(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
+        if request.method != Method::POST {
+            return Err(ApiError::method_not_allowed());
+        }
+        let writer = Writer::of(request)?;
+        let mut review = request.object()?;
+        decode::check_envelope(&self.core.kinds(), &target.kind, &mut review, None, None)?;
+        let mut review = self.core.owned(&target.kind, None, &review, &Part::Whole, &writer);
+        review["status"] = if target.kind.gvk.kind == "SelfSubjectReview" {
+            json!({"userInfo": {"username": "admin", "groups": ["system:masters", "system:authenticated"]}})
+        } else {
+            json!({"allowed": true})
+        };
+        Ok(reply(201, &review))
+    }
+
     /// A token for a service account. The server does not check who asks, so any text will do.
     fn token(&self, target: &Target, name: &str, request: &Request) -> Result<Reply, ApiError> {
         let found = self.core.store().get(&target.key(name));
@@ -183,21 +203,6 @@ impl Handler {
             json!({"token": token, "expirationTimestamp": crate::domain::time::rfc3339_seconds(expires)});
         Ok(reply(201, &review))
     }
-}
-
-/// Who am I, and may I: everybody is the one user, who may do everything.
-fn question(target: &Target, request: &Request) -> Result<Reply, ApiError> {
-    if request.method != Method::POST {
-        return Err(ApiError::method_not_allowed());
-    }
-    let mut review = request.object()?;
-    crate::apiserver::decode::check_envelope(&target.kind, &mut review, None, None)?;
-    review["status"] = if target.kind.gvk.kind == "SelfSubjectReview" {
-        json!({"userInfo": {"username": "admin", "groups": ["system:masters", "system:authenticated"]}})
-    } else {
-        json!({"allowed": true})
-    };
-    Ok(reply(201, &review))
 }
 
 fn version() -> Value {

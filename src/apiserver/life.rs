@@ -14,7 +14,7 @@ use crate::apiserver::store::Key;
 use crate::domain::time::rfc3339_seconds;
 
 /// The finalizer by which a CRD waits for its objects to go.
-const CRD_CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+pub(super) const CRD_CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const SYSTEM: &str = "kube-apiserver";
 
 impl Core {
@@ -135,13 +135,6 @@ impl Core {
         let read = self.change_kinds(|kinds| kinds.add_crd(crd));
         let status = crd_status(crd, read.err().map(|error| error.to_string()), &rfc3339_seconds(self.now()));
         let writer = Writer::named(SYSTEM);
-        if let Ok(target) = self.target(key, Part::Whole) {
-            let _gone = self.edit(&target, &key.name, &writer, |old| {
-                let mut new = old.clone();
-                metadata::add_finalizer(&mut new, CRD_CLEANUP);
-                Ok(new)
-            });
-        }
         if let Ok(target) = self.target(key, Part::Status) {
             let _gone = self.edit(&target, &key.name, &writer, |old| {
                 let mut new = old.clone();

@@ -68,9 +68,10 @@ pub struct Page {
 impl Page {
     /// `metadata` of the list object.
     #[must_use]
-    pub fn metadata(&self) -> Value {
+    pub fn metadata(&self, kind: &Kind) -> Value {
         let mut metadata = json!({"resourceVersion": self.revision.to_string()});
-        if !self.next.is_empty() {
+        // Lists of custom resources say that they are whole.
+        if !self.next.is_empty() || kind.is_custom() {
             metadata["continue"] = json!(self.next);
         }
         if let Some(remaining) = self.remaining {

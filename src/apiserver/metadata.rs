@@ -164,7 +164,10 @@ fn declared(kind: &Kind, object: &Value) -> Value {
 /// Marks an object as being on its way out.
 pub(super) fn mark_terminating(object: &mut Value, now: Timestamp) {
     set(object, "deletionTimestamp", Value::String(rfc3339_seconds(now)));
-    set(object, "deletionGracePeriodSeconds", json!(0));
+    // A namespace goes when its content is gone, whenever that is.
+    if object.get("kind").and_then(Value::as_str) != Some("Namespace") {
+        set(object, "deletionGracePeriodSeconds", json!(0));
+    }
     if object.pointer("/metadata/generation").is_some() {
         bump(object);
     }
@@ -289,7 +292,8 @@ fn framed(text: &str, inner: fn(&u8) -> bool, others: &[u8]) -> bool {
         && bytes.iter().all(|byte| inner(byte) || others.contains(byte))
 }
 
-fn key_fault(key: &str) -> Option<String> {
+/// Why a text is no key of a label.
+pub(super) fn key_fault(key: &str) -> Option<String> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     if prefix.is_some_and(|prefix| prefix.len() > 253 || !prefix.split('.').all(is_label)) {
         return Some(format!("prefix part {SUBDOMAIN}"));
@@ -300,7 +304,8 @@ fn key_fault(key: &str) -> Option<String> {
     (!framed(name, u8::is_ascii_alphanumeric, b"-_.")).then(|| KEY.to_owned())
 }
 
-fn label_value_fault(value: &str) -> Option<&'static str> {
+/// Why a text is no value of a label.
+pub(super) fn label_value_fault(value: &str) -> Option<&'static str> {
     if value.len() > 63 {
         return Some("must be no more than 63 characters");
     }

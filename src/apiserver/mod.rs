@@ -8,13 +8,12 @@
 //! | [`kinds`], `builtin` | kinds and resources |
 //! | [`store`], [`persist`] | objects, revisions, history, disk |
 //! | [`core`] with `write`, `patch`, `delete`, `list`, `scale`, `life` | the rules by which objects change |
-//! | `decode`, `defaults`, `metadata`, `structural`, `validate`, `addresses` | what a single object must be like |
+//! | `decode`, `zero`, `defaults`, `metadata`, `structural`, `validate`, `addresses` | what a single object must be like |
 //! | `request`, `route`, `negotiate`, `view`, `watch`, `handle` | HTTP |
 //! | [`discovery`], [`openapi`], [`table`] | what clients ask about kinds, and rows for people |
 //! | [`gc`], [`workloads`] | controllers that run beside it |
 
 mod addresses;
-mod blank;
 pub mod builtin;
 mod convert;
 pub mod core;
@@ -25,12 +24,15 @@ pub mod delete;
 pub mod discovery;
 pub mod gc;
 mod handle;
+mod jsonpatch;
 pub mod kinds;
+mod labels;
 mod life;
 pub mod list;
 mod metadata;
 pub mod negotiate;
 pub mod openapi;
+mod parameters;
 mod patch;
 pub mod persist;
 pub mod request;
@@ -47,6 +49,7 @@ mod view;
 mod watch;
 pub mod workloads;
 mod write;
+mod zero;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::apiserver::core::{Core, Writer, Written};
-use crate::apiserver::decode::{self, FieldValidation};
+use crate::apiserver::decode;
+use crate::apiserver::jsonpatch::JsonPatch;
 use crate::apiserver::kinds::{Kind, Kinds};
 use crate::apiserver::metadata;
 use crate::apiserver::request::{Request, json, yaml};
@@ -11,6 +12,7 @@ use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::ApiError;
 use crate::apiserver::write::{Ownership, reset};
 use crate::apiserver::{convert, strategic};
+use crate::domain::krm::validate::validate;
 use crate::domain::krm::{ApplyError, apply};
 
 /// Media type of a server-side apply.
@@ -26,7 +28,7 @@ const ATTEMPTS: usize = 10;
 #[derive(Debug, Clone)]
 pub(super) enum Patch {
     /// RFC 6902.
-    Json(json_patch::Patch),
+    Json(JsonPatch),
     /// RFC 7396.
     Merge(Value),
     /// Kubernetes' own.
@@ -46,9 +48,8 @@ impl Patch {
 
     /// Reads a patch of something without lists: there a strategic patch is a merge patch.
     pub(super) fn of_plain(request: &Request) -> Result<Self, ApiError> {
-        let broken = |error| ApiError::bad_request(format!("error decoding patch: {error}"));
         match request.content_type.as_str() {
-            JSON_PATCH => serde_json::from_slice(&request.body).map(Self::Json).map_err(broken),
+            JSON_PATCH => JsonPatch::read(&request.body).map(Self::Json),
             MERGE | STRATEGIC => json(&request.body).map(Self::Merge),
             _ => Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE, STRATEGIC])),
         }
@@ -60,7 +61,7 @@ impl Patch {
         match self {
             Self::Json(patch) => {
                 let rejected = "the server rejected our request due to an error in our request";
-                json_patch::patch(&mut new, patch).map_err(|_| ApiError::unprocessable(rejected))?;
+                patch.apply(&mut new).map_err(|_| ApiError::unprocessable(rejected))?;
             }
             Self::Merge(patch) | Self::Strategic(patch) => json_patch::merge(&mut new, patch),
         }
@@ -88,23 +89,13 @@ impl Core {
         writer: &Writer,
     ) -> Result<Written, ApiError> {
         if request.content_type == APPLY {
-            let config = yaml(&request.body)?;
-            if request.query.text("fieldManager").is_none() {
-                let message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
-                return Err(ApiError::unprocessable(message));
-            }
-            return self.apply(target, name, &config, writer);
-        }
-        if writer.force {
-            let message =
-                "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch";
-            return Err(ApiError::unprocessable(message));
+            return self.apply(target, name, &yaml(&request.body)?, writer);
         }
         let patch = Patch::of(&target.kind, request)?;
         let kinds = self.kinds();
         self.edit(target, name, writer, |old| {
             let mut new = patch.applied_to(&kinds, &target.kind, old)?;
-            decode::check_envelope(&target.kind, &mut new, target.namespace.as_deref(), Some(name))?;
+            decode::check_envelope(&kinds, &target.kind, &mut new, target.namespace.as_deref(), Some(name))?;
             Ok(new)
         })
     }
@@ -114,27 +105,25 @@ impl Core {
     /// # Errors
     /// As the API server: 400, 404, 409 with every conflict, 422.
     pub fn apply(&self, target: &Target, name: &str, config: &Value, writer: &Writer) -> Result<Written, ApiError> {
-        let mut config = config.clone();
-        decode::check_envelope(&target.kind, &mut config, target.namespace.as_deref(), Some(name))?;
-        let warnings = self.check_applied(target, &config, writer)?;
+        let kinds = self.kinds();
+        let mut named = config.clone();
+        decode::check_envelope(&kinds, &target.kind, &mut named, target.namespace.as_deref(), Some(name))?;
+        // The message is about the configuration as it came: without the name and the namespace of the path.
+        let violations = validate(config, kinds.merge_schema(&target.kind.gvk));
+        if !violations.is_empty() {
+            return Err(refused(&ApplyError::not_typed(config, violations)));
+        }
+        let config = named;
         let mut last = ApiError::modified(&target.resource(), name);
         for _ in 0..ATTEMPTS {
             match self.apply_once(target, name, &config, writer) {
                 Err(error) if error.is_stale_write() && metadata::text(&config, "resourceVersion").is_empty() => {
                     last = error;
                 }
-                done => return done.map(|written| Written { warnings, ..written }),
+                done => return done,
             }
         }
         Err(last)
-    }
-
-    /// What is wrong with the fields of a configuration, before it meets the object.
-    fn check_applied(&self, target: &Target, config: &Value, writer: &Writer) -> Result<Vec<String>, ApiError> {
-        if writer.validation == FieldValidation::Ignore {
-            return Ok(Vec::new());
-        }
-        decode::settle(&self.kinds(), &target.kind, &mut config.clone(), writer.validation)
     }
 
     fn apply_once(&self, target: &Target, name: &str, config: &Value, writer: &Writer) -> Result<Written, ApiError> {
@@ -165,7 +154,7 @@ fn refused(error: &ApplyError) -> ApiError {
     match error {
         ApplyError::Conflicts(conflicts) => ApiError::apply_conflicts(error, conflicts),
         ApplyError::ManagedFieldsSet => ApiError::bad_request(error.to_string()),
-        ApplyError::NotTyped { .. } => ApiError::untyped(error.to_string()),
+        ApplyError::NotTyped { .. } => ApiError::unforeseen(error.to_string()),
         ApplyError::ManagedFields(_) => ApiError::internal(error),
     }
 }

@@ -134,6 +134,13 @@ impl Query {
             .filter(|value| !value.is_empty())
     }
 
+    /// All values of a parameter that are not empty.
+    #[must_use]
+    pub fn texts(&self, name: &str) -> Vec<&str> {
+        let values = self.0.iter().filter(|(found, value)| found == name && !value.is_empty());
+        values.map(|(_, value)| value.as_str()).collect()
+    }
+
     /// A parameter that is `true` or `1`.
     #[must_use]
     pub fn flag(&self, name: &str) -> bool {
@@ -148,18 +155,6 @@ impl Query {
         let refuse =
             |text: &str| ApiError::bad_request(format!("invalid value {text:?} of parameter {name}: not a number"));
         self.text(name).map(|text| text.parse().map_err(|_| refuse(text))).transpose()
-    }
-
-    /// `dryRun=All`.
-    ///
-    /// # Errors
-    /// 400 for another value.
-    pub fn dry_run(&self) -> Result<bool, ApiError> {
-        match self.text("dryRun") {
-            None => Ok(false),
-            Some("All") => Ok(true),
-            Some(other) => Err(ApiError::bad_request(format!("invalid value {other:?} of parameter dryRun: use All"))),
-        }
     }
 
     /// How long a watch may last; none means until it is closed.
@@ -198,6 +193,5 @@ mod tests {
         assert_eq!(query.number("limit").unwrap(), Some(5));
         assert_eq!((query.text("empty"), query.text("bad")), (None, Some("%zz")));
         assert_eq!(Query::parse("limit=x").number("limit").unwrap_err().code, 400);
-        assert_eq!(Query::parse("dryRun=Some").dry_run().unwrap_err().code, 400);
     }
 }

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use crate::apiserver::convert;
 use crate::apiserver::core::{Core, Writer, Written};
-use crate::apiserver::kinds::ScalePaths;
+use crate::apiserver::kinds::{Kind, Resource, ScalePaths};
 use crate::apiserver::metadata;
 use crate::apiserver::patch::Patch;
 use crate::apiserver::request::Request;
 use crate::apiserver::route::Target;
 use crate::apiserver::status::{ApiError, Cause};
+use crate::domain::krm::{Path as FieldPath, managed};
 
 fn paths(target: &Target) -> Result<&ScalePaths, ApiError> {
     target.kind.subresources.scale.as_ref().ok_or_else(ApiError::no_such_path)
@@ -64,6 +65,15 @@ fn expression_text(expression: &Value) -> Option<String> {
     }
 }
 
+/// Whether anybody owns the replicas of an object: a scale without owners, like any such object, gets none by an update.
+pub(super) fn has_owner(kind: &Kind, object: &Value) -> bool {
+    let Some(paths) = &kind.subresources.scale else { return false };
+    let steps: Vec<&str> = paths.spec_replicas.trim_start_matches('.').split('.').collect();
+    let path = FieldPath::fields(&steps);
+    let owners = managed::read(object).unwrap_or_default();
+    owners.iter().any(|entry| entry.fields.contains(path.elements()))
+}
+
 impl Core {
     /// Reads the scale of an object.
     ///
@@ -97,7 +107,7 @@ impl Core {
             let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or_else(|| json!(0));
             if replicas.as_i64().is_none_or(|replicas| replicas < 0) {
                 let cause = Cause::invalid("spec.replicas", &replicas, "must be greater than or equal to 0");
-                return Err(ApiError::invalid(&target.kind, name, vec![cause]));
+                return Err(ApiError::invalid_as(&Resource::new("autoscaling", "Scale"), name, vec![cause]));
             }
             let mut new = old.clone();
             set(&mut new, &paths.spec_replicas, replicas);

@@ -7,16 +7,23 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::apiserver::kinds::Kind;
+use crate::apiserver::labels;
 use crate::apiserver::status::ApiError;
 
 /// What a label must be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Test {
+pub(super) enum Test {
+    /// One of these.
     In(BTreeSet<String>),
+    /// None of these, or missing.
     NotIn(BTreeSet<String>),
+    /// There.
     Exists,
+    /// Not there.
     Missing,
+    /// A greater number.
     Greater(i64),
+    /// A smaller number.
     Less(i64),
 }
 
@@ -44,9 +51,7 @@ impl LabelSelector {
     /// # Errors
     /// 400 that names the part that cannot be read.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
-        let parts = split_outside_parentheses(text);
-        let parts = parts.into_iter().map(str::trim).filter(|part| !part.is_empty());
-        parts.map(requirement).collect::<Result<_, _>>().map(Self)
+        labels::parse(text).map(Self).map_err(ApiError::bad_request)
     }
 
     /// Reads a `metav1.LabelSelector` with `matchLabels` and `matchExpressions`. What cannot be read matches nothing.
@@ -85,56 +90,6 @@ fn expression(expression: &Value) -> (String, Test) {
         _ => Test::In(values),
     };
     (text("key").to_owned(), wanted)
-}
-
-fn split_outside_parentheses(text: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_i32);
-    for (at, letter) in text.char_indices() {
-        match letter {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
-fn requirement(part: &str) -> Result<(String, Test), ApiError> {
-    let refuse = || ApiError::bad_request(format!("unable to parse requirement: {part:?}"));
-    let one = |value: &str| BTreeSet::from([value.trim().to_owned()]);
-    let (key, test) = if let Some(key) = part.strip_prefix('!') {
-        (key, Test::Missing)
-    } else if let Some((key, values)) = set_of(part, " notin ") {
-        (key, Test::NotIn(values.ok_or_else(refuse)?))
-    } else if let Some((key, values)) = set_of(part, " in ") {
-        (key, Test::In(values.ok_or_else(refuse)?))
-    } else if let Some((key, value)) = part.split_once("!=") {
-        (key, Test::NotIn(one(value)))
-    } else if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-        (key, Test::In(one(value)))
-    } else if let Some((key, value)) = part.split_once('>') {
-        (key, Test::Greater(value.trim().parse().map_err(|_| refuse())?))
-    } else if let Some((key, value)) = part.split_once('<') {
-        (key, Test::Less(value.trim().parse().map_err(|_| refuse())?))
-    } else {
-        (part, Test::Exists)
-    };
-    let key = key.trim();
-    let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
-    if plain { Ok((key.to_owned(), test)) } else { Err(refuse()) }
-}
-
-fn set_of<'a>(part: &'a str, word: &str) -> Option<(&'a str, Option<BTreeSet<String>>)> {
-    let spaced = part.find(word).or_else(|| part.find(&format!("{}(", word.trim_end())))?;
-    let (key, rest) = part.split_at(spaced);
-    let list = rest.trim_start().strip_prefix(word.trim())?.trim();
-    let inner = list.strip_prefix('(').and_then(|list| list.strip_suffix(')'));
-    Some((key, inner.map(|inner| inner.split(',').map(|value| value.trim().to_owned()).collect())))
 }
 
 /// Equality requirements on fields; without any it matches everything.
@@ -180,7 +135,15 @@ fn field_requirement(part: &str, kind: &Kind) -> Result<(String, String, bool), 
     if always || kind.selectable.iter().any(|known| known == field) {
         return Ok((field.to_owned(), unescape(value), is_equal));
     }
-    Err(ApiError::bad_request(format!("field label not supported: {field}")))
+    Err(ApiError::bad_request(unknown_field(field, kind)))
+}
+
+/// Kinds with fields of their own and custom ones have other words for a field that is none of them.
+fn unknown_field(field: &str, kind: &Kind) -> String {
+    if kind.is_custom() || !kind.selectable.is_empty() {
+        return format!("field label not supported: {field}");
+    }
+    format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
 }
 
 /// `\\`, `\,` and `\=` stand for themselves.

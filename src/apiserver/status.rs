@@ -53,6 +53,13 @@ impl Cause {
         Self::of("FieldValueNotSupported", &format!("Unsupported value: {value}"), field.into(), &detail)
     }
 
+    /// A text over the limit, in bytes.
+    #[must_use]
+    pub fn too_long(field: impl Into<String>, most: usize) -> Self {
+        let message = format!("Too long: may not be more than {most} bytes");
+        Self { reason: "FieldValueTooLong", message, field: field.into() }
+    }
+
     /// A value of a wrong type.
     #[must_use]
     pub fn wrong_type(field: impl Into<String>, value: &Value, detail: &str) -> Self {
@@ -205,14 +212,24 @@ impl ApiError {
     /// 422: the object breaks the rules of its kind.
     #[must_use]
     pub fn invalid(kind: &Kind, name: &str, causes: Vec<Cause>) -> Self {
-        let dot = if kind.gvk.group.is_empty() { "" } else { "." };
+        Self::invalid_as(&Resource::new(&kind.gvk.group, &kind.gvk.kind), name, causes)
+    }
+
+    /// 422 as [`ApiError::invalid`], about what the server names by a group and a word of its own.
+    #[must_use]
+    pub fn invalid_as(about: &Resource, name: &str, causes: Vec<Cause>) -> Self {
         let listed = match causes.as_slice() {
             [only] => only.to_string(),
             all => format!("[{}]", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
         };
-        let message = format!("{}{dot}{} {name:?} is invalid: {listed}", kind.gvk.kind, kind.gvk.group);
-        let about = Resource::new(&kind.gvk.group, &kind.gvk.kind);
-        Self::new(422, "Invalid", message).about(&about, name).caused_by(causes)
+        let message = format!("{about} {name:?} is invalid: {listed}");
+        Self::new(422, "Invalid", message).about(about, name).caused_by(causes)
+    }
+
+    /// 422: parameters that a request of this kind (`PatchOptions`, `DeleteOptions`) cannot have.
+    #[must_use]
+    pub fn invalid_options(kind: &str, causes: Vec<Cause>) -> Self {
+        Self::invalid_as(&Resource::new("meta.k8s.io", kind), "", causes)
     }
 
     /// 400: the request cannot be understood.
@@ -227,10 +244,10 @@ impl ApiError {
         Self::new(422, "Invalid", message.into())
     }
 
-    /// 500 as the server answers an apply that does not fit the schema.
+    /// 500 without a reason: what the server refuses by an error that it did not foresee.
     #[must_use]
-    pub fn untyped(message: String) -> Self {
-        Self::new(500, "", message)
+    pub fn unforeseen(message: impl Into<String>) -> Self {
+        Self::new(500, "", message.into())
     }
 
     /// 401: no or a wrong token.
@@ -272,6 +289,13 @@ impl ApiError {
         let message =
             format!("the body of the request was in an unknown format - accepted media types include: {known}");
         Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    /// 413: more operations in one patch than are taken.
+    #[must_use]
+    pub fn too_many_operations(given: usize, most: usize) -> Self {
+        let message = format!("The allowed maximum operations in a JSON patch is {most}, got {given}");
+        Self::new(413, "RequestEntityTooLarge", message)
     }
 
     /// 413: a body over the limit, in bytes.
@@ -348,11 +372,14 @@ impl ApiError {
         }
         let mut out = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            out["reason"] = json!(self.reason);
+        }
         if *self.details != Details::default() {
             out["details"] = self.details.to_json();
-        } else if self.code == 404 || self.code == 405 {
+        } else if matches!(self.code, 404 | 405 | 422) {
             out["details"] = json!({});
         }
         out

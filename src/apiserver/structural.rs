@@ -246,29 +246,29 @@ fn check_unique(items: &[Value], schema: &Value, path: &str, found: &mut Vec<Cau
     }
 }
 
+/// The first thing that is wrong with a text.
 fn check_text(text: &str, schema: &Value, path: &str, found: &mut Vec<Cause>) {
     let count = text.chars().count() as u64;
     let limit = |name: &str| schema.get(name).and_then(Value::as_u64);
-    if let Some(least) = limit("minLength").filter(|&least| count < least) {
-        let detail = format!("{} in body should be at least {least} chars long", or_body(path));
-        found.push(Cause::invalid(path, &json!(text), &detail));
-    }
-    if let Some(most) = limit("maxLength").filter(|&most| count > most) {
-        let message = format!("Too long: may not be more than {most} bytes");
-        found.push(Cause { reason: "FieldValueTooLong", message, field: path.to_owned() });
-    }
     let pattern = schema.get("pattern").and_then(Value::as_str);
     // A pattern that our engine cannot read was accepted with the CRD: it restricts nothing here.
-    let broken = pattern.filter(|p| Regex::new(p).is_ok_and(|pattern| !pattern.is_match(text)));
-    if let Some(pattern) = broken {
-        let detail = format!("{} in body should match '{pattern}'", or_body(path));
-        found.push(Cause::invalid(path, &json!(text), &detail));
-    }
+    let broken = |pattern: &&str| Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text));
     let is_time = schema.get("format").and_then(Value::as_str) == Some("date-time");
-    if is_time && text.parse::<jiff::Timestamp>().is_err() {
-        let detail = format!("{} in body must be of type date-time: {}", or_body(path), json!(text));
-        found.push(Cause::wrong_type(path, &json!(text), &detail));
-    }
+    let name = or_body(path);
+    let cause = if let Some(most) = limit("maxLength").filter(|&most| count > most) {
+        Some(Cause::too_long(path, usize::try_from(most).unwrap_or(usize::MAX)))
+    } else if let Some(least) = limit("minLength").filter(|&least| count < least) {
+        let detail = format!("{name} in body should be at least {least} chars long");
+        Some(Cause::invalid(path, &json!(text), &detail))
+    } else if let Some(pattern) = pattern.filter(broken) {
+        Some(Cause::invalid(path, &json!(text), &format!("{name} in body should match '{pattern}'")))
+    } else if is_time && text.parse::<jiff::Timestamp>().is_err() {
+        let detail = format!("{name} in body must be of type date-time: {}", json!(text));
+        Some(Cause::wrong_type(path, &json!(text), &detail))
+    } else {
+        None
+    };
+    found.extend(cause);
 }
 
 fn check_number(number: f64, value: &Value, schema: &Value, path: &str, found: &mut Vec<Cause>) {

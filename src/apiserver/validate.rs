@@ -71,7 +71,7 @@ pub(super) fn validate(gvk: &Gvk, object: &Value) -> Vec<Cause> {
     let mut found: Vec<Cause> = missing.map(|path| Cause::required(*path, "")).collect();
     found.extend(negative(object, "spec.replicas"));
     if let Some((.., prefix)) = TEMPLATES.iter().find(|row| row.0 == gvk.group && row.1 == gvk.kind) {
-        found.extend(selected(object));
+        found.extend((gvk.group == "apps").then(|| selected(object)).flatten());
         found.extend(pod_spec(object, &format!("{prefix}spec")));
     }
     match (gvk.group.as_str(), gvk.kind.as_str()) {
@@ -102,9 +102,10 @@ pub(super) fn validate_update(gvk: &Gvk, old: &Value, new: &Value) -> Vec<Cause>
         ("apps", "StatefulSet") => found.extend(stateful_set_update(old, new)),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             let same_role = same(&value(old, "roleRef"), &value(new, "roleRef"));
-            found.extend(
-                (!same_role).then(|| Cause::invalid("roleRef", &value(new, "roleRef"), "cannot change roleRef")),
-            );
+            // The server shows the structure as it is inside.
+            let part = |name: &str| value(new, &format!("roleRef.{name}"));
+            let shown = json!({"APIGroup": part("apiGroup"), "Kind": part("kind"), "Name": part("name")});
+            found.extend((!same_role).then(|| Cause::invalid("roleRef", &shown, "cannot change roleRef")));
         }
         _ => {}
     }
@@ -131,10 +132,10 @@ fn negative(object: &Value, path: &str) -> Option<Cause> {
 
 /// The labels of a template must be what the selector selects.
 fn selected(object: &Value) -> Option<Cause> {
-    let selector = get(object, "spec.selector").filter(|selector| !is_void(selector))?;
-    selector.get("matchLabels").or(selector.get("matchExpressions"))?;
+    let selector = get(object, "spec.selector");
     let template = get(object, "spec.template").cloned().unwrap_or_default();
-    if LabelSelector::of(selector).matches(&template) {
+    // No selector selects nothing, an empty one everything.
+    if selector.is_some_and(|selector| !selector.is_null() && LabelSelector::of(selector).matches(&template)) {
         return None;
     }
     let labels = template.pointer("/metadata/labels").cloned().unwrap_or(Value::Null);
@@ -216,13 +217,15 @@ fn service(object: &Value) -> Vec<Cause> {
     let mut names = BTreeSet::new();
     for (index, port) in ports.iter().enumerate() {
         let path = format!("spec.ports[{index}]");
-        found.extend(port_fault(port.get("port"), &format!("{path}.port")));
         let name = text(port, "name");
         if ports.len() > 1 && name.is_empty() {
             found.push(Cause::required(format!("{path}.name"), ""));
         } else if !name.is_empty() && !names.insert(name) {
             found.push(Cause::duplicate(format!("{path}.name"), &json!(name)));
         }
+        found.extend(port_fault(port.get("port"), &format!("{path}.port")));
+        let target = port.get("targetPort").filter(|target| target.is_number());
+        found.extend(target.and_then(|target| port_fault(Some(target), &format!("{path}.targetPort"))));
     }
     found
 }
@@ -236,13 +239,10 @@ fn data_keys(object: &Value) -> Vec<Cause> {
     faulty.map(|key| Cause::invalid(format!("data[{key}]"), &json!(key), detail)).collect()
 }
 
+/// A job ends, so its pods do not restart for ever. `Always` is what a template has that says nothing.
 fn restarts(object: &Value, path: &str) -> Option<Cause> {
-    let policy = get(object, path)?;
-    let allowed = ["\"OnFailure\"".to_owned(), "\"Never\"".to_owned()];
-    match policy.as_str() {
-        Some("OnFailure" | "Never") => None,
-        _ => Some(Cause::not_supported(path, policy, &allowed)),
-    }
+    let forever = get(object, path)?.as_str() == Some("Always");
+    forever.then(|| Cause::required(path, "valid values: \"OnFailure\", \"Never\""))
 }
 
 fn definition(object: &Value) -> Vec<Cause> {
@@ -346,7 +346,11 @@ mod tests {
     fn what_is_missing_is_named() {
         assert_eq!(
             faults("apps", "Deployment", &json!({"spec": {}})),
-            ["spec.selector: Required value", "spec.template.spec.containers: Required value"]
+            [
+                "spec.selector: Required value",
+                "spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`",
+                "spec.template.spec.containers: Required value"
+            ]
         );
         let pod = json!({"spec": {"containers": [{"name": "a"}, {"name": "a", "image": "x", "ports": [{"containerPort": 0}],
             "volumeMounts": [{"name": "v"}]}]}});

@@ -70,7 +70,7 @@ impl View {
     /// # Errors
     /// 500 when it cannot be written, which does not happen to JSON.
     pub(super) fn list(self, kind: &Kind, page: &Page, now: Timestamp) -> Result<Vec<u8>, ApiError> {
-        let metadata = page.metadata();
+        let metadata = page.metadata(kind);
         let bytes = match self.form {
             Form::Objects => {
                 let items = Items { objects: page.shown(kind).collect(), bare: !kind.is_custom() };

@@ -11,7 +11,7 @@ use crate::apiserver::kinds::Kind;
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Key, StoreError, revision_of};
-use crate::apiserver::{addresses, blank, convert, decode, defaults, metadata, structural, validate};
+use crate::apiserver::{addresses, convert, decode, defaults, metadata, scale, structural, validate, zero};
 use crate::domain::krm::value::same;
 use crate::domain::krm::{ApplyOptions, Path, update};
 
@@ -42,9 +42,9 @@ impl Core {
     pub(super) fn create_in(&self, target: &Target, mut object: Value, writer: &Writer) -> Result<Written, ApiError> {
         let kind = &target.kind;
         if !metadata::text(&object, "resourceVersion").is_empty() {
-            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+            return Err(ApiError::unforeseen("resourceVersion should not be set on objects to be created"));
         }
-        decode::check_envelope(kind, &mut object, target.namespace.as_deref(), target.name.as_deref())?;
+        decode::check_envelope(&self.kinds(), kind, &mut object, target.namespace.as_deref(), target.name.as_deref())?;
         let warnings = decode::settle(&self.kinds(), kind, &mut object, writer.validation)?;
         let object = self.owned(kind, None, &object, &Part::Whole, writer);
         self.insert(target, object, writer, warnings)
@@ -107,9 +107,12 @@ impl Core {
 
     /// An object with the ownership of what the writer changed.
     pub(super) fn owned(&self, kind: &Kind, old: Option<&Value>, new: &Value, part: &Part, writer: &Writer) -> Value {
+        if *part == Part::Scale && old.is_some_and(|old| !scale::has_owner(kind, old)) {
+            return new.clone();
+        }
         let reset = reset(kind, old, new, part);
         let options = self.options(writer, part, &reset);
-        let before = old.cloned().or_else(|| (!kind.is_custom()).then(|| blank::blank(&kind.gvk)));
+        let before = old.cloned().or_else(|| (!kind.is_custom()).then(|| zero::of(&kind.gvk)));
         update(before.as_ref(), new, &options, self.kinds().merge_schema(&kind.gvk))
     }
 
@@ -125,10 +128,10 @@ impl Core {
     pub fn replace(&self, target: &Target, object: &Value, writer: &Writer) -> Result<Written, ApiError> {
         let name = target.name.clone().unwrap_or_else(|| metadata::text(object, "name").to_owned());
         let mut object = object.clone();
-        decode::check_envelope(&target.kind, &mut object, target.namespace.as_deref(), Some(&name))?;
+        decode::check_envelope(&self.kinds(), &target.kind, &mut object, target.namespace.as_deref(), Some(&name))?;
         if target.kind.is_custom() && metadata::text(&object, "resourceVersion").is_empty() {
             let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-            return Err(ApiError::invalid(&target.kind, &name, vec![cause]));
+            return Err(ApiError::invalid_as(&target.kind.resource(), &name, vec![cause]));
         }
         self.edit(target, &name, writer, |_| Ok(object.clone()))
     }
@@ -199,6 +202,9 @@ impl Core {
         if ownership == Ownership::Update {
             new = self.owned(kind, Some(old), &new, &target.part, writer);
         }
+        if !kind.is_custom() {
+            defaults::prepare_update(&kind.gvk, old, &mut new);
+        }
         metadata::count_generation(kind, old, &mut new);
         if same(old, &new) {
             return Ok(Written { object: Arc::new(old.clone()), created: false, warnings: Vec::new() });
@@ -257,7 +263,10 @@ fn check_preconditions(target: &Target, name: &str, old: &Value, new: &Value) ->
     };
     if differs("uid") {
         let (wanted, found) = (metadata::text(new, "uid"), metadata::text(old, "uid"));
-        let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}",
+            storage_key(target, name)
+        );
         return Err(ApiError::conflict(&target.resource(), name, &why));
     }
     let version = metadata::text(new, "resourceVersion");
@@ -265,6 +274,21 @@ fn check_preconditions(target: &Target, name: &str, old: &Value, new: &Value) ->
         return Err(ApiError::modified(&target.resource(), name));
     }
     Ok(())
+}
+
+/// Where the real server keeps an object: its message names the place.
+fn storage_key(target: &Target, name: &str) -> String {
+    let kind = &target.kind;
+    let place = match (kind.gvk.group.as_str(), kind.plural.as_str()) {
+        ("", "services") => "services/specs".to_owned(),
+        ("", "endpoints") => "services/endpoints".to_owned(),
+        ("", "nodes") => "minions".to_owned(),
+        ("networking.k8s.io", "ingresses") => "ingress".to_owned(),
+        (group, plural) if kind.is_custom() || group == "apiextensions.k8s.io" => format!("{group}/{plural}"),
+        (_, plural) => plural.to_owned(),
+    };
+    let namespace = target.namespace.as_deref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    format!("/registry/{place}/{namespace}{name}")
 }
 
 /// The fields that a write to a part of an object leaves alone.

@@ -138,7 +138,7 @@ impl World {
             put(&edge.connect(), namespace).await?;
         }
         register(&management, &directory, &servers).await?;
-        let config = Config { cache: directory.join("cache"), ..config };
+        let config = Config { data_dir: directory.clone(), ..config };
         let running = start(management, &config)?;
         Ok(Self { directory, servers, running, stop })
     }

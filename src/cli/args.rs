@@ -17,6 +17,9 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
 }
 
+/// The data directory when none is named.
+pub(crate) const DATA_DIR: &str = ".loggia";
+
 /// Flags of every verb.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
@@ -27,9 +30,9 @@ pub(crate) struct Global {
     /// Context in the kubeconfig [default: its current context]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// Namespace of Loggia's objects
-    #[arg(short, long, global = true, default_value = "default", value_name = "NAME")]
-    pub(crate) namespace: String,
+    /// Namespace of Loggia's objects [default: default]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
     /// Where mirrors of remote repositories, a kubeconfig, and the world of `up` are kept [default: .loggia]
     #[arg(long, global = true, env = "LOGGIA_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -45,9 +48,14 @@ pub(crate) struct Global {
 }
 
 impl Global {
+    /// The namespace, named or not.
+    pub(crate) fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("default")
+    }
+
     /// The data directory, named or not.
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.data_dir.clone().unwrap_or_else(|| PathBuf::from(".loggia"))
+        self.data_dir.clone().unwrap_or_else(|| PathBuf::from(DATA_DIR))
     }
 }
 
@@ -77,6 +85,8 @@ pub(crate) enum Verb {
     Apiserver(Apiserver),
     /// Run the reconciler against the cluster of the kubeconfig (or the one it runs in)
     Controller(Controller),
+    /// Show the settings that `controller` would run with, and where each comes from
+    Config(Controller),
     /// Show what would change; exit 0 without, 1 with differences, 2 on error
     Diff(Plan),
     /// Show the plan; exit 0 when it could be made
@@ -106,7 +116,7 @@ pub(crate) enum Verb {
     Resume(Resume),
     /// Propose to publish an older revision again
     Rollback(Rollback),
-    /// Write the generated schemas (CRDs) to a folder
+    /// Write the generated schemas (CRDs, the configuration file's) to a folder
     Schema(Schema),
     /// Print the version
     Version,
@@ -159,10 +169,13 @@ pub(crate) enum Workloads {
 /// `controller`.
 #[derive(Debug, Args)]
 pub(crate) struct Controller {
-    /// Where metrics and probes listen; loopback only
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
-    pub(crate) listen: std::net::SocketAddr,
-    /// Name of this replica in the Lease [default: host name and process id]
+    /// Settings that are not given as flags; `loggia schema` writes what may stand in it [default: none]
+    #[arg(long, env = "LOGGIA_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where metrics and probes listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+    /// Name of this replica in the Lease [default: loggia and the process id]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub(crate) identity: Option<String>,
 }

@@ -54,6 +54,7 @@ fn run(cli: &Cli) -> anyhow::Result<Done> {
     match &cli.verb {
         Verb::Version => Ok(commands::version(global)),
         Verb::Completions(args) => Ok(commands::completions(args)),
+        Verb::Config(args) => commands::config(global, args),
         Verb::Schema(args) => commands::schema(args),
         Verb::Render(args) => commands::render(global, args),
         Verb::Function(args) => commands::function(global, args),

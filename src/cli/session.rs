@@ -5,10 +5,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use super::args::Global;
+use super::args::{self, Global};
 use crate::app;
 use crate::cluster::Cluster;
-use crate::config::{Config, kubeconfig};
+use crate::config::{self, Config, ConfigFile, Given, Setting, kubeconfig};
 use crate::domain::source::{File, FileMode, FileTree};
 use crate::engine::Engine;
 use crate::engine::gather::World;
@@ -29,10 +29,10 @@ pub(super) async fn stopped() -> std::io::Result<()> {
 }
 
 /// Connects to the management cluster.
-pub(super) async fn connect(global: &Global) -> anyhow::Result<Cluster> {
+pub(super) async fn connect(global: &Global, data_dir: &Path) -> anyhow::Result<Cluster> {
     let environment = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let found = kubeconfig(global.kubeconfig.clone(), &global.data_dir(), environment, home, Path::exists);
+    let found = kubeconfig(global.kubeconfig.clone(), data_dir, environment, home, Path::exists);
     let Some(source) = found else {
         return Cluster::in_cluster("management").context("there is no kubeconfig; give one with --kubeconfig");
     };
@@ -40,17 +40,42 @@ pub(super) async fn connect(global: &Global) -> anyhow::Result<Cluster> {
     connected.with_context(|| format!("using {} from {}", source.path.display(), source.from))
 }
 
+/// The settings of a reconciler: flags, then the configuration file, then defaults.
+pub(super) fn settings(global: &Global, args: &args::Controller) -> anyhow::Result<(Config, Vec<Setting>)> {
+    let told = |problems: Vec<String>| anyhow::anyhow!("the configuration cannot be used:\n{}", problems.join("\n"));
+    let (name, file) = match &args.config {
+        Some(path) => {
+            let name = path.display().to_string();
+            let bytes = std::fs::read(path).with_context(|| format!("cannot read the configuration {name}"))?;
+            let read = config::read(&name, &bytes);
+            let file = read.map_err(|found| told(found.iter().map(ToString::to_string).collect()))?;
+            (format!("{name}: "), file)
+        }
+        None => (String::new(), ConfigFile::default()),
+    };
+    let given = Given {
+        identity: args.identity.clone(),
+        namespace: global.namespace.clone(),
+        data_dir: global.data_dir.clone(),
+        listen: args.listen,
+    };
+    let defaults =
+        Config { data_dir: PathBuf::from(args::DATA_DIR), ..Config::new(format!("loggia-{}", std::process::id())) };
+    config::resolve(given, &file, defaults)
+        .map_err(|found| told(found.iter().map(|violation| format!("{name}{violation}")).collect()))
+}
+
 /// The settings of this process.
-pub(super) fn config(global: &Global, identity: &str) -> Config {
-    Config { namespace: global.namespace.clone(), cache: global.data_dir().join("cache"), ..Config::new(identity) }
+pub(super) fn own_config(global: &Global, identity: &str) -> Config {
+    Config { namespace: global.namespace().to_owned(), data_dir: global.data_dir(), ..Config::new(identity) }
 }
 
 /// An engine that only looks, and the world it looks at.
 pub(super) async fn look(global: &Global) -> anyhow::Result<(Engine, World)> {
-    let management = connect(global).await?;
+    let management = connect(global, &global.data_dir()).await?;
     let (_, claims) = tokio::sync::watch::channel(None);
-    let (engine, _) = app::engine(management, &config(global, "loggia-cli"), claims)?;
-    let world = World::read(&engine.management, &global.namespace)
+    let (engine, _) = app::engine(management, &own_config(global, "loggia-cli"), claims)?;
+    let world = World::read(&engine.management, global.namespace())
         .await
         .context("Loggia's kinds cannot be read; is the controller installed there?")?;
     Ok((engine, world))

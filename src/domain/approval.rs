@@ -63,14 +63,17 @@ pub struct Consent {
     pub plan: Plan,
 }
 
+/// Guards of a plan that no approval takes away, with the target of each.
+#[must_use]
+pub fn walls(plan: &Plan) -> Vec<String> {
+    let walls = plan.guards().filter(|(_, guard)| !guard.yields_to_approval());
+    walls.map(|(unit, guard)| format!("{}: {guard}", unit.unit.target)).collect()
+}
+
 /// Whether a plan as a whole may be carried out: the question before publishing.
 #[must_use]
 pub fn gate_plan(plan: Plan, consent: Option<&Consent>, mode: Mode, bind: Bind) -> Gate<Plan> {
-    let walls: Vec<String> = plan
-        .guards()
-        .filter(|(_, guard)| !guard.yields_to_approval())
-        .map(|(unit, guard)| format!("{}: {guard}", unit.unit.target))
-        .collect();
+    let walls = walls(&plan);
     if !walls.is_empty() {
         return Gate::Blocked(walls);
     }

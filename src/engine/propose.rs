@@ -133,7 +133,15 @@ impl Asking<'_> {
                 let outcome = format!("approved by {}", person.name);
                 self.publish(&proposed, &note, pending.as_ref(), &plan, &outcome).await
             }
-            Gate::NeedsApproval | Gate::Stale(_) | Gate::Blocked(_) => {
+            Gate::Blocked(walls) => {
+                let proposed = self.proposed(candidate).await?;
+                let asked = self.open(&proposed, &plan, pending.as_ref(), silent).await?;
+                let Asked::Waiting { number, .. } = asked else { return Ok(asked) };
+                Ok(Asked::Stopped {
+                    reason: format!("proposal {number} cannot be carried out as it is: {}", walls.join("; ")),
+                })
+            }
+            Gate::NeedsApproval | Gate::Stale(_) => {
                 let proposed = self.proposed(candidate).await?;
                 self.open(&proposed, &plan, pending.as_ref(), silent).await
             }
@@ -245,11 +253,13 @@ impl Asking<'_> {
         Ok(())
     }
 
-    /// A pending proposal whose candidate is gone: it was published just before a kill, or is not wanted any more.
+    /// A pending proposal whose candidate is gone: it was published just before a kill, or is not wanted any more. The
+    /// same for a deletion that was carried out just before a kill, or is not wanted any more.
     pub(super) async fn tidy(&mut self) -> Result<(), EngineError> {
         let Some(pending) = self.pending().cloned() else { return Ok(()) };
-        if pending.content.kind == ProposalKind::Delete {
-            return Ok(());
+        if self.situation.agenda.all_published.is_empty() {
+            let situation = self.situation;
+            return self.engine.forget(self.claim, &situation.location, &situation.package, &situation.key).await;
         }
         let number = pending.number.to_string();
         if let Some(published) = &self.situation.agenda.published {
@@ -257,13 +267,16 @@ impl Asking<'_> {
             if trailers.get("Loggia-Proposal") == Some(&number) {
                 return self.conclude(&pending, &format!("published as v{}", published.revision)).await;
             }
-            if pending.content.head == published.commit {
+            if pending.content.head == published.commit && pending.content.kind != ProposalKind::Delete {
                 // A plan for what is published already; the rollout looks after it.
                 return Ok(());
             }
         }
-        let reason = "its revision is gone".to_owned();
-        let state = ProposalState::Withdrawn { reason, at: self.engine.now() };
+        let reason = match pending.content.kind {
+            ProposalKind::Delete => "nobody asks to delete it any more",
+            _ => "its revision is gone",
+        };
+        let state = ProposalState::Withdrawn { reason: reason.to_owned(), at: self.engine.now() };
         self.situation.forge.conclude(self.claim, pending.number, state).await?;
         Ok(())
     }
@@ -334,14 +347,6 @@ impl Asking<'_> {
         Ok(Err(asked.await?))
     }
 
-    /// Ends the proposal of a deletion that was carried out.
-    pub(super) async fn deleted(&mut self) -> Result<(), EngineError> {
-        match self.pending().cloned() {
-            Some(pending) => self.conclude(&pending, "deleted").await,
-            None => Ok(()),
-        }
-    }
-
     fn record(&mut self, event: &str, revision: i64, declared: Option<&Digest>, plan: Option<&Plan>, message: &str) {
         self.state.value.record(Record {
             at: self.engine.now(),
@@ -384,7 +389,7 @@ fn body(plan: &Plan, silent: &[String], revision: &PackageRevision) -> String {
     let silent: String = silent.iter().map(|line| format!("> {line}. It is not part of this plan.\n\n")).collect();
     let commit = revision.commit.short();
     format!(
-        "{silent}{}\nHead `{commit}` ({}). Approve with `loggia approve N`, or merge the branch with git and push.\n",
+        "{silent}{}\nHead `{commit}` ({}). Approve it by its number with `loggia approve`, or merge the branch with git and push.\n",
         markdown(plan),
         revision.name
     )

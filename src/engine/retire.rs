@@ -1,12 +1,15 @@
 //! Taking a package away: prune everywhere, then delete its revisions, then forget it.
 
-use super::EngineError;
 use super::apply::apply;
 use super::planning::{declared, plan_target, policy};
 use super::propose::{Asked, Asking};
+use super::{Engine, EngineError};
 use crate::domain::approval::{Gate, gate_teardown};
-use crate::domain::id::TargetName;
+use crate::domain::id::{NamespacedName, PackageName, TargetName};
+use crate::domain::lease::Claim;
 use crate::domain::plan::Plan;
+use crate::ports::forge::{ProposalKey, ProposalKind, ProposalState};
+use crate::ports::repositories::Location;
 
 /// How far a deletion is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +45,8 @@ impl Asking<'_> {
         for revision in self.situation.agenda.all_published.iter().rev() {
             self.situation.packages.delete(Some(self.claim), revision, true).await?;
         }
-        self.deleted().await?;
-        self.engine.state.delete(self.claim, &self.situation.key).await?;
+        let situation = self.situation;
+        self.engine.forget(self.claim, &situation.location, &situation.package, &situation.key).await?;
         Ok(Retired::Gone)
     }
 
@@ -86,5 +89,37 @@ impl Asking<'_> {
             }
         }
         Ok(blocked)
+    }
+}
+
+impl Engine {
+    /// Ends what is kept about a package of which no revision is left: what is pending on its forge, then the history of
+    /// its Sync. Whoever lets go of an intent calls it before, because nobody looks at the package afterwards.
+    ///
+    /// # Guarantees
+    /// May be repeated, and by several callers at once: what has ended stays as it ended.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the forge or the state store does not answer.
+    pub(super) async fn forget(
+        &self,
+        claim: &Claim,
+        place: &Location,
+        package: &PackageName,
+        unit: &NamespacedName,
+    ) -> Result<(), EngineError> {
+        let forge = self.repositories.forge(place)?;
+        let key = ProposalKey { repository: place.name.clone(), base: place.branch.clone(), package: package.clone() };
+        for proposal in forge.list().await?.iter().filter(|p| p.verdict.is_pending() && p.content.key == key) {
+            let at = self.now();
+            let end = match proposal.content.kind {
+                ProposalKind::Delete => ProposalState::Done { outcome: "deleted".to_owned(), at },
+                _ => ProposalState::Withdrawn { reason: "its revision is gone".to_owned(), at },
+            };
+            forge.conclude(claim, proposal.number, end).await?;
+        }
+        self.state.delete(claim, unit).await?;
+        self.states.forget(unit);
+        Ok(())
     }
 }

@@ -227,7 +227,7 @@ impl Rollout<'_> {
         let mut watch = windows(self.engine, &self.situation.sync.spec, current.at, unit.healthy_since);
         let verdict = watch.advance(now, &look.health);
         self.state.value.unit(target).healthy_since = watch.healthy_since;
-        let (proof, again) = proof(verdict, &look.health);
+        let (proof, again) = proof(verdict, &look.health, watch.stable_for);
         if let Some(again) = again {
             self.soon(again);
         }

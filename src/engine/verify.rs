@@ -89,13 +89,16 @@ pub fn windows(
 
 /// A proof and when to look again.
 #[must_use]
-pub fn proof(verdict: Verdict, health: &Health) -> (Proof, Option<SignedDuration>) {
+pub fn proof(verdict: Verdict, health: &Health, stable_for: SignedDuration) -> (Proof, Option<SignedDuration>) {
     match verdict {
         Verdict::Healthy => (Proof::Healthy, None),
         Verdict::Failed(message) => (Proof::Failed { message }, None),
         Verdict::Waiting(after) => {
-            let message =
-                if health.message.is_empty() { "it must stay healthy".to_owned() } else { health.message.clone() };
+            let message = if health.message.is_empty() {
+                format!("it must stay healthy for {stable_for:#}")
+            } else {
+                health.message.clone()
+            };
             (Proof::Waiting { message }, Some(after))
         }
     }

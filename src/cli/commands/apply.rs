@@ -12,7 +12,7 @@ use crate::domain::intent::read::{Declared, read_intents};
 const MANAGER: &str = "loggia-apply";
 
 pub(crate) async fn apply(global: &Global, args: &args::Apply) -> anyhow::Result<Done> {
-    let (declared, problems) = read_intents(&session::tree(&args.path)?, &global.namespace);
+    let (declared, problems) = read_intents(&session::tree(&args.path)?, global.namespace());
     for problem in &problems {
         note(&format!("{}/{problem}", args.path.display()));
     }
@@ -23,7 +23,7 @@ pub(crate) async fn apply(global: &Global, args: &args::Apply) -> anyhow::Result
         note(&format!("{} holds no intent; nothing to do", args.path.display()));
         return Ok(Done::Fine);
     }
-    let management = session::connect(global).await?;
+    let management = session::connect(global, &global.data_dir()).await?;
     let refused = |intent: &Declared| {
         let (path, file, line) = (args.path.display(), &intent.file, intent.line);
         format!("nothing was applied because of {path}/{file}:{line}; what comes from Git is changed in Git")

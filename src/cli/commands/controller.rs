@@ -1,22 +1,27 @@
-//! `controller`: the reconciler, until it is told to stop.
+//! `controller`: the reconciler, until it is told to stop; `config`: what it would run with.
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::super::args::{self, Global};
-use super::super::output::note;
+use super::super::output::{Table, machine, note, print};
 use super::super::{Done, session};
 use crate::{app, serve};
 
 pub(crate) async fn controller(global: &Global, args: &args::Controller) -> anyhow::Result<Done> {
-    let management = session::connect(global).await?;
+    let (config, _) = session::settings(global, args)?;
+    let management = session::connect(global, &config.data_dir).await?;
     app::install(&management).await.context("cannot install Loggia's kinds")?;
-    let identity = args.identity.clone().unwrap_or_else(|| format!("loggia-{}", std::process::id()));
-    let running = app::start(management, &session::config(global, &identity))?;
-    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let running = app::start(management, &config)?;
     if !global.quiet {
-        note(&format!("loggia controller {identity}: metrics and probes on http://{}", listener.local_addr()?));
+        note(&format!(
+            "loggia controller {}: metrics and probes on http://{}",
+            config.identity,
+            listener.local_addr()?
+        ));
     }
     let stop = CancellationToken::new();
     let served = tokio::spawn(serve::serve(listener, running.engine.metrics.clone(), running.progress(), stop.clone()));
@@ -25,5 +30,19 @@ pub(crate) async fn controller(global: &Global, args: &args::Controller) -> anyh
     running.stop().await;
     stop.cancel();
     served.await.context("metrics")??;
+    Ok(Done::Fine)
+}
+
+pub(crate) fn config(global: &Global, args: &args::Controller) -> anyhow::Result<Done> {
+    let (_, settings) = session::settings(global, args)?;
+    if let Some(text) = machine(global.output, &settings)? {
+        print(&text);
+        return Ok(Done::Fine);
+    }
+    let mut table = Table::new(&["SETTING", "VALUE", "FROM"]);
+    for setting in settings {
+        table.row(vec![setting.name.to_owned(), setting.value, setting.from.to_owned()]);
+    }
+    print(&table.text());
     Ok(Done::Fine)
 }

@@ -1,17 +1,18 @@
 //! `approve` and `reject`: what a person decides about a proposal.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use super::super::args::{self, Global};
 use super::super::output::print;
 use super::super::{Done, session};
-use crate::domain::approval::names_plan;
+use crate::domain::approval::{names_plan, walls};
+use crate::domain::plan::Plan;
 use crate::engine::handle::Found;
 use crate::ports::forge::Decision;
 
 async fn find(global: &Global, number: u64, repository: Option<&str>) -> anyhow::Result<Found> {
     let (engine, world) = session::look(global).await?;
-    let all = engine.proposals(&world, &global.namespace).await?;
+    let all = engine.proposals(&world, global.namespace()).await?;
     let mut found: Vec<Found> = all
         .into_iter()
         .filter(|found| {
@@ -32,6 +33,12 @@ pub(crate) async fn approve(global: &Global, args: &args::Approve) -> anyhow::Re
         && !names_plan(read, &content.plan)
     {
         bail!("proposal {} shows plan {} now, not {read}; read it again", args.number, content.plan.short());
+    }
+    let plan: Plan = serde_json::from_value(content.plan_json.clone())
+        .with_context(|| format!("the plan of proposal {} cannot be read", args.number))?;
+    let walls = walls(&plan);
+    if !walls.is_empty() {
+        bail!("proposal {} cannot be carried out as it is:\n  {}", args.number, walls.join("\n  "));
     }
     let (name, email) = session::person(args.person.as_deref())?;
     let decision = Decision::Approve { plan: content.plan.clone(), head: content.head.clone() };

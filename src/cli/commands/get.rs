@@ -15,7 +15,7 @@ pub(crate) async fn get(global: &Global, args: &args::Get) -> anyhow::Result<Don
     match args.kind {
         Kind::Proposals => {
             table = Table::new(&["NUMBER", "STATE", "PLAN", "TITLE"]);
-            for found in engine.proposals(&world, &global.namespace).await? {
+            for found in engine.proposals(&world, global.namespace()).await? {
                 let proposal = &found.proposal;
                 if wanted(&proposal.number.to_string()) {
                     table.row(vec![
@@ -30,7 +30,7 @@ pub(crate) async fn get(global: &Global, args: &args::Get) -> anyhow::Result<Don
         }
         Kind::Revisions => {
             table = Table::new(&["NAME", "PACKAGE", "REVISION", "LATEST", "LIFECYCLE", "REPOSITORY"]);
-            for revision in engine.revisions(&world, &global.namespace).await? {
+            for revision in engine.revisions(&world, global.namespace()).await? {
                 if wanted(revision.name.as_str()) {
                     table.row(vec![
                         revision.name.to_string(),
@@ -53,7 +53,7 @@ pub(crate) async fn get(global: &Global, args: &args::Get) -> anyhow::Result<Don
         Kind::Syncs | Kind::Targets | Kind::Repositories | Kind::Intents => {
             let (kind, head, columns) = objects(args.kind);
             table = Table::new(head);
-            for object in engine.management.list(&kind, &global.namespace, "").await?.objects {
+            for object in engine.management.list(&kind, global.namespace(), "").await?.objects {
                 if wanted(object.name()) {
                     table.row(
                         std::iter::once(object.name().to_owned())
@@ -80,7 +80,7 @@ fn show(global: &Global, args: &args::Get, table: &Table, values: Vec<(String, V
             }
         }
         Format::Text | Format::Markdown if table.is_empty() => {
-            note(&format!("nothing in namespace {}", global.namespace));
+            note(&format!("nothing in namespace {}", global.namespace()));
         }
         Format::Text | Format::Markdown => print(&table.text()),
         Format::Json | Format::Yaml => {

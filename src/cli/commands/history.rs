@@ -8,7 +8,7 @@ use crate::domain::time::rfc3339_seconds;
 
 pub(crate) async fn history(global: &Global, args: &args::Sync) -> anyhow::Result<Done> {
     let (engine, _) = session::look(global).await?;
-    let name = NamespacedName { namespace: global.namespace.clone(), name: args.name.clone() };
+    let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.name.clone() };
     let state = engine.state.get(&name).await?.value;
     if let Some(text) = machine(global.output, &state.history)? {
         print(&text);

@@ -9,7 +9,7 @@ use crate::domain::id::{Digest, NamespacedName};
 
 pub(crate) async fn hold(global: &Global, args: &args::Hold) -> anyhow::Result<Done> {
     let (engine, _) = session::look(global).await?;
-    let name = NamespacedName { namespace: global.namespace.clone(), name: args.name.clone() };
+    let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.name.clone() };
     let state = engine.state.get(&name).await?.value;
     let known: Vec<Digest> = state
         .units
@@ -33,7 +33,7 @@ pub(crate) async fn hold(global: &Global, args: &args::Hold) -> anyhow::Result<D
 
 pub(crate) async fn resume(global: &Global, args: &args::Resume) -> anyhow::Result<Done> {
     let (engine, _) = session::look(global).await?;
-    let name = NamespacedName { namespace: global.namespace.clone(), name: args.name.clone() };
+    let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.name.clone() };
     let lifted = engine.resume(&name, args.digest.as_deref().unwrap_or_default()).await?;
     if lifted == 0 {
         bail!("{name} holds no such digest; see `loggia status {}`", args.name);

@@ -36,6 +36,10 @@ pub(crate) fn schema(args: &args::Schema) -> anyhow::Result<Done> {
         std::fs::write(&path, to_yaml(&crd)).with_context(|| format!("cannot write {}", path.display()))?;
         print(&format!("{}\n", path.display()));
     }
+    let path = args.dir.join("configuration.schema.json");
+    std::fs::write(&path, format!("{:#}\n", crate::config::schema()))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    print(&format!("{}\n", path.display()));
     Ok(Done::Fine)
 }
 
@@ -106,7 +110,7 @@ fn package(tree: &FileTree) -> (Vec<Problem>, String) {
 }
 
 fn intents(tree: &FileTree, global: &Global) -> (Vec<Problem>, String) {
-    let (declared, problems) = read_intents(tree, &global.namespace);
+    let (declared, problems) = read_intents(tree, global.namespace());
     (problems, format!("{} intents", declared.len()))
 }
 

@@ -17,7 +17,7 @@ mod up;
 
 pub(super) use apiserver::apiserver;
 pub(super) use apply::apply;
-pub(super) use controller::controller;
+pub(super) use controller::{config, controller};
 pub(super) use decide::{approve, reject};
 pub(super) use demo::demo;
 pub(super) use functions::function;

@@ -36,7 +36,7 @@ enum Shown {
 async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
     let path = Path::new(&args.what);
     let previews = if path.is_dir() {
-        let (declared, problems) = read_intents(&session::tree(path)?, &global.namespace);
+        let (declared, problems) = read_intents(&session::tree(path)?, global.namespace());
         for problem in &problems {
             note(&format!("{}/{problem}", path.display()));
         }
@@ -44,12 +44,12 @@ async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
             return Ok(Shown::Problems);
         }
         let (engine, world) = session::look(global).await?;
-        engine.preview(&world, &global.namespace, &declared).await?
+        engine.preview(&world, global.namespace(), &declared).await?
     } else {
         let (engine, world) = session::look(global).await?;
-        let name = NamespacedName { namespace: global.namespace.clone(), name: args.what.clone() };
+        let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.what.clone() };
         let Some(sync) = engine.sync(&name).await? else {
-            bail!("{} is neither a directory nor a Sync of namespace {}", args.what, global.namespace)
+            bail!("{} is neither a directory nor a Sync of namespace {}", args.what, global.namespace())
         };
         vec![engine.preview_sync(&world, &sync).await?]
     };

@@ -14,7 +14,7 @@ pub(crate) async fn rollback(global: &Global, args: &args::Rollback) -> anyhow::
         None => None,
     };
     let (engine, world) = session::look(global).await?;
-    let name = NamespacedName { namespace: global.namespace.clone(), name: args.name.clone() };
+    let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.name.clone() };
     let Some(sync) = engine.sync(&name).await? else { bail!("there is no Sync {name}; see `loggia get syncs`") };
     let draft = engine.draft_rollback(&world, &sync, to).await?;
     print(&format!("drafted: {}; its proposal opens next, see `loggia get proposals`\n", draft.name));

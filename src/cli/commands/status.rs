@@ -9,7 +9,7 @@ use crate::domain::id::NamespacedName;
 
 pub(crate) async fn status(global: &Global, args: &args::Sync) -> anyhow::Result<Done> {
     let (engine, _) = session::look(global).await?;
-    let name = NamespacedName { namespace: global.namespace.clone(), name: args.name.clone() };
+    let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.name.clone() };
     let Some(sync) = engine.sync(&name).await? else { bail!("there is no Sync {name}; see `loggia get syncs`") };
     let status = sync.status.unwrap_or_default();
     if let Some(text) = machine(global.output, &status)? {

@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::domain::krm::{Gvk, Object};
 
 pub(crate) async fn up(global: &Global, args: &args::Up) -> anyhow::Result<Done> {
-    let config = session::config(global, "loggia-up");
+    let config = session::own_config(global, "loggia-up");
     let world = World::start(&global.data_dir(), config).await.context("cannot start the world")?;
     match machine(global.output, &places(&world))? {
         Some(text) => print(&text),

@@ -134,6 +134,14 @@ pub enum ApplyError {
     ManagedFields(#[from] ManagedFieldsError),
 }
 
+impl ApplyError {
+    /// A configuration that does not fit its schema, and why.
+    #[must_use]
+    pub fn not_typed(config: &Value, violations: Vec<Violation>) -> Self {
+        Self::NotTyped { object: describe(config), violations }
+    }
+}
+
 impl Classify for ApplyError {
     fn class(&self) -> Class {
         match self {
@@ -188,7 +196,7 @@ pub fn apply(
     }
     let violations = validate(config, schema);
     if !violations.is_empty() {
-        return Err(ApplyError::NotTyped { object: describe(config), violations });
+        return Err(ApplyError::not_typed(config, violations));
     }
     let mut applied = take_over(live, config, options, schema)?;
     if options.manager == "kubectl" {

@@ -266,6 +266,7 @@ async fn retire(context: &Arc<Context>, intent: &CNFDeployment) -> Result<Outcom
         proposed = true;
     }
     if agenda.all_published.is_empty() && agenda.candidate.is_none() {
+        engine.forget(&claim, &place, &package, &unit).await?;
         return release(context, intent).await;
     }
     if proposed {

@@ -1,16 +1,18 @@
-//! The other side is the real git program: `git http-backend` behind a small CGI gateway on loopback.
+//! The other side is the real git program as a server on loopback.
 
-use std::process::{Command as Program, Stdio};
+use std::process::Command as Program;
 use std::sync::Arc;
-
-use axum::body::Bytes;
-use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 
 use super::*;
 use crate::domain::error::{Class, Classify as _};
 use crate::domain::lease::{LeaseRecord, Timing};
 use crate::domain::source::File;
 use crate::ports::git::Person;
+
+#[path = "../../../../tests/support/git_server.rs"]
+mod git_server;
+
+use git_server::{GitServer, Moment};
 
 fn git(dir: &Path, args: &[&str]) -> String {
     let output = Program::new("git")
@@ -30,35 +32,33 @@ type Hook = Box<dyn Fn(&Path) + Send>;
 /// A git server that remembers what it was asked. It asks for a password at `/locked.git`.
 struct Server {
     dir: tempfile::TempDir,
-    port: u16,
+    serving: GitServer,
     seen: Arc<Mutex<Vec<String>>>,
     /// Runs once, before the next push is carried out.
     before_push: Arc<Mutex<Option<Hook>>>,
-    _stop: tokio::sync::oneshot::Sender<()>,
 }
 
 impl Server {
     /// `None`, and a line that says so, where git has no http-backend.
     fn start() -> Option<Self> {
-        let backend = PathBuf::from(git(Path::new("."), &["--exec-path"])).join("git-http-backend");
-        if !backend.exists() {
-            println!("not run: there is no {}", backend.display());
-            return None;
-        }
         let dir = tempfile::tempdir().unwrap();
         git(dir.path(), &["init", "-q", "--bare", "r.git"]);
         git(&dir.path().join("r.git"), &["config", "http.receivepack", "true"]);
-        let (seen, before_push) = (Arc::default(), Arc::default());
-        let gateway = Gateway {
-            backend,
-            root: dir.path().to_owned(),
-            seen: Arc::clone(&seen),
-            before_push: Arc::clone(&before_push),
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let before_push: Arc<Mutex<Option<Hook>>> = Arc::default();
+        let (noted, hooks, path) = (Arc::clone(&seen), Arc::clone(&before_push), dir.path().join("r.git"));
+        let witness = move |moment: Moment, request: &str, _: &[u8]| {
+            if moment == Moment::Landed {
+                return;
+            }
+            noted.lock().unwrap().push(request.to_owned());
+            let is_push = request.starts_with("POST") && request.ends_with("git-receive-pack");
+            if let Some(hook) = is_push.then(|| hooks.lock().unwrap().take()).flatten() {
+                hook(&path);
+            }
         };
-        let (tell_port, port) = std::sync::mpsc::channel();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        std::thread::spawn(move || serve(gateway, &tell_port, stopped));
-        Some(Self { dir, port: port.recv().unwrap(), seen, before_push, _stop: stop })
+        let serving = GitServer::start(dir.path(), Arc::new(witness))?;
+        Some(Self { dir, serving, seen, before_push })
     }
 
     fn path(&self) -> PathBuf {
@@ -66,7 +66,7 @@ impl Server {
     }
 
     fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/r.git", self.port)
+        self.serving.url("r.git")
     }
 
     fn open(&self) -> RemoteRepository {
@@ -98,87 +98,6 @@ impl Server {
         seen.clear();
         posts
     }
-}
-
-#[derive(Clone)]
-struct Gateway {
-    backend: PathBuf,
-    root: PathBuf,
-    seen: Arc<Mutex<Vec<String>>>,
-    before_push: Arc<Mutex<Option<Hook>>>,
-}
-
-fn serve(gateway: Gateway, port: &std::sync::mpsc::Sender<u16>, stopped: tokio::sync::oneshot::Receiver<()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        port.send(listener.local_addr().unwrap().port()).unwrap();
-        let app =
-            axum::Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
-                let gateway = gateway.clone();
-                async move {
-                    tokio::task::spawn_blocking(move || gateway.answer(&method, &uri, &headers, &body)).await.unwrap()
-                }
-            });
-        tokio::select! {
-            result = axum::serve(listener, app.layer(axum::extract::DefaultBodyLimit::disable())) => result.unwrap(),
-            _ = stopped => {}
-        }
-    });
-}
-
-impl Gateway {
-    fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response<axum::body::Body> {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
-        self.seen.lock().unwrap().push(format!("{method} {}", uri.path()));
-        let plain = |status: StatusCode| Response::builder().status(status);
-        if uri.path().starts_with("/locked.git/") {
-            let asked = plain(StatusCode::UNAUTHORIZED).header("www-authenticate", "Basic realm=\"git\"");
-            return asked.body(axum::body::Body::empty()).unwrap();
-        }
-        let is_push = method == Method::POST && uri.path().ends_with("git-receive-pack");
-        if let Some(hook) = is_push.then(|| self.before_push.lock().unwrap().take()).flatten() {
-            hook(&self.root.join("r.git"));
-        }
-        let mut child = Program::new(&self.backend)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("GIT_PROJECT_ROOT", &self.root)
-            .env("GIT_HTTP_EXPORT_ALL", "1")
-            .env("REQUEST_METHOD", method.as_str())
-            .env("PATH_INFO", uri.path())
-            .env("QUERY_STRING", uri.query().unwrap_or(""))
-            .env("CONTENT_TYPE", header("content-type"))
-            .env("CONTENT_LENGTH", body.len().to_string())
-            .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
-            .env("GIT_PROTOCOL", header("git-protocol"))
-            .env("REMOTE_USER", "robot")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let body = body.to_vec();
-        let writing = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &body));
-        let output = child.wait_with_output().unwrap().stdout;
-        // The backend may answer before it read everything.
-        let _ = writing.join().unwrap();
-        from_cgi(&output)
-    }
-}
-
-fn from_cgi(output: &[u8]) -> Response<axum::body::Body> {
-    let end = output.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-    let mut response = Response::builder();
-    for line in std::str::from_utf8(&output[..end]).unwrap().lines() {
-        let (name, value) = line.split_once(": ").unwrap();
-        if name == "Status" {
-            response = response.status(value[..3].parse::<u16>().unwrap());
-        } else {
-            response = response.header(name, value);
-        }
-    }
-    response.body(axum::body::Body::from(output[end + 4..].to_vec())).unwrap()
 }
 
 fn commit(repo: &dyn GitRepository, text: &str, parents: Vec<CommitId>) -> CommitId {
@@ -400,7 +319,7 @@ fn without_a_claim_nothing_is_sent() {
 #[test]
 fn who_asks_for_a_password_gets_none_from_anybody() {
     let Some(server) = Server::start() else { return };
-    let url = format!("http://127.0.0.1:{}/locked.git", server.port);
+    let url = server.serving.url("locked.git");
     let repo = RemoteRepository::open(&url, &server.dir.path().join("cache")).unwrap();
     let one = commit(&repo, "one", vec![]);
     for error in [repo.refs().unwrap_err(), repo.fetch().unwrap_err()] {

@@ -1,0 +1,180 @@
+//! The parameters of writes and deletions: what they say, and which ones a request cannot have.
+//!
+//! Source: `CreateOptions`, `UpdateOptions`, `PatchOptions` and `DeleteOptions` of the Kubernetes API reference, and
+//! apimachinery's `meta/v1/validation`.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::apiserver::core::Writer;
+use crate::apiserver::decode::FieldValidation;
+use crate::apiserver::delete::{DeleteOptions, Propagation};
+use crate::apiserver::patch::APPLY;
+use crate::apiserver::request::Request;
+use crate::apiserver::status::{ApiError, Cause};
+
+/// Longest name of a field manager, in bytes.
+const MAX_MANAGER: usize = 128;
+const POLICIES: [&str; 4] = ["Foreground", "Background", "Orphan", "nil"];
+const VALIDATIONS: [&str; 3] = ["Ignore", "Warn", "Strict"];
+
+impl Writer {
+    /// What the parameters of a request to create, replace or patch say.
+    ///
+    /// # Errors
+    /// 422 that names every parameter that the request cannot have.
+    pub fn of(request: &Request) -> Result<Self, ApiError> {
+        let kind = match request.method {
+            Method::POST => "CreateOptions",
+            Method::PUT => "UpdateOptions",
+            _ => "PatchOptions",
+        };
+        let mut causes = Vec::new();
+        causes.extend((kind == "PatchOptions").then(|| patch_fault(request)).flatten());
+        causes.extend(manager_fault(request.query.text("fieldManager").unwrap_or_default()));
+        let dry_run = request.query.texts("dryRun");
+        causes.extend(dry_run_fault(&dry_run));
+        let validation = match request.query.text("fieldValidation") {
+            Some("Ignore") => FieldValidation::Ignore,
+            None | Some("Warn") => FieldValidation::Warn,
+            Some("Strict") => FieldValidation::Strict,
+            Some(other) => {
+                causes.push(Cause::not_supported("fieldValidation", &json!(other), &quoted(&VALIDATIONS)));
+                FieldValidation::Strict
+            }
+        };
+        if !causes.is_empty() {
+            return Err(ApiError::invalid_options(kind, causes));
+        }
+        let force = request.query.flag("force");
+        Ok(Self { manager: request.manager(), dry_run: !dry_run.is_empty(), validation, force })
+    }
+}
+
+fn patch_fault(request: &Request) -> Option<Cause> {
+    if request.content_type == APPLY {
+        let missing = request.query.text("fieldManager").is_none();
+        return missing.then(|| Cause::required("fieldManager", "is required for apply patch"));
+    }
+    let given = request.query.text("force").is_some();
+    given.then(|| Cause::forbidden("force", "may not be specified for non-apply patch"))
+}
+
+fn manager_fault(manager: &str) -> Option<Cause> {
+    if manager.len() > MAX_MANAGER {
+        return Some(Cause::too_long("fieldManager", MAX_MANAGER));
+    }
+    let hidden = manager.chars().any(char::is_control);
+    hidden.then(|| Cause::invalid("fieldManager", &json!(manager), "should only contain printable characters"))
+}
+
+fn dry_run_fault(given: &[&str]) -> Option<Cause> {
+    let fits = matches!(given, [] | ["All"]);
+    (!fits).then(|| Cause::not_supported("dryRun", &json!(given), &quoted(&["All"])))
+}
+
+fn quoted(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| format!("{word:?}")).collect()
+}
+
+impl DeleteOptions {
+    /// What the body of a request says, or without one its parameters.
+    ///
+    /// # Errors
+    /// 400 for a body that cannot be read, 422 that names what a deletion cannot have.
+    pub fn of(request: &Request) -> Result<Self, ApiError> {
+        let said = request.optional_object()?.unwrap_or_else(|| parameters(request));
+        let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let policy = text("/propagationPolicy");
+        let orphans = said.get("orphanDependents").and_then(Value::as_bool);
+        let mut causes = Vec::new();
+        if let Some(policy) = policy.as_ref().filter(|_| orphans.is_some()) {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            causes.push(Cause::invalid("propagationPolicy", &json!(policy), detail));
+        }
+        let propagation = match policy.as_deref() {
+            None => orphans.map(|orphans| if orphans { Propagation::Orphan } else { Propagation::Background }),
+            Some("Background") => Some(Propagation::Background),
+            Some("Foreground") => Some(Propagation::Foreground),
+            Some("Orphan") => Some(Propagation::Orphan),
+            Some(other) => {
+                causes.push(Cause::not_supported("propagationPolicy", &json!(other), &quoted(&POLICIES)));
+                None
+            }
+        };
+        let dry_run = said.get("dryRun").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let dry_run: Vec<&str> = dry_run.iter().filter_map(Value::as_str).collect();
+        causes.extend(dry_run_fault(&dry_run));
+        if !causes.is_empty() {
+            return Err(ApiError::invalid_options("DeleteOptions", causes));
+        }
+        let (uid, resource_version) = (text("/preconditions/uid"), text("/preconditions/resourceVersion"));
+        Ok(Self { uid, resource_version, propagation, dry_run: !dry_run.is_empty() })
+    }
+}
+
+/// The parameters of a deletion as the body that says the same.
+fn parameters(request: &Request) -> Value {
+    let query = &request.query;
+    let mut said = json!({"dryRun": query.texts("dryRun")});
+    if let Some(policy) = query.text("propagationPolicy") {
+        said["propagationPolicy"] = json!(policy);
+    }
+    if query.text("orphanDependents").is_some() {
+        said["orphanDependents"] = json!(query.flag("orphanDependents"));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apiserver::request::Query;
+    use bytes::Bytes;
+
+    fn request(method: Method, query: &str, content_type: &str, body: &'static str) -> Request {
+        let (accept, user_agent) = (String::new(), "me/1".to_owned());
+        let (query, body) = (Query::parse(query), Bytes::from_static(body.as_bytes()));
+        let content_type = content_type.to_owned();
+        Request { method, path: "/".to_owned(), query, accept, content_type, user_agent, body }
+    }
+
+    #[test]
+    fn parameters_that_a_write_cannot_have_are_named() {
+        let table = [
+            (
+                Method::POST,
+                "dryRun=Some",
+                "",
+                r#"CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All""#,
+            ),
+            (
+                Method::PATCH,
+                "force=true",
+                "",
+                r#"PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch"#,
+            ),
+            (
+                Method::PATCH,
+                "",
+                APPLY,
+                r#"PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch"#,
+            ),
+        ];
+        for (method, query, content_type, message) in table {
+            let error = Writer::of(&request(method, query, content_type, "")).unwrap_err();
+            assert_eq!((error.code, error.message.as_str()), (422, message));
+        }
+        let writer = Writer::of(&request(Method::PUT, "dryRun=All&fieldValidation=Strict", "", "")).unwrap();
+        assert!(writer.dry_run && writer.manager == "me" && writer.validation == FieldValidation::Strict);
+    }
+
+    #[test]
+    fn a_body_of_a_deletion_stands_for_its_parameters() {
+        let of = |query: &str, body: &'static str| DeleteOptions::of(&request(Method::DELETE, query, "", body));
+        assert_eq!(of("propagationPolicy=Orphan", "").unwrap().propagation, Some(Propagation::Orphan));
+        assert_eq!(of("propagationPolicy=Orphan", r#"{"dryRun":["All"]}"#).unwrap().propagation, None);
+        assert_eq!(of("propagationPolicy=Sideways", "").unwrap_err().code, 422);
+        assert_eq!(of("", r#"{"propagationPolicy":"Orphan","orphanDependents":true}"#).unwrap_err().code, 422);
+    }
+}

@@ -1,0 +1,162 @@
+//! The real API server and ours, asked the same.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use loggia::apiserver::{ApiServer, Options, Service};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// One request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    /// With query; `patch=KIND` in it says how the body patches.
+    pub(crate) path: String,
+    pub(crate) body: String,
+}
+
+impl std::fmt::Display for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}\n{}", self.method, self.path, self.body)
+    }
+}
+
+impl Request {
+    fn content_type(&self) -> &'static str {
+        match self.path.split_once("patch=").map(|(_, kind)| kind.split('&').next().unwrap()) {
+            Some("json") => "application/json-patch+json",
+            Some("merge") => "application/merge-patch+json",
+            Some("strategic") => "application/strategic-merge-patch+json",
+            Some("apply") => "application/apply-patch+yaml",
+            _ => "application/json",
+        }
+    }
+
+    fn to_http(&self, base: &str) -> http::Request<String> {
+        let request = http::Request::builder().method(self.method).uri(format!("{base}{}", self.path));
+        let request = request.header("user-agent", "conform/1").header("authorization", "Bearer secret");
+        request.header("content-type", self.content_type()).body(self.body.clone()).unwrap()
+    }
+}
+
+/// What a server says to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) code: u16,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    fn of(head: &http::response::Parts, body: &[u8]) -> Self {
+        let warnings = head.headers.get_all("warning").iter().map(|text| text.to_str().unwrap().to_owned()).collect();
+        Self { code: head.status.as_u16(), warnings, body: serde_json::from_slice(body).unwrap() }
+    }
+}
+
+/// Ours, without sockets.
+pub(crate) struct Embedded(Service);
+
+impl Embedded {
+    pub(crate) fn start() -> Self {
+        let now = Arc::new(loggia::domain::time::Timestamp::now);
+        let options =
+            Options { name: "embedded".to_owned(), data_dir: None, token: None, now, simulate_workloads: false };
+        Self(ApiServer::open(options).unwrap().service())
+    }
+
+    pub(crate) async fn ask(&self, request: &Request) -> Answer {
+        let (head, body) = self.0.clone().oneshot(request.to_http("")).await.unwrap().into_parts();
+        Answer::of(&head, &body.collect().await.unwrap().to_bytes())
+    }
+}
+
+/// A real API server with its etcd; both end with it.
+pub(crate) struct Real {
+    children: Vec<Child>,
+    url: String,
+    client: reqwest::Client,
+    _directory: tempfile::TempDir,
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().rev() {
+            let _gone = child.kill();
+            let _reaped = child.wait();
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn start(program: &Path, directory: &Path, arguments: &str) -> Child {
+    let name = program.file_name().unwrap().to_str().unwrap();
+    let log = std::fs::File::create(directory.join(format!("{name}.log"))).unwrap();
+    let mut command = Command::new(program);
+    command.args(arguments.split_whitespace()).current_dir(directory).stdin(Stdio::null());
+    command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+}
+
+impl Real {
+    /// Starts it; `None`, with one line said, where it is absent.
+    pub(crate) async fn start() -> Option<Self> {
+        let Some(assets) = std::env::var_os("LOGGIA_KUBE_ASSETS").map(PathBuf::from) else {
+            println!("not run: LOGGIA_KUBE_ASSETS does not name a directory with etcd and kube-apiserver");
+            return None;
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let here = directory.path();
+        std::fs::write(here.join("tokens.csv"), "secret,admin,admin,system:masters\n").unwrap();
+        for arguments in ["genrsa -out sa.key 2048", "rsa -in sa.key -pubout -out sa.pub"] {
+            let made = Command::new("openssl").args(arguments.split(' ')).current_dir(here).output().unwrap();
+            assert!(made.status.success(), "openssl {arguments}: {made:?}");
+        }
+        let (etcd, peers, port) = (free_port(), free_port(), free_port());
+        let url = |port: u16| format!("http://127.0.0.1:{port}");
+        let database = format!(
+            "--data-dir data --unsafe-no-fsync --listen-client-urls {0} --advertise-client-urls {0} --listen-peer-urls {1}",
+            url(etcd),
+            url(peers)
+        );
+        let server = format!(
+            "--etcd-servers {} --secure-port {port} --bind-address 127.0.0.1 --advertise-address 127.0.0.1 --token-auth-file \
+             tokens.csv --authorization-mode=RBAC --disable-admission-plugins=ServiceAccount --service-account-issuer=https://x \
+             --service-account-key-file=sa.pub --service-account-signing-key-file=sa.key --endpoint-reconciler-type=none --cert-dir \
+             certs --service-cluster-ip-range=10.96.0.0/16",
+            url(etcd)
+        );
+        let children =
+            vec![start(&assets.join("etcd"), here, &database), start(&assets.join("kube-apiserver"), here, &server)];
+        let _known = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().danger_accept_invalid_certs(true).no_proxy().build().unwrap();
+        let real = Self { children, url: format!("https://127.0.0.1:{port}"), client, _directory: directory };
+        real.wait().await;
+        Some(real)
+    }
+
+    async fn wait(&self) {
+        for _ in 0..300 {
+            let ready = self.client.get(format!("{}/readyz", self.url)).bearer_auth("secret").send().await;
+            if ready.is_ok_and(|reply| reply.status().is_success()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("the real API server does not get ready");
+    }
+
+    pub(crate) async fn ask(&self, request: &Request) -> Answer {
+        let request = request.to_http(&self.url).try_into().unwrap();
+        let reply: http::Response<reqwest::Body> = self.client.execute(request).await.unwrap().into();
+        let (head, body) = reply.into_parts();
+        Answer::of(&head, &body.collect().await.unwrap().to_bytes())
+    }
+}
