@@ -48,6 +48,38 @@ impl YamlFile {
         parts(&self.text).into_iter().rev().find(|part| part.whole.start <= start)
     }
 
+    /// The file in pieces that together are its text, cut before the `---` lines; every piece but that of a file
+    /// without documents holds at least one.
+    #[must_use]
+    pub fn into_pieces(self) -> Vec<Self> {
+        let cuts: Vec<usize> = self.documents.iter().map(|document| document.span.start).collect();
+        let parts = parts(&self.text);
+        let holds = |part: &Part| {
+            cuts.partition_point(|start| *start < part.whole.end)
+                > cuts.partition_point(|start| *start < part.whole.start)
+        };
+        let mut pieces: Vec<Range<usize>> = Vec::new();
+        let mut start = 0;
+        for part in parts.iter().filter(|part| holds(part)) {
+            pieces.push(start..part.whole.end);
+            start = part.whole.end;
+        }
+        if let Some(last) = pieces.last_mut() {
+            last.end = self.text.len();
+        }
+        let read = |range: &Range<usize>| Self::parse(self.text[range.clone()].as_bytes(), &self.limits).ok();
+        match pieces.iter().map(read).collect::<Option<Vec<Self>>>() {
+            Some(pieces)
+                if pieces.iter().map(|piece| piece.documents.len()).sum::<usize>() == cuts.len()
+                    && pieces.len() > 1 =>
+            {
+                pieces
+            }
+            // Something reaches over a cut, such as a directive: the file stays in one piece.
+            _ => vec![self],
+        }
+    }
+
     /// Text of a document with its comments, without the `---` that begins it.
     #[must_use]
     pub fn document_text(&self, document: usize) -> &str {

@@ -89,7 +89,7 @@ fn from_resource(
 }
 
 fn from_comments(call: &mut Call<'_>, place: &Place) -> Result<(), FunctionError> {
-    let found = call.resources.file(place).map(|file| spots(file, place.index)).unwrap_or_default();
+    let found = call.resources.document(place).map(spots).unwrap_or_default();
     let mut list = Vec::new();
     for spot in found {
         let What::Scalar { comment: Some(comment), .. } = &spot.what else { continue };

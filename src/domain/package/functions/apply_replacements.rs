@@ -174,8 +174,7 @@ fn part<'v>(value: &'v Value, field: &str) -> &'v str {
 
 fn copied(call: &Call<'_>, place: &Place, value: &Value, path: &[String]) -> Copied {
     let meaning = at(value, &refs(path)).cloned().unwrap_or(Value::Null);
-    let file = call.resources.file(place);
-    let node = file.and_then(|file| file.documents().get(place.index)).and_then(|root| root.at(&refs(path)));
+    let node = call.resources.document(place).and_then(|found| found.at(&refs(path)));
     match node.map(|node| &node.kind) {
         Some(NodeKind::Scalar { text, .. }) => Copied::Scalar(text.clone(), meaning),
         _ => Copied::Whole(meaning),
@@ -382,8 +381,7 @@ impl Target {
 }
 
 fn old_text(call: &Call<'_>, place: &Place, path: &[&str]) -> String {
-    let file = call.resources.file(place);
-    let node = file.and_then(|file| file.documents().get(place.index)).and_then(|root| root.at(path));
+    let node = call.resources.document(place).and_then(|found| found.at(path));
     match node.map(|node| &node.kind) {
         Some(NodeKind::Scalar { text, .. }) => text.clone(),
         _ => String::new(),

@@ -6,6 +6,7 @@ use super::setters::MARK;
 use super::spots::{What, spots};
 use super::{Call, FunctionError, Native, Opt, at, refs};
 use crate::domain::krm::document::{Limits, YamlFile};
+use crate::domain::package::parts::Document;
 use crate::domain::package::resources::Place;
 
 pub(super) const NATIVE: Native = Native {
@@ -79,7 +80,8 @@ fn setters(call: &Call<'_>) -> Result<Setters, FunctionError> {
 fn list(text: &str) -> Option<Vec<String>> {
     let file = YamlFile::parse(format!("l:\n{text}").as_bytes(), &Limits::default())
         .or_else(|_| YamlFile::parse(format!("l: {text}").as_bytes(), &Limits::default()));
-    spots(&file.ok()?, 0).into_iter().find_map(|spot| match spot.what {
+    let file = file.ok()?;
+    spots(Document { file: &file, index: 0, lines_before: 0 }).into_iter().find_map(|spot| match spot.what {
         What::List { items, .. } if spot.shown == "l" => Some(sorted(&items)),
         _ => None,
     })
@@ -110,7 +112,7 @@ impl Setters {
 }
 
 fn mark_lists(call: &mut Call<'_>, place: &Place, setters: &Setters) -> Result<(), FunctionError> {
-    let found = call.resources.file(place).map(|file| spots(file, place.index)).unwrap_or_default();
+    let found = call.resources.document(place).map(spots).unwrap_or_default();
     for spot in found {
         let What::List { items, flow } = &spot.what else { continue };
         let name = setters.lists.iter().find(|(values, _)| *values == sorted(items)).map(|(_, name)| name);
@@ -133,15 +135,15 @@ fn mark_lists(call: &mut Call<'_>, place: &Place, setters: &Setters) -> Result<(
 fn in_lines(call: &mut Call<'_>, place: &Place, path: &[&str]) -> Result<(), FunctionError> {
     let value = call.resources.value(place);
     let items = at(&value, path).and_then(Value::as_array).cloned().unwrap_or_default();
-    let comment = call.resources.file(place).and_then(|file| {
-        let node = file.documents().get(place.index)?.at(path)?;
-        file.comment(node.last_line).map(str::to_owned)
+    let comment = call.resources.document(place).and_then(|found| {
+        let node = found.at(path)?;
+        found.file.comment(node.last_line).map(str::to_owned)
     });
     call.set_list(place, path, &items, &comment.unwrap_or_default()).map(|_| ())
 }
 
 fn mark_scalars(call: &mut Call<'_>, place: &Place, setters: &Setters) {
-    let found = call.resources.file(place).map(|file| spots(file, place.index)).unwrap_or_default();
+    let found = call.resources.document(place).map(spots).unwrap_or_default();
     for spot in found {
         let What::Scalar { text, .. } = &spot.what else { continue };
         let Some(pattern) = setters.pattern(text).filter(|_| !text.contains('\n')) else { continue };

@@ -149,9 +149,9 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
         if text_at(&value, &["metadata", "annotations", ANNOTATION]) == "none" {
             continue;
         }
-        let Some(file) = call.resources.file(&place) else { continue };
+        let Some(found) = call.resources.document(&place) else { continue };
         let gvk = Gvk::parse(text_at(&value, &["apiVersion"]), kind_of(&value));
-        let text = file.document_text(place.index).to_owned();
+        let text = found.file.document_text(found.index).to_owned();
         let Some(formatted) = formatted(&text, schemas.lookup(&gvk).0, kind_of(&value)) else {
             let origin = call.origin(&place, &[]);
             call.warn("it is left as it is: it cannot be formatted without changing what it says", Some(origin));

@@ -30,8 +30,8 @@ impl Call<'_> {
 
     /// How the scalar is written: its quote, `|` for several lines, nothing when it is bare or absent.
     fn quote_of(&self, place: &Place, path: &[&str]) -> Option<char> {
-        let file = self.resources.file(place)?;
-        let node = file.documents().get(place.index)?.at(path)?;
+        let found = self.resources.document(place)?;
+        let (file, node) = (found.file, found.at(path)?);
         match node.kind {
             NodeKind::Scalar { block: true, .. } => Some('|'),
             NodeKind::Scalar { plain: false, .. } => file.text().get(node.span.clone())?.chars().next(),

@@ -137,7 +137,7 @@ impl Search {
     }
 
     fn apply(&self, call: &mut Call<'_>, place: &Place) -> Result<usize, FunctionError> {
-        let found = call.resources.file(place).map(|file| spots(file, place.index)).unwrap_or_default();
+        let found = call.resources.document(place).map(spots).unwrap_or_default();
         let mut count = 0;
         for spot in found {
             let matched = match &spot.what {

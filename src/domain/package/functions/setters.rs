@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use super::Call;
-use crate::domain::krm::document::{Node, NodeKind, YamlFile};
+use crate::domain::krm::document::{Node, NodeKind};
+use crate::domain::package::parts::Document;
 use crate::domain::package::resources::Place;
 
 /// What marks a comment as a setter's.
@@ -32,27 +33,28 @@ pub(super) enum Kind {
 pub(super) fn uses(call: &Call<'_>) -> Vec<Use> {
     let mut found = Vec::new();
     for place in &call.places {
-        let Some(file) = call.resources.file(place) else { continue };
-        if let Some(root) = file.documents().get(place.index) {
-            Search { file, place, found: &mut found }.walk(root, &mut Vec::new());
+        let Some(document) = call.resources.document(place) else { continue };
+        if let Some(root) = document.root() {
+            Search { document, place, found: &mut found }.walk(root, &mut Vec::new());
         }
     }
     found
 }
 
 struct Search<'a> {
-    file: &'a YamlFile,
+    document: Document<'a>,
     place: &'a Place,
     found: &'a mut Vec<Use>,
 }
 
 impl Search<'_> {
     fn pattern(&self, line: usize) -> Option<String> {
-        self.file.comment(line)?.trim().strip_prefix(MARK).map(|pattern| pattern.trim().to_owned())
+        self.document.file.comment(line)?.trim().strip_prefix(MARK).map(|pattern| pattern.trim().to_owned())
     }
 
     fn record(&mut self, path: &[String], pattern: Option<String>, line: usize, kind: Kind) {
         if let Some(pattern) = pattern {
+            let line = self.document.lines_before + line;
             self.found.push(Use { place: self.place.clone(), path: path.to_vec(), pattern, line, kind });
         }
     }

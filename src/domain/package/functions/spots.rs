@@ -1,6 +1,7 @@
 //! The scalars and lists of a document, in order, as functions look at them that search by value or by comment.
 
 use crate::domain::krm::document::{Node, NodeKind, YamlFile};
+use crate::domain::package::parts::Document;
 
 /// One scalar or list.
 #[derive(Debug, Clone)]
@@ -21,10 +22,11 @@ pub(super) enum What {
 }
 
 /// All of a document.
-pub(super) fn spots(file: &YamlFile, document: usize) -> Vec<Spot> {
+pub(super) fn spots(document: Document<'_>) -> Vec<Spot> {
     let mut found = Vec::new();
-    if let Some(root) = file.documents().get(document) {
-        let mut walk = Walk { file, path: Vec::new(), shown: String::new(), enclosed: false, found: &mut found };
+    if let Some(root) = document.root() {
+        let mut walk =
+            Walk { file: document.file, path: Vec::new(), shown: String::new(), enclosed: false, found: &mut found };
         walk.node(root);
     }
     found

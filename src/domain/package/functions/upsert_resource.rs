@@ -59,11 +59,12 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
 
 /// The texts of the resources, with their comments.
 fn wanted(call: &Call<'_>, place: &Place) -> Vec<String> {
-    let Some(file) = call.resources.file(place) else { return Vec::new() };
+    let Some(found) = call.resources.document(place) else { return Vec::new() };
+    let file = found.file;
     if kind_of(&call.config) != "List" {
-        return vec![file.document_text(place.index).to_owned()];
+        return vec![file.document_text(found.index).to_owned()];
     }
-    let items = file.documents().get(place.index).and_then(|root| root.at(&["items"]));
+    let items = found.at(&["items"]);
     let Some(NodeKind::Sequence { items, .. }) = items.map(|items| &items.kind) else { return Vec::new() };
     let text = |node: &crate::domain::krm::document::Node| {
         let margin = " ".repeat(node.column - 1);
