@@ -518,7 +518,7 @@ impl Killer {
     /// Keeps a reconciler running, through all its deaths, until a state is reached.
     async fn until(&self, step: &str, world: &World, mut holds: impl AsyncFnMut() -> bool) {
         let told = |kills| format!("{step}, after {kills} kills");
-        for _ in 0..1500 {
+        for _ in 0..3000 {
             if self.victim.lock().unwrap().is_none() {
                 assert!(self.kills() < 400, "no end of new writes: {:#?}", self.seen.lock().unwrap());
                 *self.victim.lock().unwrap() = Some(Victim::start(world));

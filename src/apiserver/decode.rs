@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::apiserver::kinds::{Kind, Kinds};
 use crate::apiserver::status::ApiError;
-use crate::apiserver::{defaults, metadata, structural, zero};
+use crate::apiserver::{metadata, structural, zero};
 use crate::domain::krm::Gvk;
-use crate::domain::krm::normal::normalise;
+use crate::domain::krm::defaults;
+use crate::domain::krm::normal::{drop_zeros, normalise};
 use crate::domain::krm::schema::{Format, Node, Shape};
 
 /// What to do about fields that a kind does not have.
@@ -122,16 +123,17 @@ pub fn settle(
     if validation == FieldValidation::Strict && !named.is_empty() {
         return Err(refuse(&format!("strict decoding error: {}", named.join(", "))));
     }
-    fill_defaults(kind, object);
+    fill_defaults(kinds, kind, object);
     Ok(if validation == FieldValidation::Warn { named } else { Vec::new() })
 }
 
-/// Fills in the defaults of a kind.
-pub fn fill_defaults(kind: &Kind, object: &mut Value) {
+/// Leaves out what is zero and fills in the defaults of a kind.
+pub fn fill_defaults(kinds: &Kinds, kind: &Kind, object: &mut Value) {
     match kind.schema.as_deref() {
-        Some(schema) => structural::fill_defaults(object, schema),
+        Some(schema) => defaults::fill_structural(object, schema),
         None if kind.is_custom() => {}
         None => {
+            drop_zeros(object, kinds.merge_schema(&kind.gvk).node());
             zero::fill(&kind.gvk, object);
             defaults::fill(&kind.gvk, object);
         }

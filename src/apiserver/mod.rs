@@ -8,18 +8,18 @@
 //! | [`kinds`], `builtin` | kinds and resources |
 //! | [`store`], [`persist`] | objects, revisions, history, disk |
 //! | [`core`] with `write`, `patch`, `delete`, `list`, `scale`, `life` | the rules by which objects change |
-//! | `decode`, `zero`, `defaults`, `metadata`, `structural`, `validate`, `addresses` | what a single object must be like |
+//! | `decode`, `zero`, `admit`, `metadata`, `structural`, `validate`, `addresses` | what a single object must be like |
 //! | `request`, `route`, `negotiate`, `view`, `watch`, `handle` | HTTP |
 //! | [`discovery`], [`openapi`], [`table`] | what clients ask about kinds, and rows for people |
 //! | [`gc`], [`workloads`] | controllers that run beside it |
 
 mod addresses;
+mod admit;
 pub mod builtin;
 mod convert;
 pub mod core;
 pub mod counts;
 pub mod decode;
-mod defaults;
 pub mod delete;
 pub mod discovery;
 pub mod gc;

@@ -142,7 +142,7 @@ impl Core {
         let options = self.options(writer, &target.part, &reset);
         let applied = apply(old.as_deref(), config, &options, kinds.merge_schema(&target.kind.gvk));
         let mut new = applied.map_err(|error| refused(&error))?;
-        decode::fill_defaults(&target.kind, &mut new);
+        decode::fill_defaults(&kinds, &target.kind, &mut new);
         match old {
             None => self.insert(target, new, writer, Vec::new()),
             Some(old) => self.finish(target, &old, new, writer, Ownership::Settled),

@@ -1,4 +1,4 @@
-//! Structural schemas of custom resources: defaults, pruning, validation.
+//! Structural schemas of custom resources: pruning, validation.
 //!
 //! Source: `apiextensions.k8s.io/v1` structural schemas, and the wording of the API server's validation (kube-openapi
 //! `validation/errors`). Rules in CEL (`x-kubernetes-validations`) are not evaluated.
@@ -13,43 +13,6 @@ use crate::domain::krm::value::same;
 
 /// Deepest nesting that is walked; deeper values are left as they are.
 const MAX_DEPTH: usize = 100;
-
-/// Fills in the defaults that a schema declares, inside objects that are there.
-pub(super) fn fill_defaults(value: &mut Value, schema: &Value) {
-    match value {
-        Value::Object(fields) => fill_fields(fields, schema),
-        Value::Array(items) => {
-            if let Some(of_items) = schema.get("items") {
-                for item in items {
-                    fill_defaults(item, of_items);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn fill_fields(fields: &mut Map<String, Value>, schema: &Value) {
-    for (name, below) in properties(schema) {
-        let nothing = match fields.get(name) {
-            None => true,
-            // A null that may not be null counts as missing.
-            Some(Value::Null) => !flag(below, "nullable"),
-            Some(_) => false,
-        };
-        if nothing && let Some(default) = below.get("default") {
-            fields.insert(name.clone(), default.clone());
-        }
-        if let Some(value) = fields.get_mut(name) {
-            fill_defaults(value, below);
-        }
-    }
-    if let Some(others @ Value::Object(_)) = schema.get("additionalProperties") {
-        for value in fields.values_mut() {
-            fill_defaults(value, others);
-        }
-    }
-}
 
 /// Removes the fields that a schema does not declare and gives their paths, such as `spec.foo[0].bar`. The object's own
 /// `apiVersion`, `kind` and `metadata` stay.
@@ -332,10 +295,6 @@ fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    schema.get("properties").and_then(Value::as_object).into_iter().flatten()
-}
-
 fn flag(schema: &Value, name: &str) -> bool {
     schema.get(name).and_then(Value::as_bool).unwrap_or_default()
 }
@@ -371,12 +330,12 @@ mod tests {
     #[test]
     fn defaults_reach_into_what_is_there_and_into_defaults() {
         let mut object = json!({"spec": {"size": 1, "mode": null, "items": [{"key": "x"}]}});
-        fill_defaults(&mut object, &schema());
+        crate::domain::krm::defaults::fill_structural(&mut object, &schema());
         let expected =
             json!({"spec": {"size": 1, "mode": "a", "items": [{"key": "x", "on": true}], "nested": {"deep": 3}}});
         assert_eq!(object, expected);
         let mut bare = json!({});
-        fill_defaults(&mut bare, &schema());
+        crate::domain::krm::defaults::fill_structural(&mut bare, &schema());
         assert_eq!(bare, json!({}), "no default creates the spec");
     }
 

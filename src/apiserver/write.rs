@@ -11,7 +11,7 @@ use crate::apiserver::kinds::Kind;
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Key, StoreError, revision_of};
-use crate::apiserver::{addresses, convert, decode, defaults, metadata, scale, structural, validate, zero};
+use crate::apiserver::{addresses, admit, convert, decode, metadata, scale, structural, validate, zero};
 use crate::domain::krm::value::same;
 use crate::domain::krm::{ApplyOptions, Path, update};
 
@@ -62,7 +62,7 @@ impl Core {
         self.give_name(kind, &mut object);
         metadata::begin(kind, &mut object, metadata::uid(&self.seed(&kind.gvk.kind)), self.now());
         if !kind.is_custom() {
-            defaults::prepare(&kind.gvk, &mut object);
+            admit::prepare(&kind.gvk, &mut object);
             addresses::assign(self, &kind.gvk, &mut object);
         }
         let name = metadata::text(&object, "name").to_owned();
@@ -203,7 +203,7 @@ impl Core {
             new = self.owned(kind, Some(old), &new, &target.part, writer);
         }
         if !kind.is_custom() {
-            defaults::prepare_update(&kind.gvk, old, &mut new);
+            admit::prepare_update(&kind.gvk, old, &mut new);
         }
         metadata::count_generation(kind, old, &mut new);
         if same(old, &new) {

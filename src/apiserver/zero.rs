@@ -6,8 +6,8 @@
 
 use serde_json::{Value, json};
 
-use crate::apiserver::defaults::{Row, all};
 use crate::domain::krm::Gvk;
+use crate::domain::krm::defaults::{Row, all};
 
 /// Below a pod template.
 const TEMPLATE: &[Row<'_>] = &[("metadata", "{}"), ("spec.containers", "null")];

@@ -186,6 +186,9 @@ pub(crate) struct Plan {
     /// A checkout of intents, or the name of a sync
     #[arg(default_value = ".", value_name = "PATH|SYNC")]
     pub(crate) what: String,
+    /// Let the targets confirm it by dry runs: admission, validation, fields that may not change
+    #[arg(long)]
+    pub(crate) server_side: bool,
 }
 
 /// `apply`.

@@ -42,6 +42,17 @@ pub struct Found {
     pub proposal: Proposal,
 }
 
+/// Who says what would happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judge {
+    /// We do, from schemas.
+    Schemas,
+    /// The targets do, in dry runs.
+    Targets,
+    /// Nobody has to: everything goes.
+    Teardown,
+}
+
 impl Engine {
     /// What the controller would do if these intents were committed; intents of the cluster that are not among them
     /// would be withdrawn.
@@ -53,15 +64,16 @@ impl Engine {
         world: &World,
         namespace: &str,
         declared: &[Declared],
+        judge: Judge,
     ) -> Result<Vec<Preview>, EngineError> {
         let mut previews = Vec::new();
         for intent in declared {
             let unreadable = |reason| EngineError::Object { what: format!("{}:{}", intent.file, intent.line), reason };
             previews.push(match intent.object.kind() {
                 "CNFDeployment" => {
-                    self.preview_cnf(world, &cnf_deployment(&intent.object).map_err(unreadable)?).await?
+                    self.preview_cnf(world, &cnf_deployment(&intent.object).map_err(unreadable)?, judge).await?
                 }
-                _ => self.preview_sync(world, &sync_of(&intent.object).map_err(unreadable)?).await?,
+                _ => self.preview_sync(world, &sync_of(&intent.object).map_err(unreadable)?, judge).await?,
             });
         }
         let kind = Gvk::new("nephoran.com", "v1", "CNFDeployment");
@@ -78,7 +90,7 @@ impl Engine {
         Ok(previews)
     }
 
-    async fn preview_cnf(&self, world: &World, intent: &CNFDeployment) -> Result<Preview, EngineError> {
+    async fn preview_cnf(&self, world: &World, intent: &CNFDeployment, judge: Judge) -> Result<Preview, EngineError> {
         let unit = key(intent);
         let who = format!("CNFDeployment {unit}");
         let context = self.expand_context(&who, world, &unit.namespace).await?;
@@ -91,14 +103,14 @@ impl Engine {
             None => None,
         };
         let rendered = self.candidate(&who, world, &unit.namespace, &demand, published.as_ref()).await?;
-        self.preview_objects(world, &sync, &rendered.objects, false).await
+        self.preview_objects(world, &sync, &rendered.objects, judge).await
     }
 
     /// What is left to do for a Sync as it is published.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn preview_sync(&self, world: &World, sync: &Sync) -> Result<Preview, EngineError> {
+    pub async fn preview_sync(&self, world: &World, sync: &Sync, judge: Judge) -> Result<Preview, EngineError> {
         let situation = self.gather(sync, world).await?;
         let missing = || EngineError::Reference {
             what: format!("Sync {}", situation.key),
@@ -108,13 +120,13 @@ impl Engine {
         let published = situation.agenda.published.as_ref().ok_or_else(missing)?;
         let tree = situation.packages.content(published).await?;
         let objects = rendered(&tree, published)?;
-        self.preview_objects(world, sync, &objects, false).await
+        self.preview_objects(world, sync, &objects, judge).await
     }
 
     async fn preview_withdrawal(&self, world: &World, unit: &NamespacedName) -> Result<Option<Preview>, EngineError> {
         let sync = self.sync(unit).await?;
         match sync {
-            Some(sync) => Ok(Some(self.preview_objects(world, &sync, &[], true).await?)),
+            Some(sync) => Ok(Some(self.preview_objects(world, &sync, &[], Judge::Teardown).await?)),
             None => Ok(None),
         }
     }
@@ -124,10 +136,12 @@ impl Engine {
         world: &World,
         sync: &Sync,
         objects: &[DeclaredObject],
-        teardown: bool,
+        judge: Judge,
     ) -> Result<Preview, EngineError> {
         let situation = self.gather(sync, world).await?;
-        let (plan, silent) = self.plan(&situation.key, &sync.spec, &situation.seats, objects, teardown).await?;
+        let (key, seats) = (&situation.key, &situation.seats);
+        let (plan, silent) = self.plan(key, &sync.spec, seats, objects, judge == Judge::Teardown).await?;
+        let plan = if judge == Judge::Targets { self.confirm(key, seats, objects, plan).await? } else { plan };
         let state = self.state.get(&situation.key).await?.value;
         let note =
             state.holds.get(&plan.declared).map(|hold| format!("held since {} failed: {}", hold.revision, hold.reason));

@@ -4,6 +4,7 @@
 pub mod agenda;
 pub mod apply;
 pub mod candidate;
+pub mod confirm;
 pub mod controllers;
 mod drift;
 mod error;

@@ -64,7 +64,7 @@ pub async fn plan_target(
 }
 
 /// Built-in schemas and those of CRDs that the package brings.
-fn schemas(builtin: &Schemas, declared: &Declared) -> Schemas {
+pub(super) fn schemas(builtin: &Schemas, declared: &Declared) -> Schemas {
     let mut schemas = builtin.clone();
     for wanted in declared.objects.iter().filter(|wanted| wanted.object.kind() == "CustomResourceDefinition") {
         // A CRD that cannot be read only lowers the grade of its resources.

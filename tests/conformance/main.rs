@@ -2,7 +2,12 @@
 //!
 //! Looks for etcd and kube-apiserver in the directory that `LOGGIA_KUBE_ASSETS` names.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise and says what it did not run"
+)]
 
 mod judge;
 mod servers;

@@ -42,6 +42,11 @@ fn run(command: &mut Command, log: &Path) -> Child {
 impl Control {
     /// Starts everything and waits until the server is ready.
     pub(crate) fn start(assets: &Path) -> Self {
+        Self::alone(assets).with_controllers(assets)
+    }
+
+    /// The API server without controllers: nobody but the test writes.
+    pub(crate) fn alone(assets: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let (etcd, peer, port) = (free_port(), free_port(), free_port());
@@ -85,7 +90,7 @@ impl Control {
         let control = Self { dir, children, port, kubectl: assets.join("kubectl") };
         std::fs::write(control.path("kubeconfig"), control.kubeconfig()).unwrap();
         control.wait_ready();
-        control.with_controllers(assets)
+        control
     }
 
     fn path(&self, name: &str) -> PathBuf {

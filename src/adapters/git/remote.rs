@@ -1,6 +1,8 @@
 //! A repository behind http(s): a bare mirror in a cache folder answers every read; asking and fetching are gix, pushing
 //! is ours.
 
+mod turn;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +17,7 @@ use gix::refs::transaction::{Change, PreviousValue, RefEdit, RefLog};
 use gix::remote::fetch::Tags;
 use gix::remote::{Direction, ref_map};
 
+use self::turn::Turn;
 use super::local::{LocalRepository, object_id};
 use super::send_pack::{self, Command, Offer, Receiver, said};
 use super::without_credentials;
@@ -296,6 +299,8 @@ impl GitRepository for RemoteRepository {
 
     fn fetch(&self) -> Result<Refs, GitError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn =
+            Turn::take(&self.dir).map_err(|error| self.failed("taking turns at the mirror")(error.to_string()))?;
         self.commits(&self.bring().map_err(|error| self.failed("fetching")(said(&error)))?)
     }
 

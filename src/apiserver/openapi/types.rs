@@ -166,6 +166,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn field(&mut self, text: &str) -> (String, Value) {
         let (text, default) = text.split_once('=').map_or((text, None), |(text, default)| (text, Some(default)));
+        let text = text.strip_suffix('-').unwrap_or(text);
         let (field, shape) = text.split_once(':').unwrap_or((text, "s"));
         let mut schema = self.shape(shape);
         if matches!((self.name, field), ("JSONSchemaProps", "maximum" | "minimum" | "multipleOf")) {

@@ -19,6 +19,7 @@ use crate::domain::krm::{Gvk, Object};
 use crate::domain::plan::text;
 use crate::domain::time::{SignedDuration, Timestamp};
 use crate::engine::Engine;
+use crate::engine::handle::Judge;
 use crate::ports::forge::{Decision, Proposal, ProposalKind};
 
 /// How long a step may take.
@@ -158,7 +159,7 @@ impl Story {
         let (declared, problems) = read_intents(&session::tree(&self.checkout)?, "default");
         ensure!(problems.is_empty(), "the checkout has problems: {problems:?}");
         let world = crate::engine::gather::World::read(&self.management, "default").await?;
-        let previews = self.looking.preview(&world, "default", &declared).await?;
+        let previews = self.looking.preview(&world, "default", &declared, Judge::Schemas).await?;
         let preview = previews.first().context("the checkout previews nothing")?;
         let (here, there) = (&preview.plan.id, &proposal.content.plan);
         ensure!(here == there, "the laptop plans {here}, the proposal shows {there}");

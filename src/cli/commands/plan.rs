@@ -11,7 +11,7 @@ use super::super::{Done, session};
 use crate::domain::id::NamespacedName;
 use crate::domain::intent::read::read_intents;
 use crate::domain::plan::{markdown, text};
-use crate::engine::handle::Preview;
+use crate::engine::handle::{Judge, Preview};
 
 pub(crate) async fn diff(global: &Global, args: &args::Plan) -> anyhow::Result<Done> {
     Ok(match show(global, args).await? {
@@ -35,6 +35,7 @@ enum Shown {
 
 async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
     let path = Path::new(&args.what);
+    let judge = if args.server_side { Judge::Targets } else { Judge::Schemas };
     let previews = if path.is_dir() {
         let (declared, problems) = read_intents(&session::tree(path)?, global.namespace());
         for problem in &problems {
@@ -44,14 +45,14 @@ async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
             return Ok(Shown::Problems);
         }
         let (engine, world) = session::look(global).await?;
-        engine.preview(&world, global.namespace(), &declared).await?
+        engine.preview(&world, global.namespace(), &declared, judge).await?
     } else {
         let (engine, world) = session::look(global).await?;
         let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.what.clone() };
         let Some(sync) = engine.sync(&name).await? else {
             bail!("{} is neither a directory nor a Sync of namespace {}", args.what, global.namespace())
         };
-        vec![engine.preview_sync(&world, &sync).await?]
+        vec![engine.preview_sync(&world, &sync, judge).await?]
     };
     print_all(global, &previews)?;
     Ok(Shown::Plans { differs: previews.iter().any(|preview| !preview.plan.is_empty()) })

@@ -1,4 +1,5 @@
-//! The form in which the API server stores what it was sent: quantities in canonical form, no explicit nulls.
+//! The form in which the API server stores what it was sent: quantities in canonical form, no explicit nulls, no zeros
+//! where it leaves them out.
 
 use serde_json::{Map, Value};
 
@@ -9,6 +10,35 @@ use crate::domain::krm::schema::{Format, Node, Schema, Shape};
 #[must_use]
 pub fn normalise(value: &Value, schema: &Schema) -> Value {
     if schema.keeps_nulls() { value.clone() } else { walk(value, schema.node()) }
+}
+
+/// Removes the fields that the server leaves out of its own kinds while they are empty, zero or false.
+pub fn drop_zeros(value: &mut Value, node: Node<'_>) {
+    match (node.shape(), value) {
+        (Shape::Map(map), Value::Object(fields)) => {
+            fields.retain(|name, field| !(map.terse.contains(name) && is_zero(field)));
+            for (name, field) in fields {
+                if let Some(shape) = map.fields.get(name).or(map.element.as_deref()) {
+                    drop_zeros(field, node.at(shape));
+                }
+            }
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            for item in items {
+                drop_zeros(item, node.at(&list.element));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Bool(set) => !set,
+        _ => false,
+    }
 }
 
 /// Whether two scalars mean the same at a place of a schema.

@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::krm::Gvk;
 use crate::domain::krm::apply::{ApplyError, ApplyOptions, Conflict, LAST_APPLIED, take_over};
+use crate::domain::krm::defaults::TEMPLATE_GENERATION;
 use crate::domain::krm::managed;
 use crate::domain::krm::merge::{elements, names};
-use crate::domain::krm::normal::{normalise, same_meaning};
+use crate::domain::krm::normal::{drop_zeros, normalise, same_meaning};
 use crate::domain::krm::path::{Path, PathElement};
 use crate::domain::krm::schema::{Grade, ListShape, Node, Schema, Schemas, Shape, View};
 use crate::domain::krm::value::{is_void, same};
@@ -41,7 +42,8 @@ pub struct Predicted {
 }
 
 /// Foretells what applying `config` as `manager` leads to. Fields that are absent in `config` and were never applied by
-/// `manager` stay as they are, so defaults that the server filled in are no change. Status, the server's metadata and the
+/// `manager` stay as they are; those that `manager` gives up fall back to their defaults. A default that comes with
+/// something new is part of the object, but not told as a change. Status, the server's metadata and the
 /// last-applied annotation are not looked at.
 ///
 /// # Errors
@@ -52,24 +54,34 @@ pub fn predict(
     manager: &str,
     schemas: &Schemas,
 ) -> Result<Predicted, ApplyError> {
-    let (schema, grade) = schemas.lookup(&gvk(config));
+    let kind = gvk(config);
+    let (schema, grade) = schemas.lookup(&kind);
     let config = normalise(&decoded_secret(config), schema);
     let status = [Path::fields(&["status"])];
     let options = ApplyOptions { manager, force: true, subresource: "", now: Timestamp::UNIX_EPOCH, reset: &status };
     let applied = take_over(live, &config, &options, schema)?;
-    let changes = changes(live.unwrap_or(&Value::Null), &applied.object, schema);
-    Ok(Predicted { object: applied.object, changes, conflicts: applied.conflicts, grade })
+    let mut asked = applied.object;
+    drop_zeros(&mut asked, schema.node());
+    let mut object = asked.clone();
+    schemas.fill(&kind, &mut object);
+    let changes = compare(live.unwrap_or(&Value::Null), &object, &asked, schema);
+    Ok(Predicted { object, changes, conflicts: applied.conflicts, grade })
 }
 
 /// The fields that differ in meaning between two objects of a kind, in path order, without bookkeeping, status and the
-/// last-applied annotation. Lists are compared by their keys, not by position. A null `old` is an object that does not
+/// annotations that repeat the configuration or count for the server. Lists are compared by their keys, not by position. A null `old` is an object that does not
 /// exist: every field of `new` but its identity is added.
 #[must_use]
 pub fn changes(old: &Value, new: &Value, schema: &Schema) -> Vec<Change> {
-    let new = compared(new);
+    compare(old, new, new, schema)
+}
+
+/// As [`changes`], but what appears is told only as far as it is part of `asked`, which is `new` without defaults.
+fn compare(old: &Value, new: &Value, asked: &Value, schema: &Schema) -> Vec<Change> {
+    let (new, asked) = (compared(new), compared(asked));
     let old = if old.is_null() { identity(&new) } else { compared(old) };
     let mut walk = Walk { path: Path::default(), found: Vec::new(), lenient: !schema.keeps_nulls() };
-    walk.both(&old, &new, schema.node());
+    walk.both(&old, &new, Some(&asked), schema.node());
     walk.found
 }
 
@@ -107,6 +119,7 @@ fn compared(object: &Value) -> Value {
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.remove(LAST_APPLIED);
+        annotations.remove(TEMPLATE_GENERATION);
         if annotations.is_empty() {
             metadata.remove("annotations");
         }
@@ -130,27 +143,32 @@ struct Walk {
 }
 
 impl Walk {
-    fn values(&mut self, old: Option<&Value>, new: Option<&Value>, node: Node<'_>) {
-        let old = old.filter(|value| !self.is_nothing(value, node));
-        let new = new.filter(|value| !self.is_nothing(value, node));
-        match (old, new) {
+    fn values(&mut self, [old, new, asked]: [Option<&Value>; 3], node: Node<'_>) {
+        let something = |value: Option<&'_ Value>| value.is_some_and(|value| !self.is_nothing(value, node));
+        match (old.filter(|_| something(old)), new.filter(|_| something(new))) {
             (None, None) => {}
-            (Some(old), Some(new)) => self.both(old, new, node),
-            _ => self.report(old, new),
+            (Some(old), Some(new)) => self.both(old, new, asked, node),
+            (None, Some(_)) => {
+                if something(asked) {
+                    self.report(None, asked);
+                }
+            }
+            (Some(old), None) => self.report(Some(old), None),
         }
     }
 
-    fn both(&mut self, old: &Value, new: &Value, node: Node<'_>) {
+    fn both(&mut self, old: &Value, new: &Value, asked: Option<&Value>, node: Node<'_>) {
         if same(old, new) {
             return;
         }
         match node.view_both(Some(old), Some(new)) {
             View::Map(fields) => {
                 for name in names(Some(old), Some(new)) {
-                    self.part(PathElement::field(name), old.get(name), new.get(name), fields.get(name));
+                    let asked = asked.and_then(|asked| asked.get(name));
+                    self.part(PathElement::field(name), [old.get(name), new.get(name), asked], fields.get(name));
                 }
             }
-            View::List(list) => self.items(list, old, new, node.at(&list.element)),
+            View::List(list) => self.items(list, [old, new, asked.unwrap_or(&Value::Null)], node.at(&list.element)),
             View::Leaf => {
                 if !self.same_leaf(old, new, node) {
                     self.report(Some(old), Some(new));
@@ -159,14 +177,14 @@ impl Walk {
         }
     }
 
-    fn part(&mut self, element: PathElement, old: Option<&Value>, new: Option<&Value>, node: Node<'_>) {
+    fn part(&mut self, element: PathElement, values: [Option<&Value>; 3], node: Node<'_>) {
         self.path.push(element);
-        self.values(old, new, node);
+        self.values(values, node);
         self.path.pop();
     }
 
-    fn items(&mut self, list: &ListShape, old: &Value, new: &Value, node: Node<'_>) {
-        let (before, after) = (elements(list, Some(old)), elements(list, Some(new)));
+    fn items(&mut self, list: &ListShape, [old, new, asked]: [&Value; 3], node: Node<'_>) {
+        let [before, after, asked] = [old, new, asked].map(|items| elements(list, Some(items)));
         let unique = |items: &[(PathElement, &Value)]| {
             let all: std::collections::BTreeSet<_> = items.iter().map(|(element, _)| element.clone()).collect();
             all.len() == items.len()
@@ -175,12 +193,12 @@ impl Walk {
             self.report(Some(old), Some(new));
             return;
         }
-        let (before, after): (std::collections::BTreeMap<_, _>, std::collections::BTreeMap<_, _>) =
-            (before.into_iter().collect(), after.into_iter().collect());
+        let [before, after, asked] =
+            [before, after, asked].map(|items| items.into_iter().collect::<std::collections::BTreeMap<_, _>>());
         let all: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
         for element in all {
-            let (old, new) = (before.get(&element).copied(), after.get(&element).copied());
-            self.part(element, old, new, node);
+            let values = [&before, &after, &asked].map(|items| items.get(&element).copied());
+            self.part(element, values, node);
         }
     }
 

@@ -7,13 +7,14 @@
 mod crd;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::krm::Gvk;
+use crate::domain::krm::defaults;
 
 pub use crd::CrdError;
 
@@ -23,7 +24,7 @@ pub use crd::CrdError;
 pub enum Grade {
     /// The kind is not known: maps are merged, lists replaced. It may be wrong about lists.
     None,
-    /// Computed with the kind's schema, without defaults and admission of the server.
+    /// Computed with the kind's schema and defaults, without admission by the server.
     Schema,
     /// Answered by the server itself in a dry run.
     Server,
@@ -70,6 +71,8 @@ pub struct MapShape {
     pub element: Option<Box<Shape>>,
     /// Owned as a whole.
     pub atomic: bool,
+    /// Declared fields that the server leaves out while they are empty, zero or false.
+    pub terse: BTreeSet<String>,
 }
 
 /// A list.
@@ -108,6 +111,8 @@ pub struct Schema {
     root: Shape,
     /// Whether the server keeps explicit nulls: it does for custom resources, and drops them for its own types.
     keeps_nulls: bool,
+    /// The schema that a CRD declares, for its defaults.
+    structural: Option<Arc<Value>>,
 }
 
 impl Schema {
@@ -253,9 +258,9 @@ impl Schemas {
     /// # Errors
     /// As [`Schemas::with_crd`].
     pub fn add_crd(&mut self, crd: &Value) -> Result<(), CrdError> {
-        for (gvk, root) in crd::read(crd, &self.object_meta)? {
+        for (gvk, root, structural) in crd::read(crd, &self.object_meta)? {
             let types = Arc::clone(&self.unknown.types);
-            self.kinds.insert(gvk, Schema { types, root, keeps_nulls: true });
+            self.kinds.insert(gvk, Schema { types, root, keeps_nulls: true, structural });
         }
         Ok(())
     }
@@ -270,6 +275,15 @@ impl Schemas {
     #[must_use]
     pub fn lookup(&self, gvk: &Gvk) -> (&Schema, Grade) {
         self.kinds.get(gvk).map_or((&self.unknown, Grade::None), |schema| (schema, Grade::Schema))
+    }
+
+    /// Fills in the defaults of a kind, as the server does with what it stores. Those of an unknown kind are not known.
+    pub fn fill(&self, gvk: &Gvk, object: &mut Value) {
+        match self.kinds.get(gvk).map(|schema| &schema.structural) {
+            Some(Some(structural)) => defaults::fill_structural(object, structural),
+            Some(None) => defaults::fill(gvk, object),
+            None => {}
+        }
     }
 
     /// The known kinds.

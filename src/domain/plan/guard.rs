@@ -70,6 +70,14 @@ pub enum Guard {
         /// Why.
         reason: String,
     },
+    /// The target said in a dry run that it would refuse: validation, admission, or a field that may not change.
+    #[serde(rename_all = "camelCase")]
+    Refused {
+        /// Which object.
+        object: String,
+        /// The server's words.
+        reason: String,
+    },
     /// The namespace does not exist on the target and the package does not bring it.
     #[serde(rename_all = "camelCase")]
     NamespaceMissing {
@@ -99,6 +107,7 @@ impl Guard {
             Self::FieldConflict { .. } => "agree on one owner, set spec.apply.conflicts, or ignore the field",
             Self::UnknownKind { .. } => "install the CRD on the target, or add it to the package",
             Self::Unpredictable { .. } => "repair the object's managedFields on the target",
+            Self::Refused { .. } => "change what the server names, or delete the object so that it is created anew",
             Self::NamespaceMissing { .. } => "create the namespace on the target, or add it to the package",
         }
     }
@@ -119,6 +128,7 @@ impl fmt::Display for Guard {
             Self::FieldConflict { object, manager, field } => write!(f, "{manager} owns {field} of {object}"),
             Self::UnknownKind { object, kind } => write!(f, "{object}: the target does not know kind {kind}"),
             Self::Unpredictable { object, reason } => write!(f, "{object}: {reason}"),
+            Self::Refused { object, reason } => write!(f, "the target would refuse {object}: {reason}"),
             Self::NamespaceMissing { namespace } => write!(f, "namespace {namespace} does not exist on the target"),
         }
     }

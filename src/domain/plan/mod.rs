@@ -1,6 +1,7 @@
 //! Plans: declared against observed, as ordered stages of steps with guards. The same value is printed, hashed, put on
 //! the proposal, approved and executed.
 
+mod confirm;
 mod declared;
 mod guard;
 mod observed;
@@ -8,6 +9,7 @@ mod show;
 mod step;
 mod unit;
 
+pub use confirm::{Answer, confirm};
 pub use declared::{Declared, DeclaredObject, declare, declared_digest};
 pub use guard::Guard;
 pub use observed::{Observed, Seen};

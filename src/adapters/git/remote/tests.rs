@@ -115,6 +115,22 @@ fn update(name: &str, expected: Option<&CommitId>, new: Option<&CommitId>) -> Re
     RefUpdate { name: name.to_owned(), expected: expected.cloned(), new: new.cloned() }
 }
 
+/// A process that was killed in the middle of a fetch leaves lock files; they stop nobody.
+#[test]
+fn locks_that_were_left_in_the_mirror_are_no_obstacle() {
+    let Some(server) = Server::start() else { return };
+    server.person_commits("main", "net/upf/Kptfile", "one");
+    let repo = server.open();
+    repo.fetch().unwrap();
+    for left in ["refs/heads/main.lock", "refs/heads/gone.lock", "packed-refs.lock"] {
+        std::fs::write(repo.dir.join(left), "").unwrap();
+    }
+    let two = server.person_commits("main", "net/upf/Kptfile", "two");
+    server.git(&["branch", "-q", "other", "main"]);
+    let found = repo.fetch().unwrap();
+    assert_eq!((&found["refs/heads/main"], &found["refs/heads/other"]), (&two, &two));
+}
+
 #[test]
 fn an_empty_repository_has_no_refs() {
     let Some(server) = Server::start() else { return };

@@ -77,12 +77,12 @@ fn changes_name_the_item_by_its_keys() {
 }
 
 #[test]
-fn what_is_no_longer_declared_goes_and_what_was_never_declared_stays() {
+fn what_is_no_longer_declared_goes_or_falls_back_and_what_was_never_declared_stays() {
     let live = live(&deployment(2, "upf:1"), "loggia");
     let mut config = deployment(2, "upf:1");
     config["spec"].as_object_mut().unwrap().remove("replicas");
     config["metadata"].as_object_mut().unwrap().remove("labels");
-    assert_eq!(foretold(Some(&live), &config), "- .metadata.labels: {\"app\":\"upf\"}\n- .spec.replicas: 2\n");
+    assert_eq!(foretold(Some(&live), &config), "- .metadata.labels: {\"app\":\"upf\"}\n~ .spec.replicas: 2 -> 1\n");
 }
 
 #[test]
@@ -256,9 +256,11 @@ proptest! {
         let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
         let force = |manager| ApplyOptions { force: true, ..options(manager) };
         let live = apply(None, &old, &force("m"), schema).unwrap();
-        let live = apply(Some(&live), &other, &force("n"), schema).unwrap();
+        let mut live = apply(Some(&live), &other, &force("n"), schema).unwrap();
+        schemas.fill(&gvk(&live), &mut live);
         let predicted = predict(Some(&live), &new, "m", &schemas).unwrap();
-        let applied = apply(Some(&live), &new, &force("m"), schema).unwrap();
+        let mut applied = apply(Some(&live), &new, &force("m"), schema).unwrap();
+        schemas.fill(&gvk(&applied), &mut applied);
         prop_assert_eq!(managed::stripped(&predicted.object), managed::stripped(&applied));
         prop_assert_eq!(predicted.changes.is_empty(), managed::stripped(&applied) == managed::stripped(&live)
             || changes(&live, &applied, schema).is_empty());

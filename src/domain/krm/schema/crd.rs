@@ -1,5 +1,7 @@
 //! Structural schemas of CRDs, read with the rules of the API server's own conversion (kube-openapi `schemaconv`).
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Format, ListKey, ListKind, ListShape, MapShape, OPAQUE, Shape};
@@ -33,8 +35,11 @@ pub enum CrdError {
     },
 }
 
-/// The kinds of a CRD with their root shapes.
-pub(super) fn read(crd: &Value, object_meta: &Shape) -> Result<Vec<(Gvk, Shape)>, CrdError> {
+/// A kind, its root shape, and its schema as it is declared.
+type Declared = (Gvk, Shape, Option<Arc<Value>>);
+
+/// The kinds of a CRD.
+pub(super) fn read(crd: &Value, object_meta: &Shape) -> Result<Vec<Declared>, CrdError> {
     let name = crd.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let reader = Reader { name, object_meta };
     let group = reader.text(crd, "/spec/group", "spec.group")?;
@@ -44,7 +49,8 @@ pub(super) fn read(crd: &Value, object_meta: &Shape) -> Result<Vec<(Gvk, Shape)>
     let preserve = crd.pointer("/spec/preserveUnknownFields") == Some(&Value::Bool(true));
     let read = |version: &Value| {
         let gvk = Gvk::new(group, reader.text(version, "/name", "spec.versions.name")?, kind);
-        Ok((gvk, reader.root(version.pointer("/schema/openAPIV3Schema"), preserve)?))
+        let schema = version.pointer("/schema/openAPIV3Schema");
+        Ok((gvk, reader.root(schema, preserve)?, schema.cloned().map(Arc::new)))
     };
     versions.iter().map(read).collect()
 }

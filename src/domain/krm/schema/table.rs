@@ -24,6 +24,7 @@ struct Column<'a> {
     name: &'a str,
     shape: &'a str,
     default: Option<&'a str>,
+    terse: bool,
 }
 
 /// The whole table: what a reference and a list key need to be resolved.
@@ -45,11 +46,11 @@ fn read(text: &str) -> Schemas {
     let types: Arc<[Shape]> = table.lines.iter().map(|line| table.map(line)).collect();
     let kinds = table.lines.iter().enumerate().filter_map(|(number, line)| {
         let root = Shape::Named(number);
-        Some((line.gvk.clone()?, Schema { types: Arc::clone(&types), root, keeps_nulls: false }))
+        Some((line.gvk.clone()?, Schema { types: Arc::clone(&types), root, keeps_nulls: false, structural: None }))
     });
     let kinds = kinds.collect();
     let object_meta = table.shape("ObjectMeta");
-    let unknown = Schema { types, root: untyped_object(&object_meta), keeps_nulls: true };
+    let unknown = Schema { types, root: untyped_object(&object_meta), keeps_nulls: true, structural: None };
     Schemas { kinds, unknown, object_meta }
 }
 
@@ -63,7 +64,7 @@ fn untyped_object(object_meta: &Shape) -> Shape {
     Shape::Map(MapShape {
         fields: fields.map(|(name, shape)| (name.to_owned(), shape)).into(),
         element: Some(Box::new(Shape::Any)),
-        atomic: false,
+        ..MapShape::default()
     })
 }
 
@@ -81,14 +82,16 @@ fn line(text: &str) -> Option<Line<'_>> {
 
 fn column(text: &str) -> Column<'_> {
     let (text, default) = text.split_once('=').map_or((text, None), |(text, default)| (text, Some(default)));
+    let (text, terse) = text.strip_suffix('-').map_or((text, false), |text| (text, true));
     let (name, shape) = text.split_once(':').unwrap_or((text, "s"));
-    Column { name, shape, default }
+    Column { name, shape, default, terse }
 }
 
 impl Table<'_> {
     fn map(&self, line: &Line<'_>) -> Shape {
         let fields = line.fields.iter().map(|field| (field.name.to_owned(), self.shape(field.shape))).collect();
-        Shape::Map(MapShape { fields, element: None, atomic: line.atomic })
+        let terse = line.fields.iter().filter(|field| field.terse).map(|field| field.name.to_owned()).collect();
+        Shape::Map(MapShape { fields, element: None, atomic: line.atomic, terse })
     }
 
     fn shape(&self, text: &str) -> Shape {

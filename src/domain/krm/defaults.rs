@@ -4,13 +4,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::apiserver::metadata;
 use crate::domain::krm::Gvk;
-use crate::domain::krm::value::same;
 
 /// Path (steps by dots, `*` for every item, `?` before a step that must be there already), and the default as JSON.
 /// Steps but the last create missing objects unless a `?` guards them.
-pub(super) type Row<'a> = (&'a str, &'a str);
+pub type Row<'a> = (&'a str, &'a str);
 
 const POD: &[Row<'_>] = &[
     ("restartPolicy", r#""Always""#),
@@ -89,18 +87,10 @@ const CRON_JOB: &[Row<'_>] = &[
 ];
 
 const PVC: &[Row<'_>] = &[("spec.volumeMode", r#""Filesystem""#)];
-const NAMESPACE: &[Row<'_>] = &[("spec.finalizers", r#"["kubernetes"]"#), ("status.phase", r#""Active""#)];
-const RUNNING_POD: &[Row<'_>] = &[
-    ("spec.serviceAccountName", r#""default""#),
-    ("spec.serviceAccount", r#""default""#),
-    ("spec.preemptionPolicy", r#""PreemptLowerPriority""#),
-    ("spec.priority", "0"),
-    ("status.phase", r#""Pending""#),
-];
 const CRD: &[Row<'_>] = &[("spec.conversion.strategy", r#""None""#)];
 
 /// Fills in what is missing, as part of reading an object: whoever writes the object comes to own it.
-pub(super) fn fill(gvk: &Gvk, object: &mut Value) {
+pub fn fill(gvk: &Gvk, object: &mut Value) {
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Pod") => pod(object),
         ("", "Service") => service(object),
@@ -124,36 +114,45 @@ pub(super) fn fill(gvk: &Gvk, object: &mut Value) {
     }
 }
 
-/// Sets what the server keeps itself in a changed object, whatever its writer wrote.
-pub(super) fn prepare_update(gvk: &Gvk, old: &Value, new: &mut Value) {
-    if (gvk.group.as_str(), gvk.kind.as_str()) == ("apps", "DaemonSet") {
-        let changed = !same(&old["spec"]["template"], &new["spec"]["template"]);
-        set_template_generation(new, template_generation(old) + i64::from(changed));
-    }
-}
-
-/// Fills in what belongs to a new object and to nobody: first status, admission, finalizers.
-pub(super) fn prepare(gvk: &Gvk, object: &mut Value) {
-    match (gvk.group.as_str(), gvk.kind.as_str()) {
-        ("", "Pod") => {
-            all(object, RUNNING_POD);
-            tolerations(object);
-            let class = quality(object);
-            all(object, &[("status.qosClass", &class)]);
-        }
-        ("", "Namespace") => all(object, NAMESPACE),
-        ("apps", "DaemonSet") => set_template_generation(object, 1),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => stored_versions(object),
-        ("", "PersistentVolumeClaim") => {
-            all(object, &[("status.phase", r#""Pending""#)]);
-            metadata::add_finalizer(object, "kubernetes.io/pvc-protection");
+/// Fills in the defaults that the structural schema of a custom resource declares, inside objects that are there.
+pub fn fill_structural(value: &mut Value, schema: &Value) {
+    match value {
+        Value::Object(fields) => fill_fields(fields, schema),
+        Value::Array(items) => {
+            if let Some(of_items) = schema.get("items") {
+                for item in items {
+                    fill_structural(item, of_items);
+                }
+            }
         }
         _ => {}
     }
 }
 
+fn fill_fields(fields: &mut Map<String, Value>, schema: &Value) {
+    for (name, below) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let nothing = match fields.get(name) {
+            None => true,
+            // A null that may not be null counts as missing.
+            Some(Value::Null) => below.get("nullable") != Some(&Value::Bool(true)),
+            Some(_) => false,
+        };
+        if nothing && let Some(default) = below.get("default") {
+            fields.insert(name.clone(), default.clone());
+        }
+        if let Some(value) = fields.get_mut(name) {
+            fill_structural(value, below);
+        }
+    }
+    if let Some(others @ Value::Object(_)) = schema.get("additionalProperties") {
+        for value in fields.values_mut() {
+            fill_structural(value, others);
+        }
+    }
+}
+
 /// Fills in what is missing, row by row.
-pub(super) fn all(object: &mut Value, rows: &[Row<'_>]) {
+pub fn all(object: &mut Value, rows: &[Row<'_>]) {
     for (path, default) in rows {
         let steps: Vec<&str> = path.split('.').collect();
         // The defaults are constants of this file; one that did not parse would be no default, and a test would see it.
@@ -162,7 +161,8 @@ pub(super) fn all(object: &mut Value, rows: &[Row<'_>]) {
     }
 }
 
-fn set(value: &mut Value, steps: &[&str], default: &Value) {
+/// Sets one default at a path of steps, unless something is there.
+pub fn set(value: &mut Value, steps: &[&str], default: &Value) {
     let [step, rest @ ..] = steps else { return };
     if *step == "*" {
         value.as_array_mut().into_iter().flatten().for_each(|item| set(item, rest, default));
@@ -211,26 +211,12 @@ fn stateful_set(object: &mut Value) {
     }
 }
 
-/// Counts the templates that a DaemonSet had.
-const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
-
-fn template_generation(object: &Value) -> i64 {
-    let text = object.pointer("/metadata/annotations").and_then(|all| all.get(TEMPLATE_GENERATION));
-    text.and_then(Value::as_str).and_then(|text| text.parse().ok()).unwrap_or_default()
-}
-
-fn set_template_generation(object: &mut Value, generation: i64) {
-    if object.pointer("/metadata/annotations").is_none_or(Value::is_null) {
-        metadata::set(object, "annotations", json!({}));
-    }
-    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
-        annotations.insert(TEMPLATE_GENERATION.to_owned(), json!(generation.to_string()));
-    }
-}
+/// Annotation that counts the templates that a `DaemonSet` had.
+pub const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 fn daemon_set(object: &mut Value) {
     replicated(object, DAEMON_SET);
-    set_template_generation(object, template_generation(object));
+    set(object, &["metadata", "annotations", TEMPLATE_GENERATION], &json!("0"));
     if text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
         all(
             object,
@@ -303,42 +289,6 @@ fn requests_of_limits(container: &mut Value) {
         let Some(resources) = container.get_mut("resources") else { return };
         set(resources, &["requests", &name], &limit);
     }
-}
-
-/// A pod stays for five minutes on a node that is lost, unless it says otherwise.
-fn tolerations(pod: &mut Value) {
-    all(pod, &[("spec.tolerations", "[]")]);
-    let Some(list) = pod.pointer_mut("/spec/tolerations").and_then(Value::as_array_mut) else { return };
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-        let tolerated = list.iter().any(|toleration| {
-            matches!(text(toleration, "/effect"), "" | "NoExecute")
-                && (text(toleration, "/key").is_empty() || text(toleration, "/key") == key)
-        });
-        if !tolerated {
-            list.push(json!({"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300}));
-        }
-    }
-}
-
-/// The quality of service class as JSON text.
-fn quality(pod: &Value) -> String {
-    let containers = pod.pointer("/spec/containers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let has = |container: &Value, part: &str| {
-        let part = container.pointer(&format!("/resources/{part}")).and_then(Value::as_object);
-        part.is_some_and(|resources| !resources.is_empty())
-    };
-    let guaranteed = |container: &Value| {
-        let equal = |name: &str| {
-            let limit = container.pointer(&format!("/resources/limits/{name}"));
-            limit.is_some() && limit == container.pointer(&format!("/resources/requests/{name}"))
-        };
-        equal("cpu") && equal("memory")
-    };
-    if !containers.is_empty() && containers.iter().all(guaranteed) {
-        return r#""Guaranteed""#.to_owned();
-    }
-    let any = containers.iter().any(|container| has(container, "limits") || has(container, "requests"));
-    if any { r#""Burstable""# } else { r#""BestEffort""# }.to_owned()
 }
 
 fn service(object: &mut Value) {
@@ -429,21 +379,13 @@ fn crd(object: &mut Value) {
     set(object, &["spec", "names", "listKind"], &json!(format!("{kind}List")));
 }
 
-/// The first version in which objects are stored.
-fn stored_versions(crd: &mut Value) {
-    let versions = crd.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
-    let stored: Vec<Value> = versions.filter(|v| v["storage"] == true).map(|v| v["name"].clone()).take(1).collect();
-    set(crd, &["status", "storedVersions"], &Value::Array(stored));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_default_is_json() {
-        let tables =
-            [POD, CONTAINER, PROBE, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, SERVICE, JOB, CRON_JOB, PVC, NAMESPACE, CRD];
+        let tables = [POD, CONTAINER, PROBE, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, SERVICE, JOB, CRON_JOB, PVC, CRD];
         for (path, default) in tables.into_iter().flatten() {
             assert!(serde_json::from_str::<Value>(default).is_ok(), "{path}");
         }

@@ -1,0 +1,106 @@
+//! What the server itself adds to objects that are written: first status, admission, finalizers, counters.
+
+use serde_json::{Value, json};
+
+use crate::apiserver::metadata;
+use crate::domain::krm::Gvk;
+use crate::domain::krm::defaults::{Row, TEMPLATE_GENERATION, all, set};
+use crate::domain::krm::value::same;
+
+const NAMESPACE: &[Row<'_>] = &[("spec.finalizers", r#"["kubernetes"]"#), ("status.phase", r#""Active""#)];
+const RUNNING_POD: &[Row<'_>] = &[
+    ("spec.serviceAccountName", r#""default""#),
+    ("spec.serviceAccount", r#""default""#),
+    ("spec.preemptionPolicy", r#""PreemptLowerPriority""#),
+    ("spec.priority", "0"),
+    ("status.phase", r#""Pending""#),
+];
+
+/// Sets what the server keeps itself in a changed object, whatever its writer wrote.
+pub(super) fn prepare_update(gvk: &Gvk, old: &Value, new: &mut Value) {
+    if (gvk.group.as_str(), gvk.kind.as_str()) == ("apps", "DaemonSet") {
+        let changed = !same(&old["spec"]["template"], &new["spec"]["template"]);
+        set_template_generation(new, template_generation(old) + i64::from(changed));
+    }
+}
+
+/// Fills in what belongs to a new object and to nobody: first status, admission, finalizers.
+pub(super) fn prepare(gvk: &Gvk, object: &mut Value) {
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "Pod") => {
+            all(object, RUNNING_POD);
+            tolerations(object);
+            let class = quality(object);
+            all(object, &[("status.qosClass", &class)]);
+        }
+        ("", "Namespace") => all(object, NAMESPACE),
+        ("apps", "DaemonSet") => set_template_generation(object, 1),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => stored_versions(object),
+        ("", "PersistentVolumeClaim") => {
+            all(object, &[("status.phase", r#""Pending""#)]);
+            metadata::add_finalizer(object, "kubernetes.io/pvc-protection");
+        }
+        _ => {}
+    }
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn template_generation(object: &Value) -> i64 {
+    let text = object.pointer("/metadata/annotations").and_then(|all| all.get(TEMPLATE_GENERATION));
+    text.and_then(Value::as_str).and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn set_template_generation(object: &mut Value, generation: i64) {
+    if object.pointer("/metadata/annotations").is_none_or(Value::is_null) {
+        metadata::set(object, "annotations", json!({}));
+    }
+    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.insert(TEMPLATE_GENERATION.to_owned(), json!(generation.to_string()));
+    }
+}
+
+/// A pod stays for five minutes on a node that is lost, unless it says otherwise.
+fn tolerations(pod: &mut Value) {
+    all(pod, &[("spec.tolerations", "[]")]);
+    let Some(list) = pod.pointer_mut("/spec/tolerations").and_then(Value::as_array_mut) else { return };
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let tolerated = list.iter().any(|toleration| {
+            matches!(text(toleration, "/effect"), "" | "NoExecute")
+                && (text(toleration, "/key").is_empty() || text(toleration, "/key") == key)
+        });
+        if !tolerated {
+            list.push(json!({"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300}));
+        }
+    }
+}
+
+/// The quality of service class as JSON text.
+fn quality(pod: &Value) -> String {
+    let containers = pod.pointer("/spec/containers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let has = |container: &Value, part: &str| {
+        let part = container.pointer(&format!("/resources/{part}")).and_then(Value::as_object);
+        part.is_some_and(|resources| !resources.is_empty())
+    };
+    let guaranteed = |container: &Value| {
+        let equal = |name: &str| {
+            let limit = container.pointer(&format!("/resources/limits/{name}"));
+            limit.is_some() && limit == container.pointer(&format!("/resources/requests/{name}"))
+        };
+        equal("cpu") && equal("memory")
+    };
+    if !containers.is_empty() && containers.iter().all(guaranteed) {
+        return r#""Guaranteed""#.to_owned();
+    }
+    let any = containers.iter().any(|container| has(container, "limits") || has(container, "requests"));
+    if any { r#""Burstable""# } else { r#""BestEffort""# }.to_owned()
+}
+
+/// The first version in which objects are stored.
+fn stored_versions(crd: &mut Value) {
+    let versions = crd.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    let stored: Vec<Value> = versions.filter(|v| v["storage"] == true).map(|v| v["name"].clone()).take(1).collect();
+    set(crd, &["status", "storedVersions"], &Value::Array(stored));
+}

@@ -1,0 +1,66 @@
+//! A plan that the target itself has looked at: what it answered to a dry run of every creation and patch.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Declared, FieldChange, Guard, Observed, Step, UnitPlan};
+use crate::domain::krm::{Grade, Mask, Object, ObjectId, Schemas, changes, predict};
+
+/// What a target answers to a dry run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// What it would store.
+    Stored(Box<Object>),
+    /// It would refuse, and why: validation, admission, an immutable field.
+    Refused(String),
+    /// It cannot tell before other steps are done: a namespace or a kind that is not there yet.
+    Silent,
+}
+
+/// Replaces what was foretold by what the target answered. A step that was foretold right keeps its wording, so that its
+/// digest and the plan's id stay; a refusal becomes a guard.
+#[must_use]
+pub fn confirm(
+    mut plan: UnitPlan,
+    declared: &Declared,
+    observed: &Observed,
+    schemas: &Schemas,
+    manager: &str,
+    answers: &BTreeMap<ObjectId, Answer>,
+) -> UnitPlan {
+    let mut refused = Vec::new();
+    for step in plan.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
+        match answers.get(&step.object) {
+            Some(Answer::Stored(stored)) => {
+                step.grade = Grade::Server;
+                let wanted = declared.objects.iter().find(|wanted| wanted.object.id() == step.object);
+                if let (Some(wanted), Some(live)) = (wanted, observed.objects.get(&step.object)) {
+                    settle(step, [live, &wanted.object, stored], schemas, manager);
+                }
+            }
+            Some(Answer::Refused(reason)) => {
+                refused.push(Guard::Refused { object: step.object.to_string(), reason: reason.clone() });
+            }
+            Some(Answer::Silent) | None => {}
+        }
+    }
+    plan.guards.extend(refused);
+    plan
+}
+
+fn settle(step: &mut Step, [live, wanted, stored]: [&Object; 3], schemas: &Schemas, manager: &str) {
+    let (schema, _) = schemas.lookup(&step.kind);
+    let foretold = predict(Some(live.value()), wanted.value(), manager, schemas);
+    if foretold.is_ok_and(|foretold| changes(&foretold.object, stored.value(), schema).is_empty()) {
+        return;
+    }
+    let mut mask = Mask::opaque();
+    for seen in [live, wanted, stored] {
+        mask.learn(seen.value());
+    }
+    let real = mask.changes(stored.value(), &changes(live.value(), stored.value(), schema));
+    step.action = if real.is_empty() {
+        Action::Keep
+    } else {
+        Action::Patch { changes: real.into_iter().map(FieldChange::from).collect() }
+    };
+}

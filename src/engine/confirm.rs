@@ -1,0 +1,75 @@
+//! Asking the targets of a plan whether they would do what was foretold.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt as _, stream};
+
+use super::gather::Seat;
+use super::observe::observe;
+use super::planning::{declared, schemas};
+use super::targets::Session;
+use super::{Engine, EngineError, MANAGER};
+use crate::cluster::{Apply, ClusterError};
+use crate::domain::id::NamespacedName;
+use crate::domain::krm::ObjectId;
+use crate::domain::plan::{Action, Answer, Declared, DeclaredObject, Plan, UnitPlan, confirm};
+
+/// How many dry runs a target is asked at once.
+const AT_ONCE: usize = 8;
+
+impl Engine {
+    /// The same plan, confirmed by a dry run of every creation and patch on its target.
+    ///
+    /// # Guarantees
+    /// Nothing is stored anywhere: every request says `dryRun=All`. A plan that was foretold right keeps its id.
+    ///
+    /// # Errors
+    /// [`EngineError::Cluster`] when a target stops answering.
+    pub async fn confirm(
+        &self,
+        sync: &NamespacedName,
+        seats: &[Seat],
+        objects: &[DeclaredObject],
+        plan: Plan,
+    ) -> Result<Plan, EngineError> {
+        let mut units = Vec::new();
+        for unit in plan.units {
+            let seat = seats.iter().find(|seat| seat.name == unit.unit.target);
+            let Some((seat, Ok(session))) = seat.map(|seat| (seat, &seat.session)) else {
+                units.push(unit);
+                continue;
+            };
+            let declared = declared(sync, seat, objects, false);
+            let answers = answers(session, &declared, &unit).await?;
+            let observed = observe(session, &declared, self.now()).await?;
+            units.push(confirm(unit, &declared, &observed, &schemas(&self.schemas, &declared), MANAGER, &answers));
+        }
+        Ok(Plan::new(plan.declared, units))
+    }
+}
+
+async fn answers(
+    session: &Session,
+    declared: &Declared,
+    unit: &UnitPlan,
+) -> Result<BTreeMap<ObjectId, Answer>, EngineError> {
+    let wanted = |id: &ObjectId| declared.objects.iter().find(|wanted| wanted.object.id() == *id);
+    let writes = unit.steps().filter(|step| matches!(step.action, Action::Create { .. } | Action::Patch { .. }));
+    let asked: Vec<&DeclaredObject> = writes.filter_map(|step| wanted(&step.object)).collect();
+    // As the real thing goes: without force, so that a conflict is one here too.
+    let how = Apply { dry_run: true, ..Apply::new(MANAGER) };
+    let answers = stream::iter(asked).map(|wanted| answer(session, wanted, &how)).buffered(AT_ONCE);
+    let answers: Vec<Result<_, EngineError>> = answers.collect().await;
+    answers.into_iter().collect()
+}
+
+async fn answer(session: &Session, wanted: &DeclaredObject, how: &Apply) -> Result<(ObjectId, Answer), EngineError> {
+    let answer = match session.cluster.apply(None, &wanted.object, how).await {
+        Ok(stored) => Answer::Stored(Box::new(stored)),
+        Err(ClusterError::Invalid { reason, .. } | ClusterError::Forbidden { reason, .. }) => Answer::Refused(reason),
+        // What is missing may come with an earlier step; a conflict is a guard of the plan already.
+        Err(ClusterError::NotFound { .. } | ClusterError::Conflict { .. }) => Answer::Silent,
+        Err(error) => return Err(error.into()),
+    };
+    Ok((wanted.object.id(), answer))
+}

@@ -1,0 +1,528 @@
+//! What is foretold of an apply is what the server then does: random configurations, applied one after the other, on
+//! embedded and on real API servers.
+//!
+//! `LOGGIA_PAIRS=10000 cargo test --test predict` runs more of them; `LOGGIA_SEED=N` one of them alone, and says all.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    dead_code,
+    reason = "a test stops at the first surprise and says what it did not run; it uses part of what tests share"
+)]
+
+mod support;
+
+use std::sync::Arc;
+
+use loggia::apiserver::{ApiServer, Options};
+use loggia::cluster::{Apply, Cluster, ClusterError};
+use loggia::domain::krm::{Gvk, Object, Predicted, Schemas, changes, predict, render};
+use serde_json::{Map, Value, json};
+use support::kube::{Control, assets};
+
+/// A small generator of numbers: the same seed gives the same configurations everywhere.
+struct Dice(u64);
+
+impl Dice {
+    /// `SplitMix64`.
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    fn chance(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn pick(&mut self, values: &[Value]) -> Value {
+        values[usize::try_from(self.below(values.len() as u64)).unwrap()].clone()
+    }
+
+    /// Sets a field to one of the values, or leaves it out.
+    fn maybe(&mut self, object: &mut Value, pointer: &str, values: &[Value]) {
+        if self.chance() {
+            let value = self.pick(values);
+            put(object, pointer, value);
+        }
+    }
+}
+
+fn put(object: &mut Value, pointer: &str, value: Value) {
+    let mut here = object;
+    for step in pointer.trim_start_matches('/').split('/') {
+        if here.is_null() {
+            *here = Value::Object(Map::new());
+        }
+        here = match step.parse::<usize>() {
+            Ok(index) if here.is_array() => &mut here[index],
+            _ => &mut here[step.replace("~1", "/").as_str()],
+        };
+    }
+    *here = value;
+}
+
+fn base(api: &str, kind: &str) -> Value {
+    json!({"apiVersion": api, "kind": kind, "metadata": {"name": "x", "namespace": "default"}})
+}
+
+fn metadata(dice: &mut Dice, object: &mut Value) {
+    dice.maybe(object, "/metadata/labels/a", &[json!("1"), json!("2")]);
+    dice.maybe(object, "/metadata/labels/b", &[json!("3"), json!("4")]);
+    dice.maybe(object, "/metadata/annotations/note", &[json!("n"), json!("m"), json!("")]);
+}
+
+fn container(dice: &mut Dice, name: &str) -> Value {
+    let mut c = json!({"name": name, "image": "reg/a:1"});
+    dice.maybe(&mut c, "/image", &[json!("reg/a"), json!("reg/a:2"), json!("reg/a:latest")]);
+    dice.maybe(&mut c, "/imagePullPolicy", &[json!("Always"), json!("IfNotPresent")]);
+    dice.maybe(&mut c, "/command", &[json!(["a"]), json!(["a", "b"]), json!([])]);
+    dice.maybe(&mut c, "/resources/limits/cpu", &[json!("1000m"), json!("1"), json!("2")]);
+    dice.maybe(&mut c, "/resources/requests/memory", &[json!("1Gi"), json!("1024Mi"), json!("64Mi")]);
+    dice.maybe(&mut c, "/terminationMessagePath", &[json!("/dev/x")]);
+    dice.maybe(&mut c, "/tty", &[json!(true), json!(false)]);
+    dice.maybe(&mut c, "/workingDir", &[json!("/w"), json!("")]);
+    if dice.chance() {
+        let mut ports = vec![json!({"containerPort": 80})];
+        dice.maybe(&mut ports[0], "/name", &[json!("http"), json!("web")]);
+        dice.maybe(&mut ports[0], "/protocol", &[json!("TCP"), json!("UDP")]);
+        if dice.chance() {
+            ports.push(json!({"containerPort": 53, "protocol": "UDP"}));
+        }
+        c["ports"] = json!(ports);
+    }
+    if dice.chance() {
+        let mut env = Vec::new();
+        for name in ["A", "B", "C"] {
+            if dice.chance() {
+                env.push(match dice.below(4) {
+                    3 => json!({"name": name, "value": ""}),
+                    0 => json!({"name": name, "value": "1"}),
+                    1 => json!({"name": name, "value": "2"}),
+                    _ => json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}),
+                });
+            }
+        }
+        if dice.chance() {
+            env.reverse();
+        }
+        c["env"] = json!(env);
+    }
+    for probe in ["readinessProbe", "livenessProbe"] {
+        if dice.chance() {
+            c[probe] = json!({"httpGet": {"port": 80}});
+            dice.maybe(&mut c, &format!("/{probe}/httpGet/path"), &[json!("/"), json!("/ready")]);
+            dice.maybe(&mut c, &format!("/{probe}/periodSeconds"), &[json!(10), json!(5), json!(0)]);
+            dice.maybe(&mut c, &format!("/{probe}/initialDelaySeconds"), &[json!(3), json!(0)]);
+            dice.maybe(&mut c, &format!("/{probe}/failureThreshold"), &[json!(3), json!(1)]);
+        }
+    }
+    c
+}
+
+fn pod_spec(dice: &mut Dice) -> Value {
+    let mut containers = vec![container(dice, "main")];
+    if dice.chance() {
+        containers.push(container(dice, "side"));
+        if dice.chance() {
+            containers.reverse();
+        }
+    }
+    let mut spec = json!({"containers": containers});
+    dice.maybe(&mut spec, "/terminationGracePeriodSeconds", &[json!(30), json!(5)]);
+    dice.maybe(&mut spec, "/hostNetwork", &[json!(true), json!(false)]);
+    dice.maybe(&mut spec, "/schedulerName", &[json!(""), json!("other")]);
+    dice.maybe(&mut spec, "/dnsPolicy", &[json!("ClusterFirst"), json!("Default")]);
+    dice.maybe(&mut spec, "/serviceAccountName", &[json!("one"), json!("two")]);
+    dice.maybe(&mut spec, "/securityContext/runAsNonRoot", &[json!(true), json!(false)]);
+    dice.maybe(&mut spec, "/nodeSelector/zone", &[json!("a"), json!("b")]);
+    dice.maybe(
+        &mut spec,
+        "/tolerations",
+        &[json!([{"key": "k", "operator": "Exists"}]), json!([{"key": "l", "value": "v"}])],
+    );
+    if dice.chance() {
+        let mut volumes = Vec::new();
+        for (name, source) in [
+            ("v", json!({"configMap": {"name": "c"}})),
+            ("w", json!({"emptyDir": {}})),
+            ("s", json!({"secret": {"secretName": "s", "defaultMode": 256}})),
+        ] {
+            if dice.chance() {
+                let mut volume = source;
+                volume["name"] = json!(name);
+                volumes.push(volume);
+            }
+        }
+        spec["volumes"] = json!(volumes);
+    }
+    spec
+}
+
+fn workload(dice: &mut Dice, kind: &str) -> Value {
+    let mut object = base("apps/v1", kind);
+    object["spec"] = json!({
+        "selector": {"matchLabels": {"app": "x"}},
+        "template": {"metadata": {"labels": {"app": "x"}}, "spec": pod_spec(dice)}
+    });
+    dice.maybe(&mut object, "/spec/template/metadata/annotations/seen", &[json!("1"), json!("2")]);
+    dice.maybe(&mut object, "/spec/revisionHistoryLimit", &[json!(10), json!(2)]);
+    if kind != "DaemonSet" {
+        dice.maybe(&mut object, "/spec/replicas", &[json!(1), json!(3), json!(0)]);
+    }
+    match kind {
+        "Deployment" => {
+            dice.maybe(&mut object, "/spec/paused", &[json!(true), json!(false)]);
+            dice.maybe(&mut object, "/spec/progressDeadlineSeconds", &[json!(600), json!(60)]);
+            dice.maybe(
+                &mut object,
+                "/spec/strategy",
+                &[
+                    json!({"type": "RollingUpdate"}),
+                    json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}),
+                    json!({"type": "Recreate"}),
+                    json!({"rollingUpdate": {"maxUnavailable": "10%"}}),
+                ],
+            );
+        }
+        "StatefulSet" => {
+            object["spec"]["serviceName"] = json!("x");
+            dice.maybe(&mut object, "/spec/minReadySeconds", &[json!(0), json!(5)]);
+            dice.maybe(
+                &mut object,
+                "/spec/updateStrategy",
+                &[json!({"type": "OnDelete"}), json!({"rollingUpdate": {"partition": 1}})],
+            );
+        }
+        _ => dice.maybe(
+            &mut object,
+            "/spec/updateStrategy",
+            &[json!({"type": "OnDelete"}), json!({"rollingUpdate": {"maxUnavailable": 2}})],
+        ),
+    }
+    object
+}
+
+fn service(dice: &mut Dice) -> Value {
+    let mut object = base("v1", "Service");
+    let mut ports = vec![json!({"name": "http", "port": 80})];
+    dice.maybe(&mut ports[0], "/targetPort", &[json!(80), json!(8080), json!("web")]);
+    dice.maybe(&mut ports[0], "/protocol", &[json!("TCP")]);
+    if dice.chance() {
+        ports.push(json!({"name": "dns", "port": 53, "protocol": "UDP"}));
+    }
+    object["spec"] = json!({"ports": ports});
+    dice.maybe(&mut object, "/spec/selector", &[json!({"app": "x"}), json!({"app": "y", "b": "c"})]);
+    dice.maybe(&mut object, "/spec/sessionAffinity", &[json!("None")]);
+    dice.maybe(&mut object, "/spec/type", &[json!("ClusterIP")]);
+    dice.maybe(&mut object, "/spec/publishNotReadyAddresses", &[json!(true), json!(false)]);
+    object
+}
+
+fn ingress(dice: &mut Dice) -> Value {
+    let mut object = base("networking.k8s.io/v1", "Ingress");
+    let rule = |host: &str| {
+        json!({"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix",
+            "backend": {"service": {"name": "x", "port": {"number": 80}}}}]}})
+    };
+    object["spec"] = json!({"rules": [rule("a.example")]});
+    dice.maybe(
+        &mut object,
+        "/spec/rules",
+        &[json!([rule("a.example"), rule("b.example")]), json!([rule("c.example")])],
+    );
+    dice.maybe(&mut object, "/spec/ingressClassName", &[json!("one"), json!("two")]);
+    dice.maybe(&mut object, "/spec/tls", &[json!([{"hosts": ["a.example"], "secretName": "t"}])]);
+    object
+}
+
+fn network_policy(dice: &mut Dice) -> Value {
+    let mut object = base("networking.k8s.io/v1", "NetworkPolicy");
+    object["spec"] = json!({"podSelector": {}});
+    dice.maybe(&mut object, "/spec/podSelector/matchLabels/app", &[json!("x"), json!("y")]);
+    dice.maybe(
+        &mut object,
+        "/spec/ingress",
+        &[
+            json!([{"ports": [{"port": 80}]}]),
+            json!([{"from": [{"podSelector": {}}], "ports": [{"port": "http", "protocol": "UDP"}]}]),
+            json!([]),
+        ],
+    );
+    dice.maybe(&mut object, "/spec/egress", &[json!([{}]), json!([{"ports": [{"port": 53}]}])]);
+    dice.maybe(&mut object, "/spec/policyTypes", &[json!(["Ingress"]), json!(["Ingress", "Egress"])]);
+    object
+}
+
+fn thing(dice: &mut Dice) -> Value {
+    let mut object = base("example.com/v1", "Thing");
+    object["spec"] = json!({});
+    dice.maybe(&mut object, "/spec/tags", &[json!(["a"]), json!(["a", "b"]), json!(["b", "c", "a"])]);
+    dice.maybe(
+        &mut object,
+        "/spec/ports",
+        &[json!([{"port": 80}]), json!([{"port": 80, "protocol": "UDP"}, {"port": 80, "weight": 2}]), json!([])],
+    );
+    dice.maybe(&mut object, "/spec/free", &[json!({"a": [1, 2], "b": null}), json!({"c": {"d": 1}})]);
+    dice.maybe(&mut object, "/spec/groups/one", &[json!({"size": 1}), json!({"size": 2, "labels": {"k": "v"}})]);
+    dice.maybe(&mut object, "/spec/groups/two", &[json!({"labels": {"k": "w"}})]);
+    dice.maybe(&mut object, "/spec/selector", &[json!({"a": "b"}), json!({"c": "d"})]);
+    dice.maybe(&mut object, "/spec/limit", &[json!(1), json!("1"), json!("10%")]);
+    object
+}
+
+fn small(dice: &mut Dice) -> Value {
+    match dice.below(8) {
+        0 => {
+            let mut object = base("v1", "ConfigMap");
+            for key in ["a", "b", "c"] {
+                dice.maybe(&mut object, &format!("/data/{key}"), &[json!("1"), json!("2\n"), json!("")]);
+            }
+            object
+        }
+        1 => {
+            let mut object = base("v1", "Secret");
+            dice.maybe(&mut object, "/stringData/a", &[json!("1"), json!("2")]);
+            dice.maybe(&mut object, "/data/b", &[json!("MQ=="), json!("Mg==")]);
+            object
+        }
+        2 => {
+            let mut object = base("batch/v1", "CronJob");
+            object["spec"] =
+                json!({"schedule": "* * * * *", "jobTemplate": {"spec": {"template": {"spec": pod_spec(dice)}}}});
+            object["spec"]["jobTemplate"]["spec"]["template"]["spec"]["restartPolicy"] = json!("Never");
+            dice.maybe(&mut object, "/spec/schedule", &[json!("0 * * * *")]);
+            dice.maybe(&mut object, "/spec/suspend", &[json!(true), json!(false)]);
+            dice.maybe(&mut object, "/spec/concurrencyPolicy", &[json!("Forbid"), json!("Allow")]);
+            dice.maybe(&mut object, "/spec/jobTemplate/spec/backoffLimit", &[json!(6), json!(1)]);
+            object
+        }
+        3 => {
+            let mut object = base("policy/v1", "PodDisruptionBudget");
+            object["spec"] = json!({"selector": {"matchLabels": {"app": "x"}}});
+            let (field, value) =
+                if dice.chance() { ("minAvailable", json!(1)) } else { ("maxUnavailable", json!("10%")) };
+            object["spec"][field] = value;
+            object
+        }
+        4 => {
+            let mut object = base("autoscaling/v2", "HorizontalPodAutoscaler");
+            object["spec"] = json!({"maxReplicas": 5, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}});
+            dice.maybe(&mut object, "/spec/minReplicas", &[json!(1), json!(2)]);
+            dice.maybe(&mut object, "/spec/maxReplicas", &[json!(7)]);
+            dice.maybe(
+                &mut object,
+                "/spec/metrics",
+                &[json!([{"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 50}}}])],
+            );
+            object
+        }
+        5 => {
+            let mut object = base("rbac.authorization.k8s.io/v1", "Role");
+            dice.maybe(
+                &mut object,
+                "/rules",
+                &[json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]), json!([])],
+            );
+            object
+        }
+        6 => {
+            let mut object = base("rbac.authorization.k8s.io/v1", "RoleBinding");
+            object["roleRef"] = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "x"});
+            dice.maybe(
+                &mut object,
+                "/subjects",
+                &[
+                    json!([{"kind": "User", "name": "u"}]),
+                    json!([{"kind": "ServiceAccount", "name": "s", "namespace": "default"}]),
+                ],
+            );
+            object
+        }
+        _ => {
+            let mut object = base("v1", "ServiceAccount");
+            dice.maybe(&mut object, "/automountServiceAccountToken", &[json!(true), json!(false)]);
+            dice.maybe(
+                &mut object,
+                "/imagePullSecrets",
+                &[json!([{"name": "a"}]), json!([{"name": "b"}, {"name": "a"}])],
+            );
+            object
+        }
+    }
+}
+
+fn configuration(dice: &mut Dice, which: u64) -> Value {
+    let mut object = match which {
+        0 | 1 => workload(dice, "Deployment"),
+        2 => workload(dice, "StatefulSet"),
+        3 => workload(dice, "DaemonSet"),
+        4 => service(dice),
+        5 => ingress(dice),
+        6 => network_policy(dice),
+        7 => thing(dice),
+        // The same seed chooses the same small kind.
+        seed => {
+            let mut choice = Dice(seed);
+            let kind = choice.below(8);
+            let mut object;
+            loop {
+                object = small(dice);
+                if small_kind(&object) == kind {
+                    break;
+                }
+            }
+            object
+        }
+    };
+    metadata(dice, &mut object);
+    object
+}
+
+fn small_kind(object: &Value) -> u64 {
+    let kinds =
+        ["ConfigMap", "Secret", "CronJob", "PodDisruptionBudget", "HorizontalPodAutoscaler", "Role", "RoleBinding"];
+    kinds.iter().position(|kind| object["kind"] == *kind).map_or(7, |at| at as u64)
+}
+
+/// What another manager does in between, by merge patch: fields that we may own or not.
+fn interference(dice: &mut Dice, kind: &str) -> Option<Value> {
+    if dice.below(3) > 0 {
+        return None;
+    }
+    let mut patch = json!({});
+    dice.maybe(&mut patch, "/metadata/labels/a", &[json!("9"), Value::Null]);
+    dice.maybe(&mut patch, "/metadata/annotations/theirs", &[json!("t")]);
+    if matches!(kind, "Deployment" | "StatefulSet") {
+        dice.maybe(&mut patch, "/spec/replicas", &[json!(2)]);
+    }
+    if kind == "ConfigMap" {
+        dice.maybe(&mut patch, "/data/b", &[json!("theirs"), Value::Null]);
+    }
+    Some(patch)
+}
+
+/// One pair of configurations on one server; a line for each surprise.
+async fn surprises(cluster: &Cluster, schemas: &Schemas, seed: u64) -> Vec<String> {
+    let mut dice = Dice(seed);
+    let which = dice.below(16);
+    let (first, second) = (configuration(&mut dice, which), configuration(&mut dice, which));
+    let name = format!("x{seed}");
+    let named = |mut object: Value| {
+        object["metadata"]["name"] = json!(name);
+        Object::new(object).unwrap()
+    };
+    let (first, second) = (named(first), named(second));
+    let kind = first.gvk();
+    let ours = Apply::new("loggia");
+    if let Err(error) = cluster.apply(None, &first, &ours).await {
+        return vec![format!("seed {seed}: the first configuration is refused: {error}")];
+    }
+    if let Some(patch) = interference(&mut dice, first.kind()) {
+        cluster.merge(None, &kind, &first.id(), "", &patch).await.unwrap();
+    }
+    let live = cluster.get(&kind, "default", &name).await.unwrap().unwrap().into_value();
+    let foretold = predict(Some(&live), second.value(), "loggia", schemas).unwrap();
+    let told = compare(cluster, schemas, (&live, &second), &foretold, seed).await;
+    let _ = cluster.delete(None, &kind, &first.id(), &loggia::cluster::Delete::default()).await;
+    told
+}
+
+async fn compare(
+    cluster: &Cluster,
+    schemas: &Schemas,
+    (live, second): (&Value, &Object),
+    foretold: &Predicted,
+    seed: u64,
+) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut say = |what: &str, text: String| told.push(format!("seed {seed}, {}: {what}\n{text}", second.kind()));
+    let polite = cluster.apply(None, second, &Apply { dry_run: true, ..Apply::new("loggia") }).await;
+    let conflicts = matches!(polite, Err(ClusterError::Conflict { .. }));
+    if conflicts == foretold.conflicts.is_empty() {
+        say("conflicts", format!("foretold {:?}, the server says {polite:?}", foretold.conflicts));
+    }
+    let stored = match cluster.apply(None, second, &Apply::new("loggia").forced()).await {
+        Ok(stored) => stored.into_value(),
+        // What may not change at all is no matter of merging.
+        Err(ClusterError::Invalid { .. }) => return told,
+        Err(error) => {
+            say("refused", error.to_string());
+            return told;
+        }
+    };
+    let (schema, _) = schemas.lookup(&second.gvk());
+    let differs = changes(&foretold.object, &stored, schema);
+    if !differs.is_empty() {
+        say("foretold, then stored", render(&differs));
+    }
+    // A change that was told took place, and nothing else that was asked for did.
+    let after = changes(live, &stored, schema);
+    for change in &foretold.changes {
+        if !after.iter().any(|real| real.path == change.path) {
+            say("told, but it did not happen", format!("{}\nwhat happened:\n{}", change.path, render(&after)));
+        }
+    }
+    for change in after.iter().filter(|change| change.before.is_some()) {
+        if !foretold.changes.iter().any(|told| told.path == change.path) {
+            say("it happened, but was not told", format!("{}\n{}", change.path, render(&after)));
+        }
+    }
+    told
+}
+
+async fn foretells(cluster: &Cluster, pairs: u64) {
+    let crd: Value = serde_json::from_str(include_str!("../src/domain/krm/testdata/thing_crd.json")).unwrap();
+    cluster.apply(None, &Object::new(crd.clone()).unwrap(), &Apply::new("setup").forced()).await.unwrap();
+    let served = Gvk::new("example.com", "v1", "Thing");
+    for _ in 0..100 {
+        if cluster.resource(&served).await.unwrap().is_some() && cluster.list(&served, "default", "").await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let schemas = Schemas::builtin().with_crd(&crd).unwrap();
+    let seeds = match std::env::var("LOGGIA_SEED") {
+        Ok(seed) => seed.parse().map(|seed: u64| seed..seed + 1).unwrap(),
+        Err(_) => 0..pairs,
+    };
+    let mut found = Vec::new();
+    for seed in seeds {
+        found.extend(surprises(cluster, &schemas, seed).await);
+        assert!(found.len() < 20, "too many surprises:\n{}", found.join("\n"));
+    }
+    assert!(found.is_empty(), "{} surprises:\n{}", found.len(), found.join("\n"));
+}
+
+fn pairs() -> u64 {
+    std::env::var("LOGGIA_PAIRS").map_or(600, |pairs| pairs.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_server_does_what_is_foretold() {
+    let options = Options {
+        name: "embedded".to_owned(),
+        data_dir: None,
+        token: None,
+        now: Arc::new(loggia::domain::time::Timestamp::now),
+        // Nobody but the test writes.
+        simulate_workloads: false,
+    };
+    let cluster = Cluster::from_service("embedded", ApiServer::open(options).unwrap().service());
+    foretells(&cluster, pairs()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_server_does_what_is_foretold() {
+    let Some(assets) = assets("the_real_server_does_what_is_foretold") else { return };
+    let control = Control::alone(&assets);
+    let cluster = Cluster::from_kubeconfig("real", &control.kubeconfig(), None, false).await.unwrap();
+    foretells(&cluster, pairs()).await;
+}
