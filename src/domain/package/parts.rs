@@ -7,7 +7,36 @@ use crate::domain::krm::document::{DocumentError, EditError, Limits, Node, YamlF
 /// The pieces of a file, in order; together they are its text.
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
-    pieces: Vec<YamlFile>,
+    pieces: Vec<Piece>,
+}
+
+/// A piece, and what is asked of all of them often.
+#[derive(Debug, Clone)]
+struct Piece {
+    file: YamlFile,
+    documents: usize,
+    lines: usize,
+}
+
+fn breaks(file: &YamlFile) -> usize {
+    file.text().bytes().filter(|byte| *byte == b'\n').count()
+}
+
+impl Piece {
+    fn new(file: YamlFile) -> Self {
+        Self { documents: file.documents().len(), lines: breaks(&file), file }
+    }
+
+    fn parse(text: &str) -> Result<Self, EditError> {
+        Ok(Self::new(YamlFile::parse(text.as_bytes(), &Limits::default())?))
+    }
+
+    fn edit<T>(&mut self, edit: impl FnOnce(&mut YamlFile) -> Result<T, EditError>) -> Result<T, EditError> {
+        let done = edit(&mut self.file)?;
+        self.documents = self.file.documents().len();
+        self.lines = breaks(&self.file);
+        Ok(done)
+    }
 }
 
 /// One resource in its piece.
@@ -38,26 +67,26 @@ impl Parts {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
         let whole = YamlFile::parse(bytes, &Limits::default())?;
         whole.values()?;
-        Ok(Self { pieces: whole.into_pieces() })
+        Ok(Self { pieces: whole.into_pieces().into_iter().map(Piece::new).collect() })
     }
 
     /// How many resources there are.
     pub(super) fn len(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.documents().len()).sum()
+        self.pieces.iter().map(|piece| piece.documents).sum()
     }
 
     /// The text of the file.
     pub(super) fn text(&self) -> String {
-        self.pieces.iter().map(YamlFile::text).collect()
+        self.pieces.iter().map(|piece| piece.file.text()).collect()
     }
 
     /// Piece, and document in it.
     fn locate(&self, index: usize) -> Option<(usize, usize)> {
         let mut left = index;
-        for (piece, file) in self.pieces.iter().enumerate() {
-            match left.checked_sub(file.documents().len()) {
+        for (at, piece) in self.pieces.iter().enumerate() {
+            match left.checked_sub(piece.documents) {
                 Some(rest) => left = rest,
-                None => return Some((piece, left)),
+                None => return Some((at, left)),
             }
         }
         None
@@ -66,14 +95,13 @@ impl Parts {
     /// A resource.
     pub(super) fn document(&self, index: usize) -> Option<Document<'_>> {
         let (piece, index) = self.locate(index)?;
-        let breaks = |file: &YamlFile| file.text().bytes().filter(|byte| *byte == b'\n').count();
-        let lines_before = self.pieces[..piece].iter().map(breaks).sum();
-        Some(Document { file: &self.pieces[piece], index, lines_before })
+        let lines_before = self.pieces[..piece].iter().map(|piece| piece.lines).sum();
+        Some(Document { file: &self.pieces[piece].file, index, lines_before })
     }
 
     /// The value of a resource; null when there is none.
     pub(super) fn value(&self, index: usize) -> Value {
-        let found = self.locate(index).and_then(|(piece, index)| self.pieces[piece].value(index).ok());
+        let found = self.locate(index).and_then(|(piece, index)| self.pieces[piece].file.value(index).ok());
         found.unwrap_or(Value::Null)
     }
 
@@ -84,7 +112,7 @@ impl Parts {
         edit: impl FnOnce(&mut YamlFile, usize) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
         match self.locate(index) {
-            Some((piece, index)) => edit(&mut self.pieces[piece], index),
+            Some((piece, index)) => self.pieces[piece].edit(|file| edit(file, index)),
             None => Ok(T::default()),
         }
     }
@@ -92,31 +120,30 @@ impl Parts {
     /// Takes a resource out, with its `---`.
     pub(super) fn remove(&mut self, index: usize) -> Result<bool, EditError> {
         let Some((piece, inner)) = self.locate(index) else { return Ok(false) };
-        if self.pieces[piece].documents().len() > 1 {
-            return self.pieces[piece].remove_document(inner);
+        if self.pieces[piece].documents > 1 {
+            return self.pieces[piece].edit(|file| file.remove_document(inner));
         }
         let removed = self.pieces.remove(piece);
         // The first document has no mark of its own: the next one's goes with it.
         if piece == 0
-            && !removed.text().starts_with("---")
-            && let Some(rest) = self.pieces.first().and_then(|next| next.text().strip_prefix("---\n"))
+            && !removed.file.text().starts_with("---")
+            && let Some(rest) = self.pieces.first().and_then(|next| next.file.text().strip_prefix("---\n"))
         {
-            self.pieces[0] = YamlFile::parse(rest.as_bytes(), &Limits::default())?;
+            self.pieces[0] = Piece::parse(rest)?;
         }
         Ok(true)
     }
 
     /// Adds a resource behind the others.
     pub(super) fn append(&mut self, text: &str) -> Result<(), EditError> {
-        let limits = Limits::default();
-        if let Some(last) = self.pieces.last_mut().filter(|last| last.documents().is_empty()) {
-            return last.append_document(text);
+        if let Some(last) = self.pieces.last_mut().filter(|last| last.documents == 0) {
+            return last.edit(|file| file.append_document(text));
         }
-        if let Some(last) = self.pieces.last_mut().filter(|last| !last.text().ends_with('\n')) {
-            *last = YamlFile::parse(format!("{}\n", last.text()).as_bytes(), &limits)?;
+        if let Some(last) = self.pieces.last_mut().filter(|last| !last.file.text().ends_with('\n')) {
+            *last = Piece::parse(&format!("{}\n", last.file.text()))?;
         }
         let mark = if self.pieces.is_empty() { "" } else { "---\n" };
-        self.pieces.push(YamlFile::parse(format!("{mark}{}\n", text.trim_end()).as_bytes(), &limits)?);
+        self.pieces.push(Piece::parse(&format!("{mark}{}\n", text.trim_end()))?);
         Ok(())
     }
 }
@@ -131,7 +158,7 @@ mod tests {
     fn pieces_are_the_file() {
         let parts = Parts::read(TEXT.as_bytes()).unwrap();
         assert_eq!((parts.len(), parts.text().as_str()), (3, TEXT));
-        let texts: Vec<&str> = parts.pieces.iter().map(YamlFile::text).collect();
+        let texts: Vec<&str> = parts.pieces.iter().map(|piece| piece.file.text()).collect();
         assert_eq!(
             texts,
             ["# head\n---\n# one\na: 1\n", "---\n---\n# two\nb: |\n  x\n", "--- # three\nc: 3\n---\n# end\n"]
