@@ -97,6 +97,9 @@ pub(crate) enum Verb {
     Render(Render),
     /// Check a package or a folder of intents; every problem at once, with file and line
     Validate(Validate),
+    /// The functions that packages can call: what is built in, what each takes
+    #[command(name = "fn")]
+    Function(Function),
     /// List syncs, proposals, revisions, targets, repositories or intents
     Get(Get),
     /// Say where a sync stands on every target, and what it waits for
@@ -215,6 +218,26 @@ pub(crate) struct Validate {
     /// A package or a folder of intents
     #[arg(default_value = ".", value_name = "PATH")]
     pub(crate) path: PathBuf,
+}
+
+/// `fn`.
+#[derive(Debug, Args)]
+pub(crate) struct Function {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: FunctionVerb,
+}
+
+/// What `fn` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FunctionVerb {
+    /// List the functions that are built in
+    List,
+    /// Tell what a function takes and does, with an example
+    Doc {
+        /// Name or image of the function
+        name: String,
+    },
 }
 
 /// `get`.

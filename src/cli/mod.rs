@@ -57,6 +57,7 @@ fn run(cli: &Cli) -> anyhow::Result<Done> {
         Verb::Config(args) => commands::config(global, args),
         Verb::Schema(args) => commands::schema(args),
         Verb::Render(args) => commands::render(global, args),
+        Verb::Function(args) => commands::function(global, args),
         Verb::Validate(args) => commands::validate(global, args),
         Verb::Demo(args) => session::block_on(commands::demo(global, args)),
         Verb::Up(args) => session::block_on(commands::up(global, args)),

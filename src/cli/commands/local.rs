@@ -99,6 +99,10 @@ fn package(tree: &FileTree) -> (Vec<Problem>, String) {
             let problem = Problem::new("fn.unknown", &file, line, format!("function {image} is not built in"));
             (vec![problem.hint(format!("built in: {known}"))], String::new())
         }
+        Err(RenderError::UnknownTag { file, line, image, known }) => {
+            let problem = Problem::new("fn.unknown_tag", &file, line, format!("{image} was never published"));
+            (vec![problem.hint(format!("known tags: {known}"))], String::new())
+        }
         Err(RenderError::Function { file, line, image, source }) => {
             (vec![Problem::new("fn.failed", &file, line, format!("{image}: {source}"))], String::new())
         }

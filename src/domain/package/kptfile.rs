@@ -42,6 +42,8 @@ pub struct Upstream {
 pub struct Function {
     /// Image; empty for `exec`.
     pub image: String,
+    /// A version or a range of versions (`~0.2`) that takes the place of the image's tag.
+    pub tag: Option<String>,
     /// Program to run instead of an image.
     pub exec: Option<String>,
     /// `configMap`.
@@ -218,6 +220,7 @@ impl Reader<'_> {
         }
         Function {
             image,
+            tag: item.get("tag").and_then(Value::as_str).filter(|tag| !tag.is_empty()).map(str::to_owned),
             exec,
             config_map: self.config_map(item, &at("configMap")),
             config_path,

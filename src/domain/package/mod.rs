@@ -3,6 +3,7 @@
 pub mod derive;
 pub mod functions;
 pub mod kptfile;
+mod parts;
 mod problem;
 pub mod render;
 mod resources;

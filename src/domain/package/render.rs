@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Problem;
-use super::functions::{Call, Catalog, FunctionError, FunctionResult};
+use super::functions::{Call, Catalog, ConfigAt, FunctionError, FunctionResult, NotFound};
 use super::kptfile::{self, Function, Kptfile};
 use super::resources::{Place, Resources, is_local, is_selected};
 use crate::domain::id::Digest;
@@ -51,6 +51,20 @@ pub enum RenderError {
         /// What it asks for.
         image: String,
         /// What there is.
+        known: String,
+    },
+    /// A function under a tag that was never published.
+    #[error(
+        "{file}:{line}: {image} was never published (known tags: {known}, each with or without a patch, and latest) [fn.unknown_tag]"
+    )]
+    UnknownTag {
+        /// The Kptfile.
+        file: String,
+        /// Line of the function.
+        line: usize,
+        /// What it asks for.
+        image: String,
+        /// The published families.
         known: String,
     },
     /// A function failed.
@@ -146,57 +160,75 @@ fn run_pipeline(
         let message = format!("the pipeline has more than {MAX_FUNCTIONS} functions");
         return Err(problem(Problem::new("fn.limit", &file, 1, message).field("pipeline")));
     }
-    for function in &kptfile.mutators {
-        results.extend(run(resources, directory, &file, function, catalog)?);
+    for (index, function) in kptfile.mutators.iter().enumerate() {
+        let step = Step { directory, file: &file, list: "mutators", index, function };
+        results.extend(step.run(resources, catalog)?);
     }
-    for function in &kptfile.validators {
-        results.extend(run(&mut resources.clone(), directory, &file, function, catalog)?);
+    for (index, function) in kptfile.validators.iter().enumerate() {
+        let step = Step { directory, file: &file, list: "validators", index, function };
+        results.extend(step.run(&mut resources.clone(), catalog)?);
     }
     Ok(())
 }
 
-fn run(
-    resources: &mut Resources,
-    directory: &str,
-    file: &str,
-    function: &Function,
-    catalog: &Catalog,
-) -> Result<Vec<FunctionResult>, RenderError> {
-    let (line, file) = (function.line, file.to_owned());
-    if let Some(exec) = &function.exec {
-        let denied = Problem::new("fn.exec_denied", &file, line, format!("exec {exec:?} is not run"));
-        return Err(problem(denied.hint("use a function that is built in")));
-    }
-    let image = function.image.clone();
-    let Some(native) = Catalog::find(&image) else {
-        return Err(RenderError::UnknownFunction { file, line, image, known: catalog.names().join(", ") });
-    };
-    let config = config(resources, directory, &file, function)?;
-    let places: Vec<Place> = resources
-        .places(directory)
-        .into_iter()
-        .filter(|place| is_selected(&resources.value(place), &function.selectors, &function.exclude))
-        .collect();
-    let mut call = Call { resources, places, config, results: Vec::new() };
-    native(&mut call).map_err(|source| RenderError::Function { file, line, image, source })?;
-    Ok(call.results)
+/// One function of a pipeline.
+struct Step<'a> {
+    directory: &'a str,
+    file: &'a str,
+    list: &'static str,
+    index: usize,
+    function: &'a Function,
 }
 
-/// `configMap` as it stands, or the resource at `configPath`, as earlier functions left it.
-fn config(resources: &Resources, directory: &str, file: &str, function: &Function) -> Result<Value, RenderError> {
-    let Some(path) = &function.config_path else {
-        let data: BTreeMap<&String, &String> = function.config_map.iter().collect();
-        return Ok(
-            serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "function-input"}, "data": data}),
-        );
-    };
-    let place = Place { file: join(directory, path), index: 0 };
-    match resources.value(&place) {
-        Value::Null => {
-            let missing = Problem::new("fn.config_missing", file, function.line, format!("there is no {path}"));
-            Err(problem(missing.field("configPath")))
+impl Step<'_> {
+    fn run(&self, resources: &mut Resources, catalog: &Catalog) -> Result<Vec<FunctionResult>, RenderError> {
+        let (line, file, function) = (self.function.line, self.file.to_owned(), self.function);
+        if let Some(exec) = &function.exec {
+            let denied = Problem::new("fn.exec_denied", &file, line, format!("exec {exec:?} is not run"));
+            return Err(problem(denied.hint("use a function that is built in")));
         }
-        value => Ok(value),
+        let image = function.image.clone();
+        let (native, version) = match catalog.find(&image, function.tag.as_deref()) {
+            Ok(found) => found,
+            Err(NotFound::Name) => {
+                return Err(RenderError::UnknownFunction { file, line, image, known: catalog.names().join(", ") });
+            }
+            Err(NotFound::Tag(known)) => {
+                let image = function.tag.as_ref().map_or(image.clone(), |tag| format!("{image} with tag {tag}"));
+                return Err(RenderError::UnknownTag { file, line, image, known });
+            }
+        };
+        let config = self.config(resources)?;
+        let places: Vec<Place> = resources
+            .places(self.directory)
+            .into_iter()
+            .filter(|place| is_selected(&resources.value(place), &function.selectors, &function.exclude))
+            .collect();
+        let mut call = Call::new(resources, self.directory, places, config, version);
+        native.call(&mut call).map_err(|source| RenderError::Function { file, line, image, source })?;
+        Ok(call.results)
+    }
+
+    /// `configMap` as it stands, or the resource at `configPath`, as earlier functions left it; and where it is.
+    fn config(&self, resources: &Resources) -> Result<(Value, ConfigAt), RenderError> {
+        let Some(path) = &self.function.config_path else {
+            let data: BTreeMap<&String, &String> = self.function.config_map.iter().collect();
+            let value = serde_json::json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "function-input"}, "data": data
+            });
+            let function = ["pipeline", self.list, &self.index.to_string()].map(str::to_owned).to_vec();
+            let place = Place { file: self.file.to_owned(), index: 0 };
+            return Ok((value, ConfigAt { place, function: Some(function) }));
+        };
+        let place = Place { file: join(self.directory, path), index: 0 };
+        match resources.value(&place) {
+            Value::Null => {
+                let line = self.function.line;
+                let missing = Problem::new("fn.config_missing", self.file, line, format!("there is no {path}"));
+                Err(problem(missing.field("configPath")))
+            }
+            value => Ok((value, ConfigAt { place, function: None })),
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The resources of a package while its pipeline runs: files with their documents, edited in place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::Problem;
 use super::kptfile::Selector;
-use crate::domain::krm::document::{EditError, Limits, YamlFile};
+use super::parts::{Document, Parts};
+use crate::domain::krm::document::{EditError, YamlFile};
 use crate::domain::source::{File, FileMode, FileTree};
 
 /// Annotation that keeps a resource from being applied.
@@ -27,7 +28,9 @@ pub(super) struct Place {
 /// The YAML files of a package.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Resources {
-    files: BTreeMap<String, YamlFile>,
+    files: BTreeMap<String, Parts>,
+    /// Files whose last resource was taken out.
+    removed: BTreeSet<String>,
 }
 
 fn is_resource_file(path: &str) -> bool {
@@ -47,18 +50,18 @@ impl Resources {
                 let problem = Problem::new("path.symlink", path, 1, format!("it is a symbolic link to {target:?}"));
                 problems.push(problem.hint("packages hold no links; put the file itself there"));
             } else if is_resource_file(path) {
-                match YamlFile::parse(&file.bytes, &Limits::default()).and_then(|yaml| yaml.values().map(|_| yaml)) {
+                match Parts::read(&file.bytes) {
                     Ok(yaml) => drop(files.insert(path.to_owned(), yaml)),
                     Err(error) => problems.push(Problem::unreadable(path, &error)),
                 }
             }
         }
-        let count: usize = files.values().map(|file| file.documents().len()).sum();
+        let count: usize = files.values().map(Parts::len).sum();
         if count > MAX_OBJECTS {
             let message = format!("the package has {count} objects; the limit is {MAX_OBJECTS}");
             problems.push(Problem::new("package.object_limit", super::kptfile::FILE, 1, message));
         }
-        if problems.is_empty() { Ok(Self { files }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { files, removed: BTreeSet::new() }) } else { Err(problems) }
     }
 
     /// All places below `directory` that a pipeline of that directory sees, in path and index order.
@@ -66,33 +69,91 @@ impl Resources {
         let below =
             |path: &str| directory.is_empty() || path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
         let files = self.files.iter().filter(|(path, _)| below(path));
-        files
-            .flat_map(|(path, file)| (0..file.documents().len()).map(move |index| Place { file: path.clone(), index }))
-            .collect()
+        files.flat_map(|(path, file)| (0..file.len()).map(move |index| Place { file: path.clone(), index })).collect()
     }
 
     /// The value at a place; null when there is nothing.
     pub(super) fn value(&self, place: &Place) -> Value {
-        self.files.get(&place.file).and_then(|file| file.value(place.index).ok()).unwrap_or(Value::Null)
+        self.files.get(&place.file).map_or(Value::Null, |file| file.value(place.index))
     }
 
-    /// The file of a place, to be read with its comments.
-    pub(super) fn file(&self, place: &Place) -> Option<&YamlFile> {
-        self.files.get(&place.file)
+    /// The resource of a place, to be read with its comments.
+    pub(super) fn document(&self, place: &Place) -> Option<Document<'_>> {
+        self.files.get(&place.file)?.document(place.index)
     }
 
     /// Line of a path in a place, or of what is nearest to it.
     pub(super) fn line(&self, place: &Place, path: &[&str]) -> usize {
-        let node = self.files.get(&place.file).and_then(|file| file.documents().get(place.index));
-        node.map_or(1, |node| node.nearest(path).line)
+        let found = self.document(place).and_then(|found| Some(found.lines_before + found.root()?.nearest(path).line));
+        found.unwrap_or(1)
+    }
+
+    /// Line to name for a path in a place: of the deepest key on it that exists.
+    pub(super) fn line_of(&self, place: &Place, path: &[&str]) -> usize {
+        let found = self.document(place).and_then(|found| Some(found.lines_before + found.root()?.line_of(path)));
+        found.unwrap_or(1)
     }
 
     /// Sets a value; see [`YamlFile::set`].
     pub(super) fn set(&mut self, place: &Place, path: &[&str], value: &Value) -> Result<bool, EditError> {
-        match self.files.get_mut(&place.file) {
-            Some(file) => file.set(place.index, path, value),
-            None => Ok(false),
+        self.edit(place, |file, index| file.set(index, path, value))
+    }
+
+    /// Removes a key; see [`YamlFile::remove`].
+    pub(super) fn remove(&mut self, place: &Place, path: &[&str]) -> Result<bool, EditError> {
+        self.edit(place, |file, index| file.remove(index, path))
+    }
+
+    /// Sets a comment; see [`YamlFile::set_comment`].
+    pub(super) fn set_comment(&mut self, place: &Place, path: &[&str], comment: &str) -> Result<bool, EditError> {
+        self.edit(place, |file, index| file.set_comment(index, path, comment))
+    }
+
+    /// Sets a list with its comment; see [`YamlFile::set_list`].
+    pub(super) fn set_list(
+        &mut self,
+        place: &Place,
+        path: &[&str],
+        items: &[Value],
+        comment: &str,
+    ) -> Result<bool, EditError> {
+        self.edit(place, |file, index| file.set_list(index, path, items, comment))
+    }
+
+    /// Puts the text of another resource in the place of one.
+    pub(super) fn replace(&mut self, place: &Place, text: &str) -> Result<bool, EditError> {
+        self.edit(place, |file, index| file.replace_document(index, text))
+    }
+
+    /// Takes a resource out; what is behind it in its file moves up. A file without resources goes.
+    pub(super) fn remove_document(&mut self, place: &Place) -> Result<bool, EditError> {
+        let Some(file) = self.files.get_mut(&place.file) else { return Ok(false) };
+        let removed = file.remove(place.index)?;
+        if removed && file.len() == 0 {
+            self.files.remove(&place.file);
+            self.removed.insert(place.file.clone());
         }
+        Ok(removed)
+    }
+
+    /// Adds a resource behind those of a file, which is made when there is none.
+    pub(super) fn append(&mut self, path: &str, text: &str) -> Result<(), EditError> {
+        let mut file = match self.files.get(path) {
+            Some(file) => file.clone(),
+            None => Parts::read(b"")?,
+        };
+        file.append(text)?;
+        self.files.insert(path.to_owned(), file);
+        self.removed.remove(path);
+        Ok(())
+    }
+
+    fn edit(
+        &mut self,
+        place: &Place,
+        edit: impl FnOnce(&mut YamlFile, usize) -> Result<bool, EditError>,
+    ) -> Result<bool, EditError> {
+        self.files.get_mut(&place.file).map_or(Ok(false), |file| file.edit(place.index, edit))
     }
 
     /// Sets a scalar as written; see [`YamlFile::set_raw`].
@@ -103,20 +164,22 @@ impl Resources {
         raw: &str,
         meaning: &Value,
     ) -> Result<bool, EditError> {
-        match self.files.get_mut(&place.file) {
-            Some(file) => file.set_raw(place.index, path, raw, meaning),
-            None => Ok(false),
-        }
+        self.edit(place, |file, index| file.set_raw(index, path, raw, meaning))
     }
 
     /// The tree with every edited file in it.
     pub(super) fn written(&self, tree: &FileTree) -> FileTree {
         let mut written = tree.clone();
-        for (path, yaml) in &self.files {
-            let Some(old) = tree.get(path) else { continue };
-            if *old.bytes != *yaml.text().as_bytes() && !old.bytes.starts_with(b"\xEF\xBB\xBF") {
-                // The path was in the tree, so it is a valid one.
-                let _ = written.insert(path.clone(), File { mode: old.mode, bytes: yaml.text().as_bytes().into() });
+        for path in &self.removed {
+            written.remove(path);
+        }
+        for (path, parts) in &self.files {
+            let (old, text) = (tree.get(path), parts.text());
+            let same = |old: &File| old.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&old.bytes) == text.as_bytes();
+            if !old.is_some_and(same) {
+                let mode = old.map_or(FileMode::Regular, |old| old.mode);
+                // The path was in the tree, or was checked when the file was made.
+                let _ = written.insert(path.clone(), File { mode, bytes: text.as_bytes().into() });
             }
         }
         written

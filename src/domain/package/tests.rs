@@ -60,7 +60,7 @@ fn setters_go_where_comments_ask_and_nothing_else_moves() {
     );
     let expected = DEPLOYMENT
         .replace("replicas: 2", "replicas: 5")
-        .replace("image: \"nginx:1.0\" #", "image: nginx:2.0 #")
+        .replace("image: \"nginx:1.0\" #", "image: \"nginx:2.0\" #")
         .replace("        - a\n        - b\n", "        - x\n        - \"yes\"\n");
     assert_eq!(text(&rendered.unwrap().tree, "d.yaml"), expected);
 }

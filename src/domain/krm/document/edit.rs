@@ -33,9 +33,9 @@ pub enum EditError {
     Document(#[from] DocumentError),
 }
 
-struct Splice {
-    range: Range<usize>,
-    text: String,
+pub(super) struct Splice {
+    pub(super) range: Range<usize>,
+    pub(super) text: String,
 }
 
 impl YamlFile {
@@ -92,12 +92,14 @@ impl YamlFile {
             return Ok(false);
         }
         let parent = self.find(document, parents)?;
-        let NodeKind::Mapping { entries, flow: false } = &parent.kind else {
-            return Err(EditError::NoSuchPlace { path: path.join("."), reason: "the map is written in braces" });
+        let NodeKind::Mapping { entries, flow } = &parent.kind else {
+            return Err(EditError::NoSuchPlace { path: path.join("."), reason: "it is not a map" });
         };
-        let only = entries.len() == 1;
-        let Some(entry) = entries.iter().find(|entry| entry.key == *last) else { return Ok(false) };
-        let splice = if only {
+        let Some(index) = entries.iter().position(|entry| entry.key == *last) else { return Ok(false) };
+        let entry = &entries[index];
+        let splice = if *flow {
+            Splice { range: range_in_braces(entries, index), text: String::new() }
+        } else if entries.len() == 1 {
             Splice {
                 range: entry.key_node.span.start..entry.value.end().max(entry.key_node.span.end + 1),
                 text: "{}".to_owned(),
@@ -109,7 +111,7 @@ impl YamlFile {
         Ok(true)
     }
 
-    fn find(&self, document: usize, path: &[&str]) -> Result<&Node, EditError> {
+    pub(super) fn find(&self, document: usize, path: &[&str]) -> Result<&Node, EditError> {
         let node = self.documents.get(document).and_then(|root| root.at(path));
         node.ok_or_else(|| EditError::NoSuchPlace { path: path.join("."), reason: "there is nothing" })
     }
@@ -134,20 +136,29 @@ impl YamlFile {
         if !node.is_absent() {
             return Ok(node.span.clone());
         }
+        let colon = self.behind_colon(document, path)?;
+        Ok(colon..colon)
+    }
+
+    /// The byte behind the colon of the key that `path` ends with.
+    pub(super) fn behind_colon(&self, document: usize, path: &[&str]) -> Result<usize, EditError> {
         let (last, parents) = path.split_last().unwrap_or((&"", &[]));
         let entry = self.find(document, parents)?.entry(last);
         let colon = entry.and_then(|entry| {
             let after = entry.key_node.span.end;
             self.text[after..].find(':').map(|offset| after + offset + 1)
         });
-        let colon = colon.ok_or(EditError::NoSuchPlace { path: path.join("."), reason: "its key was not found" })?;
-        Ok(colon..colon)
+        colon.ok_or(EditError::NoSuchPlace { path: path.join("."), reason: "its key was not found" })
     }
 
     fn replace_splice(&self, document: usize, path: &[&str], new: &Value) -> Result<Splice, EditError> {
         let node = self.find(document, path)?;
-        if let NodeKind::Scalar { block: true, .. } | NodeKind::Alias(_) = &node.kind {
-            return Err(EditError::NoSuchPlace { path: path.join("."), reason: "it is a block scalar or an alias" });
+        match &node.kind {
+            NodeKind::Alias(_) => {
+                return Err(EditError::NoSuchPlace { path: path.join("."), reason: "it is an alias" });
+            }
+            NodeKind::Scalar { block: true, .. } => return self.block_splice(document, path, node, new),
+            _ => {}
         }
         let range = self.value_range(document, path)?;
         let collection =
@@ -168,6 +179,24 @@ impl YamlFile {
         let block = !matches!(node.kind, NodeKind::Scalar { .. });
         let range = if block { self.block_start(node)..node.end() } else { range };
         Ok(Splice { range, text: if node.is_absent() { format!(" {text}") } else { text } })
+    }
+
+    /// Puts a value in the place of a text of several lines, which is written the same way when it can be.
+    fn block_splice(&self, document: usize, path: &[&str], node: &Node, new: &Value) -> Result<Splice, EditError> {
+        let start = self.behind_colon(document, path)?;
+        let range = start..start.max(node.span.start + self.slice(node.span.clone()).trim_end().len());
+        let (last, parents) = path.split_last().unwrap_or((&"", &[]));
+        let key = self.find(document, parents)?.entry(last).map(|entry| &entry.key_node);
+        let indent = key.map_or(0, |key| key.column - 1);
+        let note = key.and_then(|key| self.comment(key.last_line)).map(|note| format!(" # {note}")).unwrap_or_default();
+        let whole = to_yaml(&Value::Object(std::iter::once(("k".to_owned(), new.clone())).collect()));
+        let text = match whole.strip_prefix("k: |").and_then(|rest| rest.split_once('\n')) {
+            Some((chomp, lines)) => {
+                format!(" |{chomp}{note}\n{}", indented(lines, indent).trim_end())
+            }
+            None => format!("{}{note}", flow_text(new, true)),
+        };
+        Ok(Splice { range, text })
     }
 
     fn insert_splice(
@@ -205,7 +234,7 @@ impl YamlFile {
     }
 
     /// Where a collection begins; a block list with the dash of its first item.
-    fn block_start(&self, node: &Node) -> usize {
+    pub(super) fn block_start(&self, node: &Node) -> usize {
         match &node.kind {
             NodeKind::Sequence { items, flow: false } => {
                 let first = items.first().map_or(node.span.start, |item| item.span.start);
@@ -215,7 +244,7 @@ impl YamlFile {
         }
     }
 
-    fn end_of_line(&self, from: usize) -> usize {
+    pub(super) fn end_of_line(&self, from: usize) -> usize {
         let from = from.min(self.text.len());
         // A block scalar ends behind its last line break.
         let from = if from > 0 && self.text.as_bytes()[from - 1] == b'\n' { from - 1 } else { from };
@@ -228,7 +257,7 @@ impl YamlFile {
         start..(end + 1).min(self.text.len())
     }
 
-    fn commit(&mut self, splice: Splice, expected: &[Value], path: &[&str]) -> Result<(), EditError> {
+    pub(super) fn commit(&mut self, splice: Splice, expected: &[Value], path: &[&str]) -> Result<(), EditError> {
         let refuse = |reason: String| EditError::Unsafe { path: path.join("."), reason };
         let mut text = self.text.clone();
         text.replace_range(splice.range.clone(), &splice.text);
@@ -239,6 +268,28 @@ impl YamlFile {
         }
         *self = edited;
         Ok(())
+    }
+}
+
+/// The bytes of an entry of `{...}` with the comma that goes with it.
+fn range_in_braces(entries: &[Entry], index: usize) -> Range<usize> {
+    let end = |entry: &Entry| entry.value.end().max(entry.key_node.span.end);
+    let entry = &entries[index];
+    match (entries.get(index + 1), index.checked_sub(1)) {
+        (Some(next), _) => entry.key_node.span.start..next.key_node.span.start,
+        (None, Some(before)) => end(&entries[before])..end(entry),
+        (None, None) => entry.key_node.span.start..end(entry),
+    }
+}
+
+/// Puts `new` where something stands already; says whether that was something else.
+pub(super) fn exchange(value: &mut Value, path: &[&str], new: &Value) -> bool {
+    match at_mut(value, path) {
+        Some(old) if old != new => {
+            *old = new.clone();
+            true
+        }
+        _ => false,
     }
 }
 

@@ -7,7 +7,9 @@ mod edit;
 mod emit;
 mod node;
 mod parse;
+mod remark;
 mod resolve;
+mod split;
 
 use std::ops::Range;
 

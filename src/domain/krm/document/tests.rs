@@ -160,10 +160,72 @@ fn what_cannot_be_edited_is_refused_and_left() {
     let text = "a: &x 1\nb: *x\nc: |\n  text\n";
     let mut file = parse(text);
     assert!(file.set(0, &["b"], &json!(2)).is_err());
-    assert!(file.set(0, &["c"], &json!("y")).is_err());
     assert!(file.set(0, &["a", "b"], &json!("y")).is_err());
     assert!(file.set(0, &["a"], &json!(3)).is_err(), "the alias would follow");
     assert_eq!(file.text(), text);
+}
+
+#[test]
+fn texts_of_several_lines_are_exchanged() {
+    let mut file = parse("m:\n  a: | # why\n    one\n    two\n  b: >-\n    x\n    y\nz: 1\n");
+    assert!(file.set(0, &["m", "b"], &json!("plain")).unwrap());
+    assert!(file.set(0, &["m", "a"], &json!("1\n2\n3\n")).unwrap());
+    assert_eq!(file.text(), "m:\n  a: | # why\n    1\n    2\n    3\n  b: plain\nz: 1\n");
+}
+
+#[test]
+fn keys_leave_braces() {
+    let mut file = parse("m: {a: 1, b: [x], c: 3} # note\n");
+    for (key, left) in [("b", "{a: 1, c: 3}"), ("c", "{a: 1}"), ("a", "{}")] {
+        assert!(file.remove(0, &["m", key]).unwrap());
+        assert_eq!(file.text(), format!("m: {left} # note\n"));
+    }
+}
+
+#[test]
+fn comments_are_set_where_they_can_stand() {
+    let mut file = parse("a: 1\nb:   x   # old\nl:\n- p\n- q\nf: [1, 2]\nm: {k: v}\nt: |\n  text\n");
+    for path in [&["a"][..], &["b"], &["l"], &["l", "1"], &["f"]] {
+        assert!(file.set_comment(0, path, "new").unwrap());
+        assert!(!file.set_comment(0, path, "new").unwrap());
+    }
+    let expected = "a: 1 # new\nb:   x   # new\nl: # new\n- p\n- q # new\nf: [1, 2] # new\nm: {k: v}\nt: |\n  text\n";
+    assert_eq!(file.text(), expected);
+    for path in [&["m", "k"][..], &["t"], &["f", "0"], &["none"]] {
+        assert!(file.set_comment(0, path, "new").is_err(), "{path:?}");
+    }
+    assert!(file.set_comment(0, &["a"], "two\nlines").is_err());
+    assert_eq!(file.text(), expected);
+}
+
+#[test]
+fn lists_take_their_comment_along() {
+    let mut file = parse("a:\n  l: # set\n    - x\n  f: [p] # set\n  z: 1\n");
+    assert!(file.set_list(0, &["a", "f"], &[json!("q"), json!("yes")], "set").unwrap());
+    assert!(file.set_list(0, &["a", "l"], &[], "set").unwrap());
+    assert_eq!(file.text(), "a:\n  l: [] # set\n  f: # set\n    - q\n    - \"yes\"\n  z: 1\n");
+    assert!(file.set_list(0, &["a", "l"], &[json!(1)], "set").unwrap());
+    assert!(!file.set_list(0, &["a", "l"], &[json!(1)], "set").unwrap());
+    assert!(file.text().contains("  l: # set\n    - 1\n"), "{}", file.text());
+}
+
+#[test]
+fn documents_come_and_go_whole() {
+    let text = "# head\na: 1\n---\n# of b\nb: |\n  x\n--- # marked\nc: 3\n";
+    let mut file = parse(text);
+    assert_eq!(file.document_text(1), "# of b\nb: |\n  x\n");
+    assert!(file.remove_document(1).unwrap());
+    assert_eq!(file.text(), "# head\na: 1\n--- # marked\nc: 3\n");
+    file.append_document("d: 4").unwrap();
+    assert!(file.replace_document(1, "# new\nc: 5\n").unwrap());
+    assert_eq!(file.text(), "# head\na: 1\n--- # marked\n# new\nc: 5\n---\nd: 4\n");
+    let mut file = parse("a: 1\n---\nb: 2\n");
+    assert!(file.remove_document(0).unwrap());
+    assert_eq!(file.text(), "b: 2\n");
+    assert!(file.remove_document(0).unwrap() && !file.remove_document(0).unwrap());
+    assert_eq!(file.text(), "");
+    file.append_document("x: 1\n").unwrap();
+    assert_eq!(file.text(), "x: 1\n");
 }
 
 mod laws {

@@ -4,105 +4,51 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Call, FunctionError};
-use crate::domain::krm::document::{Limits, Node, NodeKind, YamlFile, scalar_text};
-use crate::domain::package::resources::Place;
+use super::setters::{Kind, Use, derived, names, uses};
+use super::{Call, FunctionError, Native, Opt};
+use crate::domain::krm::document::{Limits, YamlFile};
 
-/// What marks a comment as a setter's.
-const MARK: &str = "kpt-set:";
+pub(super) const NATIVE: Native = Native {
+    name: "apply-setters",
+    aliases: &[],
+    families: &["v0.1", "v0.2"],
+    summary: "puts the values of setters where a comment `# kpt-set: ${name}` asks for them",
+    kind: None,
+    options: &[Opt {
+        name: "<setter>",
+        required: false,
+        text: "value of that setter; a YAML list for a list. Setters that are not given are read from the present text",
+    }],
+    example: "pipeline:
+  mutators:
+  - image: apply-setters:v0.2
+    configMap:
+      replicas: \"3\"
+      tag: 1.16.2
+# in a resource:
+#   replicas: 1 # kpt-set: ${replicas}
+#   image: nginx:1.0 # kpt-set: nginx:${tag}
+#   zones: # kpt-set: ${zones}
+#   - a
+",
+    notes: "What was written in quotes stays in quotes. An empty list becomes [] with its comment behind it.",
+    run,
+};
 
-/// One place that refers to setters.
-struct Use {
-    place: Place,
-    path: Vec<String>,
-    pattern: String,
-    line: usize,
-    kind: Kind,
-}
-
-/// What stands there.
-enum Kind {
-    /// A scalar, with its present text.
-    Scalar(String),
-    /// A list.
-    List,
-}
-
-pub(super) fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
-    let values = call.data("setters")?;
-    let uses = uses(call);
-    let mut changed = 0;
-    for found in &uses {
-        changed += usize::from(apply(call, found, &values)?);
+fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    let values = call.data()?;
+    let mut applied: Vec<Use> = Vec::new();
+    for found in uses(call) {
+        // What a list that was set held is gone.
+        let gone = |list: &Use| list.place == found.place && found.path.starts_with(&list.path);
+        if !applied.iter().any(gone) && apply(call, &found, &values)? {
+            applied.push(found);
+        }
     }
-    call.info(if uses.is_empty() { "no setter is used".to_owned() } else { format!("set {changed} values") });
+    if applied.is_empty() {
+        call.info("no matches for input setter(s)");
+    }
     Ok(())
-}
-
-fn uses(call: &Call<'_>) -> Vec<Use> {
-    let mut found = Vec::new();
-    for place in &call.places {
-        let Some(file) = call.resources.file(place) else { continue };
-        if let Some(root) = file.documents().get(place.index) {
-            walk(file, root, place, &mut Vec::new(), &mut found);
-        }
-    }
-    found
-}
-
-fn pattern_on(file: &YamlFile, line: usize) -> Option<String> {
-    file.comment(line)?.trim().strip_prefix(MARK).map(|pattern| pattern.trim().to_owned())
-}
-
-fn walk(file: &YamlFile, node: &Node, place: &Place, path: &mut Vec<String>, found: &mut Vec<Use>) {
-    let mut record = |path: &[String], pattern: String, line: usize, kind: Kind| {
-        found.push(Use { place: place.clone(), path: path.to_vec(), pattern, line, kind });
-    };
-    match &node.kind {
-        NodeKind::Scalar { text, block: false, .. } => {
-            if let Some(pattern) = pattern_on(file, node.last_line) {
-                record(path, pattern, node.line, Kind::Scalar(text.clone()));
-            }
-        }
-        NodeKind::Sequence { items, flow } => {
-            // A flow list has its comment behind it; its items share the line and are not places of their own.
-            if *flow {
-                if let Some(pattern) = pattern_on(file, node.last_line) {
-                    record(path, pattern, node.line, Kind::List);
-                }
-                return;
-            }
-            for (index, item) in items.iter().enumerate() {
-                path.push(index.to_string());
-                walk(file, item, place, path, found);
-                path.pop();
-            }
-        }
-        NodeKind::Mapping { entries, .. } => {
-            for entry in entries {
-                path.push(entry.key.clone());
-                let block_list = matches!(entry.value.kind, NodeKind::Sequence { flow: false, .. });
-                if let Some(pattern) = pattern_on(file, entry.key_node.last_line).filter(|_| block_list) {
-                    found.push(Use {
-                        place: place.clone(),
-                        path: path.clone(),
-                        pattern,
-                        line: entry.key_node.line,
-                        kind: Kind::List,
-                    });
-                } else {
-                    walk(file, &entry.value, place, path, found);
-                }
-                path.pop();
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Names in `${...}`, in order.
-fn names(pattern: &str) -> Vec<&str> {
-    pattern.split("${").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name)).collect()
 }
 
 fn apply(call: &mut Call<'_>, found: &Use, values: &BTreeMap<String, String>) -> Result<bool, FunctionError> {
@@ -112,9 +58,10 @@ fn apply(call: &mut Call<'_>, found: &Use, values: &BTreeMap<String, String>) ->
         return Ok(false);
     }
     match &found.kind {
-        Kind::Scalar(current) => scalar(call, found, current, &names, values),
-        Kind::List => list(call, found, &names, values),
+        Kind::Scalar(current) => scalar(call, found, current, &names, values)?,
+        Kind::List => list(call, found, &names, values)?,
     }
+    Ok(true)
 }
 
 fn origin(found: &Use) -> String {
@@ -127,8 +74,8 @@ fn scalar(
     current: &str,
     names: &[&str],
     values: &BTreeMap<String, String>,
-) -> Result<bool, FunctionError> {
-    let derived = derive(&found.pattern, current);
+) -> Result<(), FunctionError> {
+    let derived = derived(&found.pattern, current);
     let mut text = found.pattern.clone();
     let mut missing = BTreeSet::new();
     for name in names {
@@ -140,78 +87,10 @@ fn scalar(
     if !missing.is_empty() {
         return Err(FunctionError::SettersMissing { names: missing.into_iter().collect(), origin: origin(found) });
     }
-    if text == current {
-        return Ok(false);
-    }
     let path: Vec<&str> = found.path.iter().map(String::as_str).collect();
-    let quoted = present_is_text(call, found, &path);
-    // A text stays a text: `"5"` in quotes must not turn into a number.
-    let meaning = if quoted { Value::from(text.as_str()) } else { meaning(&text) };
-    let raw = if text.is_empty() {
-        "\"\"".to_owned()
-    } else if quoted {
-        scalar_text(&meaning)
-    } else {
-        text.clone()
-    };
-    let file = found.place.file.clone();
-    let raw = if quoted || parses_as(&raw, &meaning) { raw } else { scalar_text(&Value::from(text)) };
-    let meaning = if parses_as(&raw, &meaning) { meaning } else { Value::from(raw.as_str()) };
-    call.resources.set_raw(&found.place, &path, &raw, &meaning).map_err(|source| FunctionError::Edit { file, source })
-}
-
-fn present_is_text(call: &Call<'_>, found: &Use, path: &[&str]) -> bool {
-    let value = call.resources.value(&found.place);
-    let plain = call
-        .resources
-        .file(&found.place)
-        .and_then(|file| file.documents().get(found.place.index))
-        .and_then(|root| root.at(path))
-        .is_some_and(|node| matches!(node.kind, NodeKind::Scalar { plain: true, .. }));
-    !plain && super::at(&value, path).is_some_and(Value::is_string)
-}
-
-fn meaning(text: &str) -> Value {
-    if text.is_empty() {
-        return Value::from("");
-    }
-    read(text).unwrap_or_else(|| Value::from(text))
-}
-
-fn read(text: &str) -> Option<Value> {
-    let file = YamlFile::parse(format!("v: {text}").as_bytes(), &Limits::default()).ok()?;
-    let value = file.value(0).ok()?.get("v").cloned()?;
-    (!value.is_object() && !value.is_array() && !value.is_null()).then_some(value)
-}
-
-fn parses_as(raw: &str, meaning: &Value) -> bool {
-    let file = YamlFile::parse(format!("v: {raw}").as_bytes(), &Limits::default());
-    file.and_then(|file| file.value(0)).is_ok_and(|value| value.get("v") == Some(meaning))
-}
-
-/// Values that the present text gives to setters: the pattern's fixed parts split it. Ambiguity gives nothing.
-fn derive(pattern: &str, current: &str) -> BTreeMap<String, String> {
-    let mut derived = BTreeMap::new();
-    let mut rest_pattern = pattern;
-    let mut rest = current;
-    while let Some((fixed, after)) = rest_pattern.split_once("${") {
-        let (Some(tail), Some((name, next))) = (rest.strip_prefix(fixed), after.split_once('}')) else {
-            return BTreeMap::new();
-        };
-        let end = match next.split_once("${").map_or(next, |(fixed, _)| fixed) {
-            "" if next.is_empty() => Some(tail.len()),
-            "" => None,
-            separator => tail.find(separator),
-        };
-        let Some(end) = end else { return BTreeMap::new() };
-        let value = tail[..end].to_owned();
-        if derived.insert(name.to_owned(), value.clone()).is_some_and(|first: String| first != value) {
-            return BTreeMap::new();
-        }
-        rest = &tail[end..];
-        rest_pattern = next;
-    }
-    if rest == rest_pattern { derived } else { BTreeMap::new() }
+    call.write(&found.place, &path, &text)?;
+    call.remark(&found.place, &path, format!("set field value to {text:?}"));
+    Ok(())
 }
 
 fn list(
@@ -219,20 +98,35 @@ fn list(
     found: &Use,
     names: &[&str],
     values: &BTreeMap<String, String>,
-) -> Result<bool, FunctionError> {
-    let wrong = |message: String| FunctionError::SetterValue { origin: origin(found), message };
-    let [name] = names else { return Err(wrong("a list takes exactly one setter".to_owned())) };
-    let text = values.get(*name).map_or("", String::as_str);
+) -> Result<(), FunctionError> {
+    let wrong = |message: String| FunctionError::Value { origin: origin(found), message };
+    let name = match names {
+        [name] if found.pattern == format!("${{{name}}}") => *name,
+        _ => {
+            return Err(wrong(format!(
+                "a list takes one setter and nothing else, not {:?} (write ${{name}})",
+                found.pattern
+            )));
+        }
+    };
+    let text = values.get(name).map_or("", String::as_str);
     let items = if text.trim().is_empty() {
-        Value::Array(Vec::new())
+        Vec::new()
     } else {
-        parse_list(text).ok_or_else(|| wrong(format!("setter {name} is not a YAML list")))?
+        let hint = "write it as [a, b] or as lines that begin with a dash";
+        parse_list(text)
+            .ok_or_else(|| wrong(format!("the value of setter {name} is {text:?}, not a YAML list ({hint})")))?
     };
     let path: Vec<&str> = found.path.iter().map(String::as_str).collect();
-    call.set(&found.place, &path, &items)
+    call.set_list(&found.place, &path, &items, &format!("kpt-set: {}", found.pattern))?;
+    call.remark(&found.place, &path, format!("set field value to {text:?}"));
+    Ok(())
 }
 
-fn parse_list(text: &str) -> Option<Value> {
+fn parse_list(text: &str) -> Option<Vec<Value>> {
     let file = YamlFile::parse(text.as_bytes(), &Limits::default()).ok()?;
-    file.value(0).ok().filter(Value::is_array)
+    match file.value(0).ok()? {
+        Value::Array(items) => Some(items),
+        _ => None,
+    }
 }

@@ -1,35 +1,98 @@
 //! The functions that are built in, one file each, under the names of the kpt catalogue.
+//!
+//! An image without a version (`set-image`, `set-image:latest`) behaves as the catalogue documents it. A pinned one
+//! (`set-image:v0.1`) behaves as the images published under that tag, slips included; where that leaves something undone
+//! a result says so.
 
+mod annotate_apply_time_mutations;
+mod apply_replacements;
 mod apply_setters;
+mod config;
+mod create_setters;
+mod delete_annotations;
+mod ensure_name_substring;
+mod fields;
+mod format;
+mod glob;
+mod list_setters;
+mod names;
+mod remove_local_config_resources;
+mod rename;
+mod scalar;
+mod search_replace;
 mod set_annotations;
 mod set_image;
 mod set_labels;
+mod set_name_prefix;
 mod set_namespace;
+mod setters;
+mod spots;
+mod upsert_resource;
 
-use std::collections::BTreeMap;
-
+use serde::Serialize;
 use serde_json::Value;
 
 use super::resources::{Place, Resources};
 use crate::domain::krm::document::EditError;
 
-/// A built-in function.
-pub(super) type Native = fn(&mut Call<'_>) -> Result<(), FunctionError>;
+pub(super) use config::ConfigAt;
+use names::Version;
+pub use names::short_name;
+
+/// A built-in function: how to call it, and what it does. This is also its documentation.
+#[derive(Debug, Serialize)]
+pub struct Native {
+    /// Name in the catalogue.
+    pub name: &'static str,
+    /// Names that older releases were published under.
+    pub aliases: &'static [&'static str],
+    /// Published tag families. `v0.1` stands for itself and for every `v0.1.x`.
+    pub families: &'static [&'static str],
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// Its own kind of configuration (`fn.kpt.dev/v1alpha1`), beside a `ConfigMap`.
+    pub kind: Option<&'static str>,
+    /// What it takes.
+    pub options: &'static [Opt],
+    /// A Kptfile's pipeline, and what else an example needs.
+    pub example: &'static str,
+    /// Behaviour to know of, and how tags differ.
+    pub notes: &'static str,
+    #[serde(skip)]
+    run: fn(&mut Call<'_>) -> Result<(), FunctionError>,
+}
+
+/// One thing that a function takes.
+#[derive(Debug, Serialize)]
+pub struct Opt {
+    /// Key in the `ConfigMap`, or field of the function's own kind.
+    pub name: &'static str,
+    /// Whether it must be given.
+    pub required: bool,
+    /// What it means.
+    pub text: &'static str,
+}
 
 /// What a function works on.
 pub(super) struct Call<'a> {
     /// The package.
     pub(super) resources: &'a mut Resources,
+    /// The directory of the package whose pipeline runs; empty for the root.
+    pub(super) directory: &'a str,
     /// The resources it was given, in path and index order.
     pub(super) places: Vec<Place>,
     /// Its `functionConfig`.
     pub(super) config: Value,
+    /// Where that is written.
+    pub(super) config_at: ConfigAt,
+    /// The version that the package asks for.
+    version: Version,
     /// What it has to say.
     pub(super) results: Vec<FunctionResult>,
 }
 
 /// One remark of a function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FunctionResult {
     /// The remark.
     pub message: String,
@@ -37,14 +100,23 @@ pub struct FunctionResult {
     pub severity: &'static str,
     /// `file:line`, when it is about one.
     pub origin: Option<String>,
+    /// Field, when it is about one, such as `spec.containers[0].image`.
+    pub field: Option<String>,
 }
 
 /// Why a function failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FunctionError {
     /// Its configuration is wrong.
-    #[error("its configuration is wrong: {0} [fn.config]")]
-    Config(String),
+    #[error("{origin}: {message} ({hint}) [fn.config]")]
+    Config {
+        /// `file:line`.
+        origin: String,
+        /// What is wrong.
+        message: String,
+        /// What to write instead.
+        hint: String,
+    },
     /// Setters that resources refer to have no value.
     #[error("values for setters {} must be provided (first used at {origin}) [fn.setter_missing]", names.join(", "))]
     SettersMissing {
@@ -53,19 +125,19 @@ pub enum FunctionError {
         /// `file:line` of the first use.
         origin: String,
     },
-    /// A value that a setter gave is not what its place needs.
-    #[error("{origin}: {message} [fn.setter_value]")]
-    SetterValue {
+    /// A value is not what its place needs.
+    #[error("{origin}: {message} [fn.value]")]
+    Value {
         /// `file:line`.
         origin: String,
         /// What is wrong.
         message: String,
     },
     /// A file could not be edited without changing something else.
-    #[error("{file}: {source} [fn.edit]")]
+    #[error("{origin}: {source} [fn.edit]")]
     Edit {
-        /// Which file.
-        file: String,
+        /// `file:line`.
+        origin: String,
         /// Why.
         source: EditError,
     },
@@ -75,86 +147,214 @@ pub enum FunctionError {
 #[derive(Debug, Clone, Default)]
 pub struct Catalog;
 
-/// Prefixes under which the catalogue is published.
-const PREFIXES: [&str; 2] = ["ghcr.io/kptdev/krm-functions-catalog/", "gcr.io/kpt-fn/"];
+/// Why an image calls none of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotFound {
+    /// There is no such function.
+    Name,
+    /// The function was never published under that tag; these are its families.
+    Tag(String),
+}
 
-const NATIVE: &[(&str, Native)] = &[
-    ("apply-setters", apply_setters::run),
-    ("set-annotations", set_annotations::run),
-    ("set-image", set_image::run),
-    ("set-labels", set_labels::run),
-    ("set-namespace", set_namespace::run),
+const NATIVE: &[Native] = &[
+    annotate_apply_time_mutations::NATIVE,
+    apply_replacements::NATIVE,
+    apply_setters::NATIVE,
+    create_setters::NATIVE,
+    delete_annotations::NATIVE,
+    ensure_name_substring::NATIVE,
+    format::NATIVE,
+    list_setters::NATIVE,
+    remove_local_config_resources::NATIVE,
+    search_replace::NATIVE,
+    set_annotations::NATIVE,
+    set_image::NATIVE,
+    set_labels::NATIVE,
+    set_name_prefix::NATIVE,
+    set_namespace::NATIVE,
+    upsert_resource::NATIVE,
 ];
 
 impl Catalog {
     /// Version of the built-in functions; part of every render's digest.
-    pub const VERSION: &'static str = "1";
+    pub const VERSION: &'static str = "2";
+
+    /// The functions, by name.
+    #[must_use]
+    pub const fn functions(&self) -> &'static [Native] {
+        NATIVE
+    }
 
     /// Names of the functions.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
-        NATIVE.iter().map(|(name, _)| *name).collect()
+        NATIVE.iter().map(|native| native.name).collect()
     }
 
-    /// Finds a function by image: short or with the catalogue's prefix, with any tag or digest.
-    pub(super) fn find(image: &str) -> Option<Native> {
+    /// The function that an image or a name means, whatever its version.
+    #[must_use]
+    pub fn named(&self, image: &str) -> Option<&'static Native> {
         let name = short_name(image);
-        NATIVE.iter().find(|(known, _)| *known == name).map(|(_, native)| *native)
+        NATIVE.iter().find(|native| native.name == name || native.aliases.contains(&name))
     }
-}
 
-/// The catalogue name of an image: `ghcr.io/kptdev/krm-functions-catalog/set-labels:v0.2.0` is `set-labels`.
-#[must_use]
-pub fn short_name(image: &str) -> &str {
-    let bare = PREFIXES.iter().find_map(|prefix| image.strip_prefix(prefix)).unwrap_or(image);
-    let bare = bare.split('@').next().unwrap_or(bare);
-    match bare.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => name,
-        _ => bare,
-    }
-}
-
-impl Call<'_> {
-    /// `data` of a `ConfigMap` that configures the function, or of its own kind the map called `field`.
-    fn data(&self, field: &str) -> Result<BTreeMap<String, String>, FunctionError> {
-        let kind = self.config.get("kind").and_then(Value::as_str).unwrap_or_default();
-        let map = if kind == "ConfigMap" { self.config.get("data") } else { self.config.get(field) };
-        let Some(map) = map.and_then(Value::as_object) else {
-            return Ok(BTreeMap::new());
+    /// Finds a function by image: short or with a prefix of the catalogue, with a published tag, a digest, or neither.
+    /// A `tag`, which may be a range of versions, takes the place of the image's.
+    pub(super) fn find(&self, image: &str, tag: Option<&str>) -> Result<(&'static Native, Version), NotFound> {
+        let native = self.named(image).ok_or(NotFound::Name)?;
+        let version = match tag {
+            Some(tag) => names::version_of_tag(tag, native.families).or_else(|| names::newest(tag, native.families)),
+            None => names::version(image, native.families),
         };
-        map.iter()
-            .map(|(key, value)| match value {
-                Value::String(text) => Ok((key.clone(), text.clone())),
-                other => Err(FunctionError::Config(format!("{key} is {other}, not text"))),
-            })
-            .collect()
+        version.map(|version| (native, version)).ok_or_else(|| NotFound::Tag(native.families.join(", ")))
+    }
+}
+
+impl Native {
+    /// Runs the function.
+    pub(super) fn call(&self, call: &mut Call<'_>) -> Result<(), FunctionError> {
+        (self.run)(call)
+    }
+}
+
+impl<'a> Call<'a> {
+    /// A call that has done nothing yet.
+    pub(super) fn new(
+        resources: &'a mut Resources,
+        directory: &'a str,
+        places: Vec<Place>,
+        (config, config_at): (Value, ConfigAt),
+        version: Version,
+    ) -> Self {
+        Self { resources, directory, places, config, config_at, version, results: Vec::new() }
+    }
+
+    /// Places with their values, without the Kptfile.
+    fn values(&self) -> Vec<(Place, Value)> {
+        let values = self.places.iter().map(|place| (place.clone(), self.resources.value(place)));
+        values.filter(|(_, value)| !is_kptfile(value)).collect()
     }
 
     fn set(&mut self, place: &Place, path: &[&str], value: &Value) -> Result<bool, FunctionError> {
-        let file = place.file.clone();
-        self.resources.set(place, path, value).map_err(|source| FunctionError::Edit { file, source })
+        let origin = self.origin(place, path);
+        self.resources.set(place, path, value).map_err(|source| FunctionError::Edit { origin, source })
     }
 
-    fn info(&mut self, message: String) {
-        self.results.push(FunctionResult { message, severity: "info", origin: None });
+    fn remove(&mut self, place: &Place, path: &[&str]) -> Result<bool, FunctionError> {
+        let origin = self.origin(place, path);
+        self.resources.remove(place, path).map_err(|source| FunctionError::Edit { origin, source })
+    }
+
+    fn set_comment(&mut self, place: &Place, path: &[&str], comment: &str) -> Result<bool, FunctionError> {
+        let origin = self.origin(place, path);
+        self.resources.set_comment(place, path, comment).map_err(|source| FunctionError::Edit { origin, source })
+    }
+
+    /// Sets a list with its comment; see `YamlFile::set_list`.
+    fn set_list(
+        &mut self,
+        place: &Place,
+        path: &[&str],
+        items: &[Value],
+        comment: &str,
+    ) -> Result<bool, FunctionError> {
+        let origin = self.origin(place, path);
+        let set = self.resources.set_list(place, path, items, comment);
+        set.map_err(|source| FunctionError::Edit { origin, source })
+    }
+
+    /// `file:line` of a path in a resource.
+    fn origin(&self, place: &Place, path: &[&str]) -> String {
+        format!("{}:{}", place.file, self.resources.line_of(place, path))
+    }
+
+    fn say(
+        &mut self,
+        severity: &'static str,
+        message: impl Into<String>,
+        origin: Option<String>,
+        field: Option<String>,
+    ) {
+        self.results.push(FunctionResult { message: message.into(), severity, origin, field });
+    }
+
+    fn info(&mut self, message: impl Into<String>) {
+        self.say("info", message, None, None);
+    }
+
+    fn warn(&mut self, message: impl Into<String>, origin: Option<String>) {
+        self.say("warning", message, origin, None);
+    }
+
+    /// A remark about a field.
+    fn remark(&mut self, place: &Place, path: &[&str], message: impl Into<String>) {
+        let field = shown(&self.resources.value(place), path);
+        let origin = self.origin(place, path);
+        self.say("info", message, Some(origin), Some(field));
     }
 }
 
-/// Paths of pod templates in the kinds that have one; empty for a Pod itself.
-fn pod_template(kind: &str) -> Option<&'static [&'static str]> {
-    match kind {
-        "Pod" => Some(&[]),
-        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicationController" => {
-            Some(&["spec", "template"])
+/// A path as people write it: `spec.containers[0].image`.
+fn shown(value: &Value, path: &[&str]) -> String {
+    let mut text = String::new();
+    let mut here = Some(value);
+    for part in path {
+        if here.is_some_and(Value::is_array) {
+            text.push_str(&format!("[{part}]"));
+        } else {
+            text.push_str(if text.is_empty() { "" } else { "." });
+            text.push_str(part);
         }
-        "CronJob" => Some(&["spec", "jobTemplate", "spec", "template"]),
-        "PodTemplate" => Some(&["template"]),
-        _ => None,
+        here = here.and_then(|value| at(value, &[part]));
     }
+    text
+}
+
+fn refs(path: &[String]) -> Vec<&str> {
+    path.iter().map(String::as_str).collect()
+}
+
+fn text_at<'v>(value: &'v Value, path: &[&str]) -> &'v str {
+    at(value, path).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn kind_of(value: &Value) -> &str {
-    value.get("kind").and_then(Value::as_str).unwrap_or_default()
+    text_at(value, &["kind"])
+}
+
+/// The API group; empty for the core group.
+fn group_of(value: &Value) -> &str {
+    text_at(value, &["apiVersion"]).split_once('/').map_or("", |(group, _)| group)
+}
+
+fn version_of(value: &Value) -> &str {
+    let version = text_at(value, &["apiVersion"]);
+    version.split_once('/').map_or(version, |(_, version)| version)
+}
+
+fn name_of(value: &Value) -> &str {
+    text_at(value, &["metadata", "name"])
+}
+
+fn namespace_of(value: &Value) -> &str {
+    text_at(value, &["metadata", "namespace"])
+}
+
+fn is_kptfile(value: &Value) -> bool {
+    kind_of(value) == "Kptfile" && group_of(value) == "kpt.dev"
+}
+
+/// Where the pod template of a built-in kind stands; empty for a Pod, which is one itself.
+fn pod_template(value: &Value) -> Option<&'static [&'static str]> {
+    match (group_of(value), kind_of(value)) {
+        ("", "Pod") => Some(&[]),
+        ("", "ReplicationController")
+        | ("apps" | "extensions", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet")
+        | ("batch", "Job") => Some(&["spec", "template"]),
+        ("batch", "CronJob") => Some(&["spec", "jobTemplate", "spec", "template"]),
+        ("", "PodTemplate") => Some(&["template"]),
+        _ => None,
+    }
 }
 
 fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {

@@ -1,11 +1,49 @@
-//! `set-namespace`: every namespaced resource, and what refers to one, moves to a namespace.
+//! `set-namespace`: every namespaced resource, and what refers to its namespace, moves to another one.
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Call, FunctionError, at, kind_of};
-use crate::domain::package::resources::is_local;
+use super::{Call, FunctionError, Native, Opt, at, group_of, kind_of, name_of, namespace_of, refs, text_at};
+use crate::domain::package::resources::{Place, is_local};
 
-/// Built-in kinds without a namespace; custom resources are taken for namespaced, as upstream does.
+const ADDITIONAL: &str = "additionalNamespaceFields";
+/// Annotation with the objects that must be applied first.
+pub(super) const DEPENDS_ON: &str = "config.kubernetes.io/depends-on";
+/// Annotation with the identity that a resource had in the package it came from: `group|kind|namespace|name`.
+const ORIGIN: &str = "internal.kpt.dev/upstream-identifier";
+
+pub(super) const NATIVE: Native = Native {
+    name: "set-namespace",
+    aliases: &[],
+    families: &["v0.1", "v0.2", "v0.3", "v0.4"],
+    summary: "moves every namespaced resource, and what refers to its namespace, to another namespace",
+    kind: Some("SetNamespace"),
+    options: &[
+        Opt { name: "namespace", required: true, text: "the new namespace" },
+        Opt { name: "namespaceMatcher", required: false, text: "change only what has this namespace now" },
+        Opt { name: "name", required: false, text: "in the ConfigMap kptfile.kpt.dev: the new namespace" },
+        Opt {
+            name: ADDITIONAL,
+            required: false,
+            text: "in SetNamespace: further fields {group, version, kind, path, create}; path as spec/ref/namespace",
+        },
+    ],
+    example: "pipeline:
+  mutators:
+  - image: set-namespace:v0.4
+    configMap:
+      namespace: core
+",
+    notes: "Namespaces are renamed; service accounts in bindings, webhook services of CRDs, services of APIServices and \
+            depends-on annotations follow. A custom resource without namespace is taken for cluster-scoped (v0.1 to \
+            v0.3: for namespaced). Local configuration stays. Resources that come from several upstream namespaces need \
+            namespaceMatcher. v0.1 and v0.2 move only those service accounts in bindings that are called default or are \
+            in the package.",
+    run,
+};
+
+/// Built-in kinds without a namespace.
 const CLUSTER_SCOPED: &[&str] = &[
     "APIService",
     "CSIDriver",
@@ -13,62 +51,239 @@ const CLUSTER_SCOPED: &[&str] = &[
     "CertificateSigningRequest",
     "ClusterRole",
     "ClusterRoleBinding",
+    "ClusterTrustBundle",
     "ComponentStatus",
     "CustomResourceDefinition",
+    "DeviceClass",
     "FlowSchema",
+    "IPAddress",
     "IngressClass",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
     "MutatingWebhookConfiguration",
     "Namespace",
     "Node",
     "PersistentVolume",
+    "PodSecurityPolicy",
     "PriorityClass",
     "PriorityLevelConfiguration",
+    "ResourceSlice",
     "RuntimeClass",
+    "ServiceCIDR",
     "StorageClass",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
     "ValidatingWebhookConfiguration",
     "VolumeAttachment",
+    "VolumeAttributesClass",
 ];
 
-pub(super) fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
-    let namespace = namespace(call)?;
-    let new = Value::from(namespace.as_str());
-    let mut changed = 0;
-    for place in call.places.clone() {
-        let value = call.resources.value(&place);
-        if is_local(&value) {
-            continue;
+/// Groups of built-in kinds that end like custom ones may.
+const BUILT_IN: &[&str] = &[
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "extensions",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+];
+
+/// Whether an object lives in a namespace, as far as it can be told without a cluster.
+pub(super) fn is_namespaced(value: &Value) -> bool {
+    if BUILT_IN.contains(&group_of(value)) {
+        !CLUSTER_SCOPED.contains(&kind_of(value))
+    } else {
+        !namespace_of(value).is_empty()
+    }
+}
+
+/// What is asked for, and what was done.
+struct Move {
+    to: String,
+    only: Option<String>,
+    from: BTreeSet<String>,
+    changed: usize,
+}
+
+fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    let mut wanted = wanted(call)?;
+    let additional = call.field_specs(ADDITIONAL)?;
+    let values: Vec<(Place, Value)> = call.values().into_iter().filter(|(_, value)| !is_local(value)).collect();
+    if wanted.only.is_none() {
+        one_origin(call, &values)?;
+    }
+    for (place, value) in &values {
+        for path in paths(call, value, &values) {
+            wanted.apply(call, place, value, &path)?;
         }
-        let kind = kind_of(&value);
-        if kind == "Namespace" {
-            changed += usize::from(call.set(&place, &["metadata", "name"], &new)?);
-        } else if !CLUSTER_SCOPED.contains(&kind) {
-            changed += usize::from(call.set(&place, &["metadata", "namespace"], &new)?);
-        }
-        if matches!(kind, "RoleBinding" | "ClusterRoleBinding") {
-            let subjects = at(&value, &["subjects"]).and_then(Value::as_array).map_or(0, Vec::len);
-            for index in (0..subjects).map(|index| index.to_string()) {
-                if at(&value, &["subjects", &index, "namespace"]).is_some() {
-                    changed += usize::from(call.set(&place, &["subjects", &index, "namespace"], &new)?);
-                }
-            }
+        for path in additional.iter().flat_map(|spec| spec.places(value)) {
+            wanted.apply(call, place, value, &path)?;
         }
     }
-    call.info(format!("namespace {namespace} set on {changed} fields"));
-    Ok(())
+    let summary = wanted.summary("all matching namespaces are already", "namespace");
+    call.info(summary);
+    follow(call, &values, wanted)
 }
 
 /// `data.namespace`, `data.name` of the package context, or `namespace` of the function's own kind.
-fn namespace(call: &Call<'_>) -> Result<String, FunctionError> {
-    let data = call.config.get("data");
-    let context = call.config.pointer("/metadata/name").and_then(Value::as_str) == Some("kptfile.kpt.dev");
-    let key = if context { "name" } else { "namespace" };
-    let found = data.and_then(|data| data.get(key)).or_else(|| call.config.get("namespace"));
-    let namespace = found.and_then(Value::as_str).unwrap_or_default();
-    if crate::domain::id::is_dns_label(namespace) {
-        Ok(namespace.to_owned())
+fn wanted(call: &Call<'_>) -> Result<Move, FunctionError> {
+    let context = name_of(&call.config) == "kptfile.kpt.dev";
+    let (path, matcher): (&[&str], &[&str]) = if !call.is_config_map(&["SetNamespace"])? {
+        call.only_own(&["namespace", "namespaceMatcher", ADDITIONAL, "fieldSpecs"])?;
+        (&["namespace"], &["namespaceMatcher"])
+    } else if context && text_at(&call.config, &["data", "namespace"]).is_empty() {
+        (&["data", "name"], &["data", "namespaceMatcher"])
     } else {
-        Err(FunctionError::Config(format!("namespace {namespace:?} is not a DNS label")))
+        call.only(&["data"], &["namespace", "namespaceMatcher", "name"])?;
+        (&["data", "namespace"], &["data", "namespaceMatcher"])
+    };
+    let to = text_at(&call.config, path);
+    if !crate::domain::id::is_dns_label(to) {
+        let message = if to.is_empty() {
+            format!("{} is missing or empty", path.join("."))
+        } else {
+            format!("{} is {to:?}, which no namespace can be called", path.join("."))
+        };
+        return Err(call.wrong(path, message, "write up to 63 of a-z, 0-9 and -, such as core"));
+    }
+    let only = text_at(&call.config, matcher);
+    let only = (!only.is_empty()).then(|| only.to_owned());
+    Ok(Move { to: to.to_owned(), only, from: BTreeSet::new(), changed: 0 })
+}
+
+/// The namespace that a resource had upstream.
+fn upstream(value: &Value) -> Option<&str> {
+    let origin = text_at(value, &["metadata", "annotations", ORIGIN]);
+    origin.split('|').nth(2).filter(|_| is_namespaced(value))
+}
+
+fn one_origin(call: &Call<'_>, values: &[(Place, Value)]) -> Result<(), FunctionError> {
+    let origins: BTreeSet<&str> = values.iter().filter_map(|(_, value)| upstream(value)).collect();
+    if origins.len() <= 1 {
+        return Ok(());
+    }
+    let list: Vec<&str> = origins.into_iter().collect();
+    let message = format!("the resources come from several upstream namespaces: {}", list.join(", "));
+    Err(call.wrong(&["data"], message, "write namespaceMatcher: with the one to change"))
+}
+
+/// Fields of a resource that hold its namespace or one that goes with it.
+fn paths(call: &Call<'_>, value: &Value, all: &[(Place, Value)]) -> Vec<Vec<String>> {
+    let path = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<String>>();
+    let present = |parts: &[&str]| at(value, parts).is_some().then(|| path(parts));
+    let mut paths = Vec::new();
+    match (group_of(value), kind_of(value)) {
+        ("", "Namespace") => paths.push(path(&["metadata", "name"])),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            paths.extend(present(&["spec", "conversion", "webhook", "clientConfig", "service", "namespace"]));
+        }
+        ("apiregistration.k8s.io", "APIService") => paths.extend(present(&["spec", "service", "namespace"])),
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => paths.extend(subjects(call, value, all)),
+        _ => {}
+    }
+    let old = call.version.is_one_of(&["v0.1", "v0.2", "v0.3"]) && !CLUSTER_SCOPED.contains(&kind_of(value));
+    if is_namespaced(value) || old {
+        paths.push(path(&["metadata", "namespace"]));
+    }
+    paths
+}
+
+fn subjects(call: &Call<'_>, value: &Value, all: &[(Place, Value)]) -> Vec<Vec<String>> {
+    let declared = |name: &str| {
+        name == "default" || all.iter().any(|(_, other)| kind_of(other) == "ServiceAccount" && name_of(other) == name)
+    };
+    let strict = call.version.is_one_of(&["v0.1", "v0.2"]);
+    let list = value.get("subjects").and_then(Value::as_array).into_iter().flatten().enumerate();
+    list.filter(|(_, subject)| kind_of(subject) == "ServiceAccount" && subject.get("namespace").is_some())
+        .filter(|(_, subject)| !strict || declared(text_at(subject, &["name"])))
+        .map(|(index, _)| vec!["subjects".to_owned(), index.to_string(), "namespace".to_owned()])
+        .collect()
+}
+
+impl Move {
+    fn apply(
+        &mut self,
+        call: &mut Call<'_>,
+        place: &Place,
+        value: &Value,
+        path: &[String],
+    ) -> Result<(), FunctionError> {
+        let now = at(value, &refs(path)).and_then(Value::as_str).filter(|text| !text.is_empty()).unwrap_or("default");
+        let absent = at(value, &refs(path)).is_none();
+        let meant = self.only.as_deref().is_none_or(|only| only == now || upstream(value) == Some(only));
+        if (now == self.to && !absent) || !meant {
+            return Ok(());
+        }
+        call.write(place, &refs(path), &self.to)?;
+        self.from.insert(now.to_owned());
+        self.changed += 1;
+        Ok(())
+    }
+
+    fn summary(&self, none: &str, some: &str) -> String {
+        if self.changed == 0 {
+            return format!("{none} {:?}. no value changed", self.to);
+        }
+        let from: Vec<&str> = self.from.iter().map(String::as_str).collect();
+        format!("{some} [{}] updated to {:?}, {} value(s) changed", from.join(" "), self.to, self.changed)
+    }
+}
+
+/// Annotations that name objects of the package which moved.
+fn follow(call: &mut Call<'_>, values: &[(Place, Value)], mut wanted: Move) -> Result<(), FunctionError> {
+    let name = |value: &Value| {
+        format!("{}/namespaces/{}/{}/{}", group_of(value), namespace_of(value), kind_of(value), name_of(value))
+    };
+    let declared: BTreeSet<String> = values.iter().map(|(_, value)| name(value)).collect();
+    wanted.from.clear();
+    wanted.changed = 0;
+    for (place, value) in values {
+        let path = ["metadata", "annotations", DEPENDS_ON];
+        let old = text_at(value, &path);
+        let new: Vec<String> = old.split(',').map(|entry| wanted.entry(entry, &declared)).collect();
+        if new.join(",") != old {
+            call.write(place, &path, &new.join(","))?;
+        }
+    }
+    let summary = if wanted.changed == 0 {
+        "all `depends-on` annotations are up-to-date. no `namespace` changed".to_owned()
+    } else {
+        wanted.summary("", "`depends-on` annotation namespace")
+    };
+    call.info(summary);
+    Ok(())
+}
+
+impl Move {
+    /// One `group/namespaces/namespace/Kind/name`, moved when it is about an object of the package.
+    fn entry(&mut self, entry: &str, declared: &BTreeSet<String>) -> String {
+        let mut parts: Vec<&str> = entry.trim().split('/').collect();
+        let meant = parts.len() == 5
+            && declared.contains(entry.trim())
+            && parts[2] != self.to
+            && self.only.as_deref().is_none_or(|only| only == parts[2]);
+        if !meant {
+            return entry.to_owned();
+        }
+        self.from.insert(parts[2].to_owned());
+        self.changed += 1;
+        let gap = &entry[..entry.len() - entry.trim_start().len()];
+        let to = self.to.clone();
+        parts[2] = &to;
+        format!("{gap}{}", parts.join("/"))
     }
 }

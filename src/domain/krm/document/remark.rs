@@ -1,0 +1,116 @@
+//! Comments at line ends, and lists together with their comment.
+
+use serde_json::Value;
+
+use super::YamlFile;
+use super::edit::{EditError, Splice};
+use super::emit::to_yaml;
+use super::node::{Node, NodeKind};
+
+fn refuse(path: &[&str], reason: &'static str) -> EditError {
+    EditError::NoSuchPlace { path: path.join("."), reason }
+}
+
+impl YamlFile {
+    /// Column (from 1) of the first byte of a node; of a block list, that of its first dash.
+    #[must_use]
+    pub fn column_of(&self, node: &Node) -> usize {
+        let start = self.block_start(node);
+        start - self.text[..start].rfind('\n').map_or(0, |at| at + 1) + 1
+    }
+
+    /// Spaces between a key and the dashes of its list, as the first block list below has them; 0 when there is none.
+    fn list_indent(&self, node: &Node) -> usize {
+        self.first_indent(node).unwrap_or(0)
+    }
+
+    fn first_indent(&self, node: &Node) -> Option<usize> {
+        match &node.kind {
+            NodeKind::Mapping { entries, flow: false } => entries.iter().find_map(|entry| match &entry.value.kind {
+                NodeKind::Sequence { flow: false, .. } => {
+                    Some(self.column_of(&entry.value).saturating_sub(entry.key_node.column))
+                }
+                _ => self.first_indent(&entry.value),
+            }),
+            NodeKind::Sequence { items, flow: false } => items.iter().find_map(|item| self.first_indent(item)),
+            _ => None,
+        }
+    }
+
+    /// Sets the comment at the end of the line of a value; of a block list or map, at the end of its key's line. Says
+    /// whether anything changed.
+    ///
+    /// # Errors
+    /// [`EditError`] when the value shares its line with others or has several lines; the file is then unchanged.
+    pub fn set_comment(&mut self, document: usize, path: &[&str], comment: &str) -> Result<bool, EditError> {
+        if comment.contains(['\n', '\r']) {
+            return Err(refuse(path, "a comment has one line"));
+        }
+        let expected = self.values()?;
+        let from = self.comment_place(document, path)?;
+        let line_end = self.text[from..].find('\n').map_or(self.text.len(), |offset| from + offset);
+        let tail = &self.text[from..line_end];
+        let rest = tail.trim_start();
+        if !(rest.is_empty() || (rest.starts_with('#') && tail.starts_with([' ', '\t']))) {
+            return Err(refuse(path, "it shares its line with other values"));
+        }
+        if rest.strip_prefix('#').is_some_and(|old| old.trim() == comment.trim()) {
+            return Ok(false);
+        }
+        let gap = if rest.is_empty() { " " } else { &tail[..tail.len() - rest.len()] };
+        let text = format!("{gap}# {comment}");
+        self.commit(Splice { range: from..line_end, text }, &expected, path)?;
+        Ok(true)
+    }
+
+    /// Byte behind which a comment on the value stands.
+    fn comment_place(&self, document: usize, path: &[&str]) -> Result<usize, EditError> {
+        let node = self.find(document, path)?;
+        match &node.kind {
+            NodeKind::Scalar { block: true, .. } => Err(refuse(path, "it has several lines")),
+            NodeKind::Sequence { flow: false, .. } | NodeKind::Mapping { flow: false, .. } => {
+                self.behind_colon(document, path)
+            }
+            _ if node.is_absent() => self.behind_colon(document, path),
+            _ => Ok(node.span.end),
+        }
+    }
+
+    /// Sets a list and keeps its comment: behind the key for a list with items, behind `[]` for one without. A list in
+    /// brackets gets a line for each item.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then unchanged.
+    pub fn set_list(
+        &mut self,
+        document: usize,
+        path: &[&str],
+        items: &[Value],
+        comment: &str,
+    ) -> Result<bool, EditError> {
+        let mut expected = self.values()?;
+        let new = Value::Array(items.to_vec());
+        let changed = expected.get_mut(document).is_some_and(|target| super::edit::exchange(target, path, &new));
+        let node = self.find(document, path)?;
+        let flow = matches!(node.kind, NodeKind::Sequence { flow: true, .. });
+        if !changed && (!flow || items.is_empty()) {
+            return Ok(false);
+        }
+        let (last, parents) = path.split_last().ok_or_else(|| refuse(path, "it is the whole document"))?;
+        let entry = self.find(document, parents)?.entry(last).ok_or_else(|| refuse(path, "it has no key"))?;
+        let key_column = entry.key_node.column - 1;
+        let start = self.behind_colon(document, path)?;
+        let end = self.end_of_line(node.end());
+        let indent =
+            if flow { key_column + self.list_indent(&self.documents[document]) } else { self.column_of(node) - 1 };
+        let note = if comment.is_empty() { String::new() } else { format!(" # {comment}") };
+        let text = if items.is_empty() {
+            format!(" []{note}")
+        } else {
+            let pad = format!("\n{}", " ".repeat(indent));
+            format!("{note}{pad}{}", to_yaml(&new).trim_end().replace('\n', &pad))
+        };
+        self.commit(Splice { range: start..end, text }, &expected, path)?;
+        Ok(true)
+    }
+}

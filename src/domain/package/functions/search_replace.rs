@@ -1,0 +1,259 @@
+//! `search-replace`: finds fields by value, by pattern, by path and by file, and gives them another value or a comment.
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::scalar::read;
+use super::spots::{Spot, What, spots};
+use super::{Call, FunctionError, Native, Opt, glob, refs};
+use crate::domain::package::resources::Place;
+
+const KEYS: &[&str] = &["by-value", "by-value-regex", "by-path", "by-file-path", "put-value", "put-comment"];
+
+pub(super) const NATIVE: Native = Native {
+    name: "search-replace",
+    aliases: &[],
+    families: &["v0.1", "v0.2"],
+    summary: "finds fields by value, path and file, and sets their values or comments",
+    kind: None,
+    options: &[
+        Opt { name: "by-value", required: false, text: "the value of a field" },
+        Opt { name: "by-value-regex", required: false, text: "an RE2 pattern for the whole value; not with by-value" },
+        Opt {
+            name: "by-path",
+            required: false,
+            text: "path of the field: a.b[0].c, * for one step, ** for any, [*] for any item",
+        },
+        Opt {
+            name: "by-file-path",
+            required: false,
+            text: "file, from the package's directory: *, **, ?, [class], {a,b}",
+        },
+        Opt { name: "put-value", required: false, text: "the new value; ${1} is the first group of by-value-regex" },
+        Opt { name: "put-comment", required: false, text: "the new comment at the line's end; with groups too" },
+    ],
+    example: "pipeline:
+  mutators:
+  - image: search-replace:v0.2
+    configMap:
+      by-value-regex: something-(.*)
+      put-value: my-${1}
+",
+    notes: "All that is given must match. A plain by-path (no *, no index, no value) with put-value makes the field. Without \
+            put-value and put-comment the results list what matches. v0.1 and v0.2 match by-value-regex anywhere in a \
+            value, as their images do; write ^...$ to mean all of it. The Kptfile is left alone.",
+    run,
+};
+
+struct Search {
+    value: Option<String>,
+    regex: Option<Regex>,
+    path: Option<String>,
+    put_value: Option<String>,
+    put_comment: Option<String>,
+}
+
+fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    let search = search(call)?;
+    let file = call.data()?.get("by-file-path").filter(|text| !text.is_empty()).cloned();
+    let mut count = 0;
+    for (place, value) in call.values() {
+        if let Some(pattern) = &file
+            && !is_file(call, pattern, &place)?
+        {
+            continue;
+        }
+        count += match search.made() {
+            Some((path, text)) => make(call, &place, &value, path, text)?,
+            None => search.apply(call, &place)?,
+        };
+    }
+    if count == 0 {
+        call.info("no matches");
+    }
+    Ok(())
+}
+
+fn search(call: &Call<'_>) -> Result<Search, FunctionError> {
+    let data = call.data()?;
+    call.only(&["data"], KEYS)?;
+    let given = |key: &str| data.get(key).filter(|text| !text.is_empty()).cloned();
+    if given("by-value").is_some() && given("by-value-regex").is_some() {
+        let message = "both by-value and by-value-regex are given";
+        return Err(call.wrong(&["data", "by-value-regex"], message, "write one of them"));
+    }
+    let matchers = ["by-value", "by-value-regex", "by-path"];
+    if matchers.iter().all(|key| given(key).is_none()) {
+        let message = "nothing says which fields are meant";
+        return Err(call.wrong(&["data"], message, format!("write one of {}", matchers.join(", "))));
+    }
+    let regex = given("by-value-regex").map(|pattern| {
+        let pinned = call.version.is_one_of(&["v0.1", "v0.2"]);
+        let whole = if pinned { pattern } else { format!("^(?:{pattern})$") };
+        Regex::new(&whole).map_err(|error| {
+            let why = error.to_string().lines().last().unwrap_or_default().to_owned();
+            call.wrong(
+                &["data", "by-value-regex"],
+                format!("by-value-regex is no pattern: {why}"),
+                "write an RE2 pattern",
+            )
+        })
+    });
+    Ok(Search {
+        value: given("by-value"),
+        regex: regex.transpose()?,
+        path: given("by-path"),
+        put_value: given("put-value"),
+        put_comment: given("put-comment"),
+    })
+}
+
+fn is_file(call: &Call<'_>, pattern: &str, place: &Place) -> Result<bool, FunctionError> {
+    let relative = place.file.strip_prefix(call.directory).map_or("", |rest| rest.trim_start_matches('/'));
+    glob::matches(pattern, relative).ok_or_else(|| {
+        let message = format!("by-file-path {pattern:?} is no pattern");
+        call.wrong(&["data", "by-file-path"], message, "close every [ and {")
+    })
+}
+
+/// Sets a field that need not be there.
+fn make(call: &mut Call<'_>, place: &Place, value: &Value, path: &str, text: &str) -> Result<usize, FunctionError> {
+    let path: Vec<&str> = path.split('.').collect();
+    if super::at(value, &path).is_some() {
+        call.write(place, &path, text)?;
+    } else {
+        call.set(place, &path, &read(text).unwrap_or_else(|| Value::from(text)))?;
+    }
+    call.remark(place, &path, format!("Mutated field value to {text:?}"));
+    Ok(1)
+}
+
+impl Search {
+    /// The path and the value to set there, when the path is plain and nothing else is asked.
+    fn made(&self) -> Option<(&str, &str)> {
+        let (path, text) = (self.path.as_deref()?, self.put_value.as_deref()?);
+        let plain = !path.contains(['*', '[']) && path.split('.').all(|part| !part.is_empty());
+        (plain && self.value.is_none() && self.regex.is_none()).then_some((path, text))
+    }
+
+    fn apply(&self, call: &mut Call<'_>, place: &Place) -> Result<usize, FunctionError> {
+        let found = call.resources.document(place).map(spots).unwrap_or_default();
+        let mut count = 0;
+        for spot in found {
+            let matched = match &spot.what {
+                What::Scalar { text, .. } => self.scalar(call, place, &spot, text)?,
+                What::List { .. } => self.list(call, place, &spot)?,
+            };
+            count += usize::from(matched);
+        }
+        Ok(count)
+    }
+
+    fn is_meant(&self, shown: &str, text: &str) -> bool {
+        let value = self.value.as_deref().is_none_or(|value| value == text);
+        let regex = self.regex.as_ref().is_none_or(|regex| regex.is_match(text));
+        value && regex && self.path.as_deref().is_none_or(|path| path_matches(path, shown))
+    }
+
+    fn scalar(&self, call: &mut Call<'_>, place: &Place, spot: &Spot, text: &str) -> Result<bool, FunctionError> {
+        if !self.is_meant(&spot.shown, text) {
+            return Ok(false);
+        }
+        let path = refs(&spot.path);
+        let mut told = text.to_owned();
+        if let Some(pattern) = &self.put_value {
+            told = self.resolved(call, "put-value", text, pattern)?;
+            call.write(place, &path, &told)?;
+        }
+        if let Some(pattern) = &self.put_comment {
+            let comment = self.resolved(call, "put-comment", text, pattern)?;
+            call.set_comment(place, &path, &comment)?;
+            told = format!("{told} # {comment}");
+        }
+        let changed = self.put_value.is_some() || self.put_comment.is_some();
+        let verb = if changed { "Mutated field value to" } else { "Matched field value" };
+        call.remark(place, &path, format!("{verb} {told:?}"));
+        Ok(true)
+    }
+
+    /// A list can be given a comment, by its path alone.
+    fn list(&self, call: &mut Call<'_>, place: &Place, spot: &Spot) -> Result<bool, FunctionError> {
+        let meant = self.path.as_deref().is_some_and(|path| path_matches(path, &spot.shown));
+        let Some(comment) =
+            self.put_comment.as_deref().filter(|_| meant && self.value.is_none() && self.regex.is_none())
+        else {
+            return Ok(false);
+        };
+        let path = refs(&spot.path);
+        call.set_comment(place, &path, comment)?;
+        call.remark(place, &path, format!("Mutated field value to {:?}", format!("# {comment}")));
+        Ok(true)
+    }
+
+    /// The pattern with its `${n}` taken from the value.
+    fn resolved(&self, call: &Call<'_>, key: &str, text: &str, pattern: &str) -> Result<String, FunctionError> {
+        let Some(captures) = self.regex.as_ref().and_then(|regex| regex.captures(text)) else {
+            return Ok(pattern.to_owned());
+        };
+        let mut resolved = pattern.to_owned();
+        for (index, group) in captures.iter().enumerate().skip(1) {
+            resolved = resolved.replace(&format!("${{{index}}}"), group.map_or("", |group| group.as_str()));
+        }
+        let numbered = |rest: &str| {
+            rest.split_once('}').is_some_and(|(n, _)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        };
+        if resolved.split("${").skip(1).any(numbered) {
+            let message = format!("{key} {pattern:?} names a group that by-value-regex does not have");
+            let hint = "put the part that is meant into parentheses in by-value-regex";
+            return Err(call.wrong(&["data", key], message, hint));
+        }
+        Ok(resolved)
+    }
+}
+
+/// Whether a path such as `a.b[0].c` is one that a pattern means.
+fn path_matches(pattern: &str, path: &str) -> bool {
+    let pattern: Vec<&str> = pattern.split('.').collect();
+    let path: Vec<&str> = path.split('.').collect();
+    steps_match(&pattern, &path)
+}
+
+fn steps_match(pattern: &[&str], path: &[&str]) -> bool {
+    match (pattern.split_first(), path.split_first()) {
+        (None, rest) => rest.is_none(),
+        (Some((&"**", rest)), _) => (0..=path.len()).any(|skipped| steps_match(rest, &path[skipped..])),
+        (Some((first, rest)), Some((step, below))) => step_matches(first, step) && steps_match(rest, below),
+        (Some(_), None) => false,
+    }
+}
+
+fn step_matches(pattern: &str, step: &str) -> bool {
+    if pattern == "*" || pattern == step {
+        return true;
+    }
+    let (Some((name, index)), Some((wanted, wanted_index))) = (step.split_once('['), pattern.split_once('[')) else {
+        return false;
+    };
+    (wanted == "*" || wanted == name) && (wanted_index == "*]" || wanted_index == index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_match_as_documented() {
+        let table: &[(&str, &[&str], &[&str])] = &[
+            ("a.b.c", &["a.b.c"], &["a.b", "a.b.c.d", "a.x.c"]),
+            ("a.*.c", &["a.b1.c", "a.b2.c"], &["a.c", "a.b.x.c"]),
+            ("a.**.c", &["a.b1.c", "a.b3.d[0].f.c", "a.c", "a.b3.d[1].f.g.c"], &["a.b.d", "b.c"]),
+            ("a.b[1].c", &["a.b[1].c"], &["a.b[0].c", "a.b.c"]),
+            ("a.b[*].c", &["a.b[0].c", "a.b[12].c"], &["a.c[0].c", "a.b.c"]),
+            ("**.image", &["image", "spec.containers[0].image"], &["image.x"]),
+        ];
+        for (pattern, yes, no) in table {
+            assert!(yes.iter().all(|path| path_matches(pattern, path)), "{pattern}");
+            assert!(!no.iter().any(|path| path_matches(pattern, path)), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! A file as its resources: each in its own piece, so that an edit reads no more than the resource it is about.
+
+use serde_json::Value;
+
+use crate::domain::krm::document::{DocumentError, EditError, Limits, Node, YamlFile};
+
+/// The pieces of a file, in order; together they are its text.
+#[derive(Debug, Clone)]
+pub(super) struct Parts {
+    pieces: Vec<Piece>,
+}
+
+/// A piece, and what is asked of all of them often.
+#[derive(Debug, Clone)]
+struct Piece {
+    file: YamlFile,
+    documents: usize,
+    lines: usize,
+}
+
+fn breaks(file: &YamlFile) -> usize {
+    file.text().bytes().filter(|byte| *byte == b'\n').count()
+}
+
+impl Piece {
+    fn new(file: YamlFile) -> Self {
+        Self { documents: file.documents().len(), lines: breaks(&file), file }
+    }
+
+    fn parse(text: &str) -> Result<Self, EditError> {
+        Ok(Self::new(YamlFile::parse(text.as_bytes(), &Limits::default())?))
+    }
+
+    fn edit<T>(&mut self, edit: impl FnOnce(&mut YamlFile) -> Result<T, EditError>) -> Result<T, EditError> {
+        let done = edit(&mut self.file)?;
+        self.documents = self.file.documents().len();
+        self.lines = breaks(&self.file);
+        Ok(done)
+    }
+}
+
+/// One resource in its piece.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Document<'a> {
+    /// The piece.
+    pub(super) file: &'a YamlFile,
+    /// Which document of it.
+    pub(super) index: usize,
+    /// Lines of the file before the piece.
+    pub(super) lines_before: usize,
+}
+
+impl<'a> Document<'a> {
+    /// The root of its tree.
+    pub(super) fn root(self) -> Option<&'a Node> {
+        self.file.documents().get(self.index)
+    }
+
+    /// The node at a path.
+    pub(super) fn at(self, path: &[&str]) -> Option<&'a Node> {
+        self.root()?.at(path)
+    }
+}
+
+impl Parts {
+    /// Reads a file; every value must be readable too.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let whole = YamlFile::parse(bytes, &Limits::default())?;
+        whole.values()?;
+        Ok(Self { pieces: whole.into_pieces().into_iter().map(Piece::new).collect() })
+    }
+
+    /// How many resources there are.
+    pub(super) fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.documents).sum()
+    }
+
+    /// The text of the file.
+    pub(super) fn text(&self) -> String {
+        self.pieces.iter().map(|piece| piece.file.text()).collect()
+    }
+
+    /// Piece, and document in it.
+    fn locate(&self, index: usize) -> Option<(usize, usize)> {
+        let mut left = index;
+        for (at, piece) in self.pieces.iter().enumerate() {
+            match left.checked_sub(piece.documents) {
+                Some(rest) => left = rest,
+                None => return Some((at, left)),
+            }
+        }
+        None
+    }
+
+    /// A resource.
+    pub(super) fn document(&self, index: usize) -> Option<Document<'_>> {
+        let (piece, index) = self.locate(index)?;
+        let lines_before = self.pieces[..piece].iter().map(|piece| piece.lines).sum();
+        Some(Document { file: &self.pieces[piece].file, index, lines_before })
+    }
+
+    /// The value of a resource; null when there is none.
+    pub(super) fn value(&self, index: usize) -> Value {
+        let found = self.locate(index).and_then(|(piece, index)| self.pieces[piece].file.value(index).ok());
+        found.unwrap_or(Value::Null)
+    }
+
+    /// Edits the piece of a resource.
+    pub(super) fn edit<T: Default>(
+        &mut self,
+        index: usize,
+        edit: impl FnOnce(&mut YamlFile, usize) -> Result<T, EditError>,
+    ) -> Result<T, EditError> {
+        match self.locate(index) {
+            Some((piece, index)) => self.pieces[piece].edit(|file| edit(file, index)),
+            None => Ok(T::default()),
+        }
+    }
+
+    /// Takes a resource out, with its `---`.
+    pub(super) fn remove(&mut self, index: usize) -> Result<bool, EditError> {
+        let Some((piece, inner)) = self.locate(index) else { return Ok(false) };
+        if self.pieces[piece].documents > 1 {
+            return self.pieces[piece].edit(|file| file.remove_document(inner));
+        }
+        let removed = self.pieces.remove(piece);
+        // The first document has no mark of its own: the next one's goes with it.
+        if piece == 0
+            && !removed.file.text().starts_with("---")
+            && let Some(rest) = self.pieces.first().and_then(|next| next.file.text().strip_prefix("---\n"))
+        {
+            self.pieces[0] = Piece::parse(rest)?;
+        }
+        Ok(true)
+    }
+
+    /// Adds a resource behind the others.
+    pub(super) fn append(&mut self, text: &str) -> Result<(), EditError> {
+        if let Some(last) = self.pieces.last_mut().filter(|last| last.documents == 0) {
+            return last.edit(|file| file.append_document(text));
+        }
+        if let Some(last) = self.pieces.last_mut().filter(|last| !last.file.text().ends_with('\n')) {
+            *last = Piece::parse(&format!("{}\n", last.file.text()))?;
+        }
+        let mark = if self.pieces.is_empty() { "" } else { "---\n" };
+        self.pieces.push(Piece::parse(&format!("{mark}{}\n", text.trim_end()))?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "# head\n---\n# one\na: 1\n---\n---\n# two\nb: |\n  x\n--- # three\nc: 3\n---\n# end\n";
+
+    #[test]
+    fn pieces_are_the_file() {
+        let parts = Parts::read(TEXT.as_bytes()).unwrap();
+        assert_eq!((parts.len(), parts.text().as_str()), (3, TEXT));
+        let texts: Vec<&str> = parts.pieces.iter().map(|piece| piece.file.text()).collect();
+        assert_eq!(
+            texts,
+            ["# head\n---\n# one\na: 1\n", "---\n---\n# two\nb: |\n  x\n", "--- # three\nc: 3\n---\n# end\n"]
+        );
+        let lines: Vec<usize> = (0..3)
+            .map(|index| parts.document(index).map(|d| d.lines_before + d.root().unwrap().line).unwrap())
+            .collect();
+        assert_eq!(lines, [4, 8, 11]);
+        for text in ["", "# nothing\n", "a: 1\n", "%YAML 1.2\n---\na: 1\n---\nb: 2\n", "a: 1\n...\n---\nb: 2\n"] {
+            assert_eq!(Parts::read(text.as_bytes()).unwrap().text(), text);
+        }
+    }
+
+    #[test]
+    fn resources_come_and_go() {
+        let mut parts = Parts::read(b"a: 1\n---\nb: 2\n---\nc: 3").unwrap();
+        parts.append("d: 4\n\n").unwrap();
+        assert_eq!(parts.text(), "a: 1\n---\nb: 2\n---\nc: 3\n---\nd: 4\n");
+        assert!(parts.remove(0).unwrap() && parts.remove(1).unwrap() && !parts.remove(7).unwrap());
+        assert_eq!(parts.text(), "b: 2\n---\nd: 4\n");
+        assert!(parts.remove(1).unwrap() && parts.remove(0).unwrap());
+        assert_eq!((parts.len(), parts.text().as_str()), (0, ""));
+        parts.append("x: 1").unwrap();
+        assert_eq!(parts.text(), "x: 1\n");
+    }
+}

@@ -1,0 +1,134 @@
+//! The packages of `tests/packages`, rendered and compared byte for byte with what is expected of them.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use loggia::domain::package::{Catalog, Rendered, render};
+use loggia::domain::source::{File, FileTree};
+
+/// Files of `expected/` that are about the rendering and not of it.
+const ABOUT: [&str; 4] = ["removed.txt", "results.txt", "error.txt", "changes-again.txt"];
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packages");
+    let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.is_dir());
+    cases.sort();
+    cases
+}
+
+fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn tree(files: &BTreeMap<String, Vec<u8>>) -> FileTree {
+    let mut tree = FileTree::new();
+    for (path, bytes) in files {
+        tree.insert(path.clone(), File::regular(bytes.clone())).unwrap();
+    }
+    tree
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn results(rendered: &Rendered) -> String {
+    let line = |origin: &Option<String>| origin.clone().unwrap_or_else(|| "-".to_owned());
+    let told = rendered.results.iter();
+    told.map(|told| format!("{} {} {}: {}\n", told.severity, line(&told.origin), line(&told.field), told.message))
+        .collect()
+}
+
+/// What is wrong with a case.
+fn check(case: &Path) -> Vec<String> {
+    let input = files(&case.join("input"));
+    let expected = files(&case.join("expected"));
+    let wanted = |name: &str| expected.get(name).map(|bytes| text(bytes));
+    let rendered = match (render(&tree(&input), &Catalog), wanted("error.txt")) {
+        (Err(error), Some(wanted)) if format!("{error}\n") == wanted => return Vec::new(),
+        (Err(error), wanted) => return vec![format!("failed with\n{error}\nexpected\n{}", wanted.unwrap_or_default())],
+        (Ok(_), Some(wanted)) => return vec![format!("did not fail with\n{wanted}")],
+        (Ok(rendered), None) => rendered,
+    };
+    let mut wrong = differences(&input, &expected, &rendered);
+    if let Some(wanted) = wanted("results.txt").filter(|wanted| *wanted != results(&rendered)) {
+        wrong.push(format!("said\n{}expected\n{wanted}", results(&rendered)));
+    }
+    match (render(&rendered.tree, &Catalog), expected.contains_key("changes-again.txt")) {
+        (Ok(again), changes) if (again.tree != rendered.tree) == changes => {}
+        (Ok(_), true) => wrong.push("rendering it again changes nothing, though changes-again.txt says so".to_owned()),
+        (Ok(_), false) => wrong.push("rendering it again changes it".to_owned()),
+        (Err(error), _) => wrong.push(format!("rendering it again fails: {error}")),
+    }
+    wrong
+}
+
+fn differences(
+    input: &BTreeMap<String, Vec<u8>>,
+    expected: &BTreeMap<String, Vec<u8>>,
+    rendered: &Rendered,
+) -> Vec<String> {
+    let mut wanted = input.clone();
+    wanted.extend(
+        expected.iter().filter(|(name, _)| !ABOUT.contains(&name.as_str())).map(|(n, b)| (n.clone(), b.clone())),
+    );
+    for name in expected.get("removed.txt").map(|bytes| text(bytes)).unwrap_or_default().lines() {
+        assert!(wanted.remove(name).is_some(), "{name} is in removed.txt, but not in the input");
+    }
+    let found: BTreeMap<String, Vec<u8>> =
+        rendered.tree.iter().map(|(path, file)| (path.to_owned(), file.bytes.to_vec())).collect();
+    let names: std::collections::BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+    let shown = |bytes: Option<&Vec<u8>>| bytes.map_or_else(|| "(no such file)\n".to_owned(), |bytes| text(bytes));
+    names
+        .into_iter()
+        .filter(|name| wanted.get(*name) != found.get(*name))
+        .map(|name| format!("{name} is\n{}expected\n{}", shown(found.get(name)), shown(wanted.get(name))))
+        .collect()
+}
+
+#[test]
+fn every_package_renders_to_what_is_expected() {
+    let cases = cases();
+    assert!(cases.len() >= 40, "only {} cases were found", cases.len());
+    let mut wrong = String::new();
+    for case in cases {
+        let name = case.file_name().unwrap().to_str().unwrap().to_owned();
+        for problem in check(&case) {
+            wrong.push_str(&format!("== {name}: {problem}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Every built-in function has a case, so that a new one is not forgotten.
+#[test]
+fn every_function_has_a_case() {
+    let kptfiles: String = cases()
+        .iter()
+        .flat_map(|case| files(&case.join("input")))
+        .filter(|(n, _)| n.ends_with("Kptfile"))
+        .map(|(_, b)| text(&b))
+        .collect();
+    for native in Catalog.functions() {
+        assert!(kptfiles.contains(native.name), "no case calls {}", native.name);
+        for alias in native.aliases {
+            assert!(kptfiles.contains(&format!("{alias}:")), "no case calls {alias}");
+        }
+    }
+}
