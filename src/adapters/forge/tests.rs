@@ -208,14 +208,19 @@ async fn a_rejection_holds_until_the_content_changes(forge: &dyn Forge) {
     assert_eq!(rejected.verdict, ProposalState::Rejected { by: "eve".into(), at: at(1), reason: "too early".into() });
     let repeated = forge.decide(1, no("too early"), "eve", "eve@example.com", at(2)).await.unwrap();
     assert_eq!(repeated, rejected);
-    let error = approve(forge, &first, "eve", 3).await.unwrap_err();
-    assert_eq!(error.to_string(), "cannot approve proposal 1: it is Rejected");
     assert_eq!(open(forge, &content("upf", "one"), 4).await, rejected, "the same is not asked twice");
     let next = open(forge, &content("upf", "two"), 5).await;
     assert_eq!((next.number, &next.verdict), (2, &ProposalState::Open));
     approve(forge, &next, "eve", 6).await.unwrap();
     let regretted = forge.decide(2, no("on second thought"), "adam", "adam@example.com", at(7)).await.unwrap();
     assert_eq!(regretted.verdict.word(), "Rejected", "what is not carried out can be stopped");
+}
+
+async fn a_rejection_may_be_taken_back(forge: &dyn Forge) {
+    let first = open(forge, &content("upf", "one"), 0).await;
+    forge.decide(1, no("too early"), "eve", "eve@example.com", at(1)).await.unwrap();
+    let approved = approve(forge, &first, "eve", 2).await.unwrap();
+    assert_eq!(approved.verdict.word(), "Approved");
 }
 
 async fn an_end_is_an_end(forge: &dyn Forge) {
@@ -271,6 +276,7 @@ contract! {
     an_approval_is_of_what_was_read
     a_refresh_takes_the_approval_back
     a_rejection_holds_until_the_content_changes
+    a_rejection_may_be_taken_back
     an_end_is_an_end
     remarks_stay_in_order
     without_a_claim_nothing_is_written
