@@ -203,7 +203,7 @@ async fn a_refresh_takes_the_approval_back(forge: &dyn Forge) {
 }
 
 async fn a_rejection_holds_until_the_content_changes(forge: &dyn Forge) {
-    let first = open(forge, &content("upf", "one"), 0).await;
+    open(forge, &content("upf", "one"), 0).await;
     let rejected = forge.decide(1, no("too early"), "eve", "eve@example.com", at(1)).await.unwrap();
     assert_eq!(rejected.verdict, ProposalState::Rejected { by: "eve".into(), at: at(1), reason: "too early".into() });
     let repeated = forge.decide(1, no("too early"), "eve", "eve@example.com", at(2)).await.unwrap();
