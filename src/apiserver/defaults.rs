@@ -53,7 +53,6 @@ const STATEFUL_SET: &[Row<'_>] = &[
     ("spec.replicas", "1"),
     ("spec.revisionHistoryLimit", "10"),
     ("spec.podManagementPolicy", r#""OrderedReady""#),
-    ("spec.updateStrategy.type", r#""RollingUpdate""#),
     ("spec.persistentVolumeClaimRetentionPolicy.whenDeleted", r#""Retain""#),
     ("spec.persistentVolumeClaimRetentionPolicy.whenScaled", r#""Retain""#),
     ("?spec.?volumeClaimTemplates.*.status.phase", r#""Pending""#),
@@ -65,12 +64,8 @@ const STATEFUL_SET: &[Row<'_>] = &[
 const DAEMON_SET: &[Row<'_>] =
     &[("spec.revisionHistoryLimit", "10"), ("spec.updateStrategy.type", r#""RollingUpdate""#)];
 
-const SERVICE: &[Row<'_>] = &[
-    ("spec.type", r#""ClusterIP""#),
-    ("spec.sessionAffinity", r#""None""#),
-    ("spec.internalTrafficPolicy", r#""Cluster""#),
-    ("?spec.?ports.*.protocol", r#""TCP""#),
-];
+const SERVICE: &[Row<'_>] =
+    &[("spec.type", r#""ClusterIP""#), ("spec.sessionAffinity", r#""None""#), ("?spec.?ports.*.protocol", r#""TCP""#)];
 
 const JOB: &[Row<'_>] = &[
     ("completions", "1"),
@@ -79,6 +74,7 @@ const JOB: &[Row<'_>] = &[
     ("completionMode", r#""NonIndexed""#),
     ("suspend", "false"),
     ("podReplacementPolicy", r#""TerminatingOrFailed""#),
+    ("manualSelector", "false"),
 ];
 
 const CRON_JOB: &[Row<'_>] = &[
@@ -88,6 +84,17 @@ const CRON_JOB: &[Row<'_>] = &[
     ("spec.failedJobsHistoryLimit", "1"),
 ];
 
+/// How fast an autoscaler acts that says something about it.
+const BEHAVIOR: &[Row<'_>] = &[
+    ("spec.behavior.scaleUp.stabilizationWindowSeconds", "0"),
+    ("spec.behavior.scaleUp.selectPolicy", r#""Max""#),
+    (
+        "spec.behavior.scaleUp.policies",
+        r#"[{"type":"Pods","value":4,"periodSeconds":15},{"type":"Percent","value":100,"periodSeconds":15}]"#,
+    ),
+    ("spec.behavior.scaleDown.selectPolicy", r#""Max""#),
+    ("spec.behavior.scaleDown.policies", r#"[{"type":"Percent","value":100,"periodSeconds":15}]"#),
+];
 const PVC: &[Row<'_>] = &[("spec.volumeMode", r#""Filesystem""#)];
 const NAMESPACE: &[Row<'_>] = &[("spec.finalizers", r#"["kubernetes"]"#), ("status.phase", r#""Active""#)];
 const RUNNING_POD: &[Row<'_>] = &[
@@ -118,6 +125,7 @@ pub(super) fn fill(gvk: &Gvk, object: &mut Value) {
         }
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object),
         ("networking.k8s.io", "NetworkPolicy") => network_policy(object),
+        ("scheduling.k8s.io", "PriorityClass") => all(object, &[("preemptionPolicy", r#""PreemptLowerPriority""#)]),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd(object),
         _ => {}
@@ -126,9 +134,24 @@ pub(super) fn fill(gvk: &Gvk, object: &mut Value) {
 
 /// Sets what the server keeps itself in a changed object, whatever its writer wrote.
 pub(super) fn prepare_update(gvk: &Gvk, old: &Value, new: &mut Value) {
-    if (gvk.group.as_str(), gvk.kind.as_str()) == ("apps", "DaemonSet") {
-        let changed = !same(&old["spec"]["template"], &new["spec"]["template"]);
-        set_template_generation(new, template_generation(old) + i64::from(changed));
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "Pod") => tolerations(new),
+        ("", "Service") => {
+            let balanced = |service: &Value| text(service, "/spec/type") == "LoadBalancer";
+            if balanced(old) && !balanced(new) {
+                new["status"]["loadBalancer"] = json!({});
+            }
+        }
+        ("", "Namespace") => {
+            if let (Some(old), Some(new)) = (old.get("spec"), new.get_mut("spec")) {
+                new.clone_from(old);
+            }
+        }
+        ("apps", "DaemonSet") => {
+            let changed = !same(&old["spec"]["template"], &new["spec"]["template"]);
+            set_template_generation(new, template_generation(old) + i64::from(changed));
+        }
+        _ => {}
     }
 }
 
@@ -141,8 +164,15 @@ pub(super) fn prepare(gvk: &Gvk, object: &mut Value) {
             let class = quality(object);
             all(object, &[("status.qosClass", &class)]);
         }
-        ("", "Namespace") => all(object, NAMESPACE),
+        ("", "Namespace") => {
+            all(object, NAMESPACE);
+            let finalizers = object.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut);
+            if let Some(finalizers) = finalizers.filter(|list| !list.contains(&json!("kubernetes"))) {
+                finalizers.push(json!("kubernetes"));
+            }
+        }
         ("apps", "DaemonSet") => set_template_generation(object, 1),
+        ("batch", "Job") => select_by_uid(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => stored_versions(object),
         ("", "PersistentVolumeClaim") => {
             all(object, &[("status.phase", r#""Pending""#)]);
@@ -206,12 +236,17 @@ fn deployment(object: &mut Value) {
 
 fn stateful_set(object: &mut Value) {
     replicated(object, STATEFUL_SET);
-    if text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
-        all(object, &[("spec.updateStrategy.rollingUpdate.partition", "0")]);
+    if text(object, "/spec/updateStrategy/type").is_empty() {
+        all(
+            object,
+            &[("spec.updateStrategy.type", r#""RollingUpdate""#), ("spec.updateStrategy.rollingUpdate.partition", "0")],
+        );
+    } else if text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
+        all(object, &[("?spec.?updateStrategy.?rollingUpdate.partition", "0")]);
     }
 }
 
-/// Counts the templates that a DaemonSet had.
+/// Counts the templates that a `DaemonSet` had.
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 fn template_generation(object: &Value) -> i64 {
@@ -343,14 +378,19 @@ fn quality(pod: &Value) -> String {
 
 fn service(object: &mut Value) {
     all(object, SERVICE);
-    if text(object, "/spec/type") == "ExternalName" {
-        if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-            spec.remove("internalTrafficPolicy");
-        }
-        return;
+    if text(object, "/spec/type") != "ExternalName" {
+        all(object, &[("spec.internalTrafficPolicy", r#""Cluster""#)]);
+    }
+    if text(object, "/spec/sessionAffinity") == "ClientIP" {
+        all(object, &[("spec.sessionAffinityConfig.clientIP.timeoutSeconds", "10800")]);
+    } else if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.remove("sessionAffinityConfig");
     }
     if matches!(text(object, "/spec/type"), "NodePort" | "LoadBalancer") {
         all(object, &[("spec.externalTrafficPolicy", r#""Cluster""#)]);
+    }
+    if text(object, "/spec/type") == "LoadBalancer" {
+        all(object, &[("spec.allocateLoadBalancerNodePorts", "true")]);
     }
     let ports = object.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten();
     for port in ports {
@@ -387,6 +427,35 @@ fn job(object: &mut Value) {
         fields.remove("completions");
     }
     template(spec.get_mut("template"));
+    labels_of_template(object);
+}
+
+/// A job without labels has those of its pods.
+fn labels_of_template(job: &mut Value) {
+    let labels = job.pointer("/spec/template/metadata/labels").filter(|labels| !labels.is_null()).cloned();
+    let bare = job.pointer("/metadata/labels").and_then(Value::as_object).is_none_or(Map::is_empty);
+    if let Some(labels) = labels.filter(|_| bare) {
+        metadata::set(job, "labels", labels);
+    }
+}
+
+/// A job finds its pods by its own uid, unless it says how.
+fn select_by_uid(job: &mut Value) {
+    if job.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
+        return;
+    }
+    let (uid, name) = (metadata::text(job, "uid").to_owned(), metadata::text(job, "name").to_owned());
+    let own = [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ];
+    for (label, value) in own {
+        set(job, &["spec", "template", "metadata", "labels", label], &json!(value));
+    }
+    set(job, &["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], &json!(uid));
+    labels_of_template(job);
 }
 
 /// Without metrics it goes by the processor, at 80 percent.
@@ -397,6 +466,9 @@ fn autoscaler(object: &mut Value) {
         object["spec"]["metrics"] = Value::Null;
     }
     all(object, &[("spec.minReplicas", "1"), ("spec.metrics", METRICS)]);
+    if object.pointer("/spec/behavior").is_some_and(Value::is_object) {
+        all(object, BEHAVIOR);
+    }
 }
 
 fn network_policy(object: &mut Value) {

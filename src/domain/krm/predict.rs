@@ -6,7 +6,7 @@ use crate::domain::krm::Gvk;
 use crate::domain::krm::apply::{ApplyError, ApplyOptions, Conflict, LAST_APPLIED, take_over};
 use crate::domain::krm::managed;
 use crate::domain::krm::merge::{elements, names};
-use crate::domain::krm::normal::{normalise, same_meaning};
+use crate::domain::krm::normal::{canonical, same_meaning};
 use crate::domain::krm::path::{Path, PathElement};
 use crate::domain::krm::schema::{Grade, ListShape, Node, Schema, Schemas, Shape, View};
 use crate::domain::krm::value::{is_void, same};
@@ -53,7 +53,7 @@ pub fn predict(
     schemas: &Schemas,
 ) -> Result<Predicted, ApplyError> {
     let (schema, grade) = schemas.lookup(&gvk(config));
-    let config = normalise(&decoded_secret(config), schema);
+    let config = canonical(&decoded_secret(config), schema);
     let status = [Path::fields(&["status"])];
     let options = ApplyOptions { manager, force: true, subresource: "", now: Timestamp::UNIX_EPOCH, reset: &status };
     let applied = take_over(live, &config, &options, schema)?;

@@ -229,7 +229,7 @@ impl<'a> Fields<'a> {
 pub struct Schemas {
     kinds: BTreeMap<Gvk, Schema>,
     unknown: Schema,
-    object_meta: Shape,
+    metadata: Schema,
 }
 
 impl Schemas {
@@ -253,7 +253,7 @@ impl Schemas {
     /// # Errors
     /// As [`Schemas::with_crd`].
     pub fn add_crd(&mut self, crd: &Value) -> Result<(), CrdError> {
-        for (gvk, root) in crd::read(crd, &self.object_meta)? {
+        for (gvk, root) in crd::read(crd, &self.metadata.root)? {
             let types = Arc::clone(&self.unknown.types);
             self.kinds.insert(gvk, Schema { types, root, keeps_nulls: true });
         }
@@ -270,6 +270,12 @@ impl Schemas {
     #[must_use]
     pub fn lookup(&self, gvk: &Gvk) -> (&Schema, Grade) {
         self.kinds.get(gvk).map_or((&self.unknown, Grade::None), |schema| (schema, Grade::Schema))
+    }
+
+    /// The schema of `metadata` of any object.
+    #[must_use]
+    pub const fn metadata(&self) -> &Schema {
+        &self.metadata
     }
 
     /// The known kinds.

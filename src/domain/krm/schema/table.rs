@@ -49,8 +49,9 @@ fn read(text: &str) -> Schemas {
     });
     let kinds = kinds.collect();
     let object_meta = table.shape("ObjectMeta");
-    let unknown = Schema { types, root: untyped_object(&object_meta), keeps_nulls: true };
-    Schemas { kinds, unknown, object_meta }
+    let unknown = Schema { types: Arc::clone(&types), root: untyped_object(&object_meta), keeps_nulls: true };
+    let metadata = Schema { types, root: object_meta, keeps_nulls: false };
+    Schemas { kinds, unknown, metadata }
 }
 
 /// An object of which only the metadata is known.
