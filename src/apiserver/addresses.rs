@@ -81,10 +81,13 @@ fn assign_node_ports(object: &mut Value, mut taken: BTreeSet<u64>) {
 
 /// Carries addresses over to a new form of a service that does not name them.
 pub(super) fn keep(gvk: &Gvk, old: &Value, new: &mut Value) {
+    if is_service(gvk) {
+        release(old, new);
+    }
     if !is_service(gvk) || service_type(new) == "ExternalName" || service_type(old) == "ExternalName" {
         return;
     }
-    for name in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+    for name in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
         let pointer = format!("/spec/{name}");
         if let (None, Some(value)) = (new.pointer(&pointer), old.pointer(&pointer)) {
             let value = value.clone();
@@ -95,6 +98,38 @@ pub(super) fn keep(gvk: &Gvk, old: &Value, new: &mut Value) {
     }
     if wants_node_ports(new) {
         keep_node_ports(old, new);
+    }
+}
+
+/// Takes away what only the old type of a service has, unless it was changed along with the type.
+fn release(old: &Value, new: &mut Value) {
+    let (before, after) = (service_type(old), service_type(new).to_owned());
+    let mut gone: Vec<&str> = Vec::new();
+    if before != "ExternalName" && after == "ExternalName" {
+        gone.extend(["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"]);
+    }
+    if wants_node_ports(old) && !wants_node_ports(new) {
+        gone.push("externalTrafficPolicy");
+        release_node_ports(old, new);
+    }
+    if before == "LoadBalancer" && after != "LoadBalancer" {
+        gone.extend(["allocateLoadBalancerNodePorts", "loadBalancerClass"]);
+    }
+    for name in gone {
+        let same = old.pointer(&format!("/spec/{name}")) == new.pointer(&format!("/spec/{name}"));
+        if let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut).filter(|_| same) {
+            spec.remove(name);
+        }
+    }
+}
+
+fn release_node_ports(old: &Value, new: &mut Value) {
+    let known = node_ports(old);
+    let ports = new.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten();
+    for port in ports.filter_map(Value::as_object_mut) {
+        if port.get("nodePort").and_then(Value::as_u64).is_some_and(|number| known.contains(&number)) {
+            port.remove("nodePort");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::apiserver::metadata;
 use crate::domain::krm::Gvk;
-use crate::domain::krm::defaults::{Row, TEMPLATE_GENERATION, all, set};
+use crate::domain::krm::defaults::{Row, TEMPLATE_GENERATION, all, labels_of_template, set};
 use crate::domain::krm::value::same;
 
 const NAMESPACE: &[Row<'_>] = &[("spec.finalizers", r#"["kubernetes"]"#), ("status.phase", r#""Active""#)];
@@ -18,9 +18,24 @@ const RUNNING_POD: &[Row<'_>] = &[
 
 /// Sets what the server keeps itself in a changed object, whatever its writer wrote.
 pub(super) fn prepare_update(gvk: &Gvk, old: &Value, new: &mut Value) {
-    if (gvk.group.as_str(), gvk.kind.as_str()) == ("apps", "DaemonSet") {
-        let changed = !same(&old["spec"]["template"], &new["spec"]["template"]);
-        set_template_generation(new, template_generation(old) + i64::from(changed));
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "Pod") => tolerations(new),
+        ("", "Service") => {
+            let balanced = |service: &Value| text(service, "/spec/type") == "LoadBalancer";
+            if balanced(old) && !balanced(new) {
+                new["status"]["loadBalancer"] = json!({});
+            }
+        }
+        ("", "Namespace") => {
+            if let (Some(old), Some(new)) = (old.get("spec"), new.get_mut("spec")) {
+                new.clone_from(old);
+            }
+        }
+        ("apps", "DaemonSet") => {
+            let changed = !same(&old["spec"]["template"], &new["spec"]["template"]);
+            set_template_generation(new, template_generation(old) + i64::from(changed));
+        }
+        _ => {}
     }
 }
 
@@ -33,8 +48,15 @@ pub(super) fn prepare(gvk: &Gvk, object: &mut Value) {
             let class = quality(object);
             all(object, &[("status.qosClass", &class)]);
         }
-        ("", "Namespace") => all(object, NAMESPACE),
+        ("", "Namespace") => {
+            all(object, NAMESPACE);
+            let finalizers = object.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut);
+            if let Some(finalizers) = finalizers.filter(|list| !list.contains(&json!("kubernetes"))) {
+                finalizers.push(json!("kubernetes"));
+            }
+        }
         ("apps", "DaemonSet") => set_template_generation(object, 1),
+        ("batch", "Job") => select_by_uid(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => stored_versions(object),
         ("", "PersistentVolumeClaim") => {
             all(object, &[("status.phase", r#""Pending""#)]);
@@ -96,6 +118,25 @@ fn quality(pod: &Value) -> String {
     }
     let any = containers.iter().any(|container| has(container, "limits") || has(container, "requests"));
     if any { r#""Burstable""# } else { r#""BestEffort""# }.to_owned()
+}
+
+/// A job finds its pods by its own uid, unless it says how.
+fn select_by_uid(job: &mut Value) {
+    if job.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
+        return;
+    }
+    let (uid, name) = (metadata::text(job, "uid").to_owned(), metadata::text(job, "name").to_owned());
+    let own = [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ];
+    for (label, value) in own {
+        set(job, &["spec", "template", "metadata", "labels", label], &json!(value));
+    }
+    set(job, &["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], &json!(uid));
+    labels_of_template(job);
 }
 
 /// The first version in which objects are stored.

@@ -91,7 +91,6 @@ const SELECTABLE: &[(&str, &[&str])] = &[
             "status.nominatedNodeName",
         ],
     ),
-    ("ReplicaSet", &["status.replicas"]),
     ("ReplicationController", &["status.replicas"]),
     ("Secret", &["type"]),
     ("Service", &["spec.clusterIP", "spec.type"]),

@@ -61,9 +61,7 @@ pub fn check_envelope(
     match (name, metadata::text(object, "name")) {
         (Some(wanted), "") => metadata::set(object, "name", wanted.into()),
         (Some(wanted), found) if found != wanted => {
-            return Err(ApiError::bad_request(format!(
-                "the name of the object ({found}) does not match the name on the URL ({wanted})"
-            )));
+            return Err(ApiError::other_name(found, wanted));
         }
         _ => {}
     }
@@ -89,8 +87,7 @@ fn check_type(kinds: &Kinds, kind: &Kind, object: &mut Value) -> Result<(), ApiE
         let (name, version) = (&found.kind, found.api_version());
         format!("no kind {name:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"")
     };
-    let (name, version) = (&found.kind, &found.version);
-    Err(ApiError::bad_request(format!("{name} in version {version:?} cannot be handled as a {}: {why}", kind.gvk.kind)))
+    Err(ApiError::undecodable(&found.kind, &found.version, &kind.gvk.kind, &why))
 }
 
 /// Drops unknown fields, checks types, fills in defaults. Gives the warnings.
@@ -105,10 +102,11 @@ pub fn settle(
 ) -> Result<Vec<String>, ApiError> {
     let refuse = |why: &str| {
         let (version, kind) = (&kind.gvk.version, &kind.gvk.kind);
-        ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+        ApiError::undecodable(kind, version, kind, why)
     };
     let unknown = if kind.is_custom() {
-        kind.schema.as_deref().map(|schema| structural::prune(object, schema)).unwrap_or_default()
+        let unknown = kind.schema.as_deref().map(|schema| structural::prune(object, schema)).unwrap_or_default();
+        [settle_metadata(kinds, kind, object).map_err(|why| refuse(&why))?, unknown].concat()
     } else {
         let schema = kinds.merge_schema(&kind.gvk);
         let mut walk = Walk { unknown: Vec::new(), wrong: None, kind: &kind.gvk.kind };
@@ -116,7 +114,9 @@ pub fn settle(
         if let Some(wrong) = walk.wrong {
             return Err(refuse(&wrong));
         }
+        let owners = object.pointer("/metadata/managedFields").cloned();
         *object = normalise(object, schema);
+        keep_owners(object.get_mut("metadata"), owners);
         walk.unknown
     };
     let named: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
@@ -125,6 +125,31 @@ pub fn settle(
     }
     fill_defaults(kinds, kind, object);
     Ok(if validation == FieldValidation::Warn { named } else { Vec::new() })
+}
+
+/// The metadata of a custom resource is read as that of any object, whatever its schema says. Gives unknown fields.
+///
+/// # Errors
+/// The decoder's words for a wrong type.
+pub(super) fn settle_metadata(kinds: &Kinds, kind: &Kind, object: &mut Value) -> Result<Vec<String>, String> {
+    let Some(metadata) = object.get_mut("metadata") else { return Ok(Vec::new()) };
+    let schema = kinds.metadata_schema();
+    let mut walk = Walk { unknown: Vec::new(), wrong: None, kind: &kind.gvk.kind };
+    walk.value(metadata, schema.node(), "metadata", MAX_DEPTH);
+    if let Some(wrong) = walk.wrong {
+        return Err(wrong);
+    }
+    let owners = metadata.get("managedFields").cloned();
+    *metadata = normalise(metadata, schema);
+    keep_owners(Some(metadata), owners);
+    Ok(walk.unknown)
+}
+
+/// An empty list of owners says something: that there are none.
+fn keep_owners(metadata: Option<&mut Value>, owners: Option<Value>) {
+    if let (Some(metadata), Some(owners @ Value::Array(_))) = (metadata.and_then(Value::as_object_mut), owners) {
+        metadata.insert("managedFields".to_owned(), owners);
+    }
 }
 
 /// Leaves out what is zero and fills in the defaults of a kind.

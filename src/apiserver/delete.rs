@@ -90,11 +90,14 @@ impl Core {
         }
         let gone = may_go(&object);
         if options.dry_run {
-            return Ok(Deleted { object: Arc::new(object), gone });
+            let is_marked = !gone || target.kind.resource() == Resource::new("", "pods");
+            return Ok(Deleted { object: if is_marked { Arc::new(object) } else { found }, gone });
         }
         let refuse = |error| ApiError::from_store(error, &target.resource(), name);
         let object = if gone {
-            self.store().delete(&key, revision_of(&found)).map_err(refuse)?
+            let last = self.store().delete(&key, revision_of(&found)).map_err(refuse)?;
+            // Pods go by way of a mark, even when at once.
+            if target.kind.resource() == Resource::new("", "pods") { Arc::new(object) } else { last }
         } else if object == *found {
             found
         } else {
@@ -132,12 +135,18 @@ impl Core {
     }
 }
 
-/// As `BeforeDelete` of the generic registry words it: by kind, not by resource.
+/// As `BeforeDelete` of the generic registry words it: by kind, not by resource. Namespaces have their own words.
 fn check_preconditions(target: &Target, name: &str, found: &Value, options: &DeleteOptions) -> Result<(), ApiError> {
-    let about = Resource::new(&target.kind.gvk.group, &target.kind.gvk.kind);
+    let is_namespace = target.kind.gvk.kind == "Namespace" && target.kind.gvk.group.is_empty();
+    let about =
+        if is_namespace { target.resource() } else { Resource::new(&target.kind.gvk.group, &target.kind.gvk.kind) };
     let differs = |wanted: Option<&String>, field: &str, word: &str, since: &str| {
         let has = metadata::text(found, field);
         let wanted = wanted.filter(|wanted| *wanted != has)?;
+        if is_namespace {
+            let why = format!("Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {has}");
+            return Some(ApiError::conflict(&about, name, &why));
+        }
         let why = format!(
             "the {word} in the precondition ({wanted}) does not match the {word} in record ({has}). The object might have been {since}"
         );

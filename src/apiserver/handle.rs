@@ -13,12 +13,12 @@ use crate::apiserver::convert;
 use crate::apiserver::core::{Core, Writer, Written};
 use crate::apiserver::counts::Counts;
 use crate::apiserver::decode;
-use crate::apiserver::delete::DeleteOptions;
+use crate::apiserver::delete::{DeleteOptions, Propagation};
 use crate::apiserver::discovery::{self, Aggregated};
-use crate::apiserver::kinds::{Kinds, Serving};
+use crate::apiserver::kinds::{Kind, Kinds, Resource, Serving};
 use crate::apiserver::negotiate;
 use crate::apiserver::openapi;
-use crate::apiserver::patch::APPLY;
+use crate::apiserver::patch::{APPLY, check_type_of_patch};
 use crate::apiserver::request::Request;
 use crate::apiserver::route::{Discovery, Part, Route, Target, route, verb};
 use crate::apiserver::status::{ApiError, Details, success};
@@ -37,6 +37,26 @@ pub(super) struct Handler {
 }
 
 type Reply = Response<Body>;
+
+/// The real server leaves the pods of a job alone unless it is told otherwise, and says so.
+const ORPHANED_PODS: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background \
+                             to remove them or set propagationPolicy=Orphan to suppress this warning";
+
+/// Leaves the pods of a deleted job alone; gives the warning.
+fn keep_pods(target: &Target, options: &mut DeleteOptions) -> Vec<String> {
+    if options.propagation.is_some() || target.kind.resource() != Resource::new("batch", "jobs") {
+        return Vec::new();
+    }
+    options.propagation = Some(Propagation::Orphan);
+    vec![ORPHANED_PODS.to_owned()]
+}
+
+/// Kinds of which a deletion shows the object that was, in place of a status.
+fn shows_deleted(kind: &Kind) -> bool {
+    const SHOWN: [&str; 6] =
+        ["persistentvolumeclaims", "persistentvolumes", "pods", "resourcequotas", "serviceaccounts", "services"];
+    kind.gvk.group.is_empty() && SHOWN.contains(&kind.plural.as_str())
+}
 
 impl Handler {
     /// Answers one request; every failure is a `Status`.
@@ -80,7 +100,9 @@ impl Handler {
             (&Method::POST, Part::Token, Some(name)) => self.token(target, name, request),
             (&Method::PUT | &Method::PATCH, Part::Scale, Some(name)) => {
                 let written = self.core.rescale(target, name, request, &Writer::of(request)?)?;
-                Ok(reply(200, &written.object))
+                let mut reply = reply(200, &written.object);
+                warn(&mut reply, &written.warnings);
+                Ok(reply)
             }
             (&Method::PUT, Part::Whole | Part::Status | Part::Finalize, Some(_)) => {
                 let writer = Writer::of(request)?;
@@ -88,6 +110,7 @@ impl Handler {
                 self.written(target, &written, request)
             }
             (&Method::PATCH, Part::Whole | Part::Status, Some(name)) => {
+                check_type_of_patch(&target.kind, &request.content_type)?;
                 let written = self.core.patch(target, name, request, &Writer::of(request)?)?;
                 self.written(target, &written, request)
             }
@@ -135,21 +158,20 @@ impl Handler {
         let shown = convert::shown(&target.kind, &written.object);
         let code = if written.created { 201 } else { 200 };
         let mut reply = reply(code, &view.object(&target.kind, &shown, self.core.now()));
-        for warning in &written.warnings {
-            let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
-            if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
-                reply.headers_mut().append(header::WARNING, value);
-            }
-        }
+        warn(&mut reply, &written.warnings);
         Ok(reply)
     }
 
     fn delete(&self, target: &Target, name: &str, request: &Request) -> Result<Reply, ApiError> {
         let view = Self::view(request)?;
-        let deleted = self.core.delete(target, name, &DeleteOptions::of(request)?)?;
-        if !deleted.gone {
+        let mut options = DeleteOptions::of(request)?;
+        let warnings = keep_pods(target, &mut options);
+        let deleted = self.core.delete(target, name, &options).map_err(|error| error.with_warnings(&warnings))?;
+        if !deleted.gone || shows_deleted(&target.kind) {
             let shown = convert::shown(&target.kind, &deleted.object);
-            return Ok(reply(200, &view.object(&target.kind, &shown, self.core.now())));
+            let mut reply = reply(200, &view.object(&target.kind, &shown, self.core.now()));
+            warn(&mut reply, &warnings);
+            return Ok(reply);
         }
         let resource = target.resource();
         let uid = crate::apiserver::metadata::text(&deleted.object, "uid").to_owned();
@@ -160,7 +182,8 @@ impl Handler {
 
     fn delete_collection(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
         let view = Self::view(request)?;
-        let options = DeleteOptions::of(request)?;
+        let mut options = DeleteOptions::of(request)?;
+        let warnings = keep_pods(target, &mut options);
         let page = self.core.list(target, &request.query)?;
         for object in &page.objects {
             match self.core.delete_object(object, &options) {
@@ -169,7 +192,9 @@ impl Handler {
                 done => drop(done?),
             }
         }
-        Ok(with_body(200, view.list(&target.kind, &page, self.core.now())?.into()))
+        let mut reply = with_body(200, view.list(&target.kind, &page, self.core.now())?.into());
+        warn(&mut reply, &warnings);
+        Ok(reply)
     }
 
     /// Who am I, and may I: everybody is the one user, who may do everything.
@@ -246,9 +271,19 @@ fn open_api(kinds: &Kinds, path: &str, request: &Request) -> Result<Reply, ApiEr
     document.map(|document| reply(200, &document)).ok_or_else(ApiError::no_such_path)
 }
 
+fn warn(reply: &mut Reply, warnings: &[String]) {
+    for warning in warnings {
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            reply.headers_mut().append(header::WARNING, value);
+        }
+    }
+}
+
 /// A failure as a response.
 pub(super) fn failed(error: &ApiError) -> Reply {
     let mut reply = reply(error.code, &error.to_json());
+    warn(&mut reply, &error.warnings);
     if error.details.retry_after > 0 {
         reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(error.details.retry_after));
     }

@@ -54,7 +54,8 @@ impl JsonPatch {
     }
 }
 
-const fn kind_of(value: &Value) -> &'static str {
+/// What Go calls the type of a JSON value.
+pub(super) const fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

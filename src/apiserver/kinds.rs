@@ -242,6 +242,12 @@ impl Kinds {
         groups.into_iter().map(|(group, versions)| (group, by_preference(versions))).collect()
     }
 
+    /// The schema of the metadata of any object.
+    #[must_use]
+    pub const fn metadata_schema(&self) -> &Schema {
+        self.schemas.metadata()
+    }
+
     /// The schema by which fields of a kind are merged and owned.
     #[must_use]
     pub fn merge_schema(&self, gvk: &Gvk) -> &Schema {

@@ -98,7 +98,7 @@ pub(super) fn generated_name(base: &str, seed: &str) -> String {
 /// Gives a new object its identity. `uid` is fresh; what a client sets of the server's own fields is dropped.
 pub(super) fn begin(kind: &Kind, object: &mut Value, uid: String, now: Timestamp) {
     let Some(metadata) = of(object) else { return };
-    for name in ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink", "resourceVersion"] {
+    for name in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
         metadata.remove(name);
     }
     metadata.insert("uid".to_owned(), Value::String(uid));
@@ -110,17 +110,14 @@ pub(super) fn begin(kind: &Kind, object: &mut Value, uid: String, now: Timestamp
 
 /// Carries over what no update changes.
 pub(super) fn carry_over(old: &Value, new: &mut Value) {
-    let kept = [
-        "uid",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-        "namespace",
-        "name",
-    ];
+    let kept =
+        ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "name"];
     let Some(metadata) = of(new) else { return };
     metadata.remove("selfLink");
+    // A uid that a patch sets is refused later.
+    if metadata.get("uid").and_then(Value::as_str).is_none_or(str::is_empty) {
+        metadata.insert("uid".to_owned(), json!(text(old, "uid")));
+    }
     for name in kept.into_iter().chain(["generateName"]) {
         match old.get("metadata").and_then(|metadata| metadata.get(name)) {
             Some(value) => metadata.insert(name.to_owned(), value.clone()),
@@ -137,7 +134,8 @@ pub(super) fn has_generation(kind: &Kind) -> bool {
 
 /// Counts the generation up when anything but metadata (and status, where it is a subresource) is different.
 pub(super) fn count_generation(kind: &Kind, old: &Value, new: &mut Value) {
-    if !has_generation(kind) || same(&declared(kind, old), &declared(kind, new)) {
+    // A priority class begins with a generation and stays at it.
+    if !has_generation(kind) || kind.gvk.kind == "PriorityClass" || same(&declared(kind, old), &declared(kind, new)) {
         return;
     }
     bump(new);
@@ -191,9 +189,9 @@ pub(super) fn remove_finalizer(object: &mut Value, name: &str) {
     }
 }
 
-/// What is wrong with the metadata of an object.
+/// What is wrong with the metadata of an object, of a new one or of a successor of another.
 #[must_use]
-pub(super) fn validate(kind: &Kind, object: &Value) -> Vec<Cause> {
+pub(super) fn validate(kind: &Kind, object: &Value, is_update: bool) -> Vec<Cause> {
     let mut found = Vec::new();
     let name = text(object, "name");
     if name.is_empty() {
@@ -201,6 +199,15 @@ pub(super) fn validate(kind: &Kind, object: &Value) -> Vec<Cause> {
     } else if let Some(detail) = name_fault(kind, name) {
         found.push(Cause::invalid("metadata.name", &json!(name), &detail));
     }
+    let (again, finalizers_again) = if is_update { repeats(kind) } else { (1, 1) };
+    let entries = [label_faults(object), annotation_faults(object)].concat();
+    (0..again).for_each(|_| found.extend(entries.clone()));
+    (0..finalizers_again).for_each(|_| found.extend(finalizer_faults(kind, object)));
+    found
+}
+
+fn label_faults(object: &Value) -> Vec<Cause> {
+    let mut found = Vec::new();
     let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
     for (key, value) in labels {
         if let Some(detail) = key_fault(key) {
@@ -210,19 +217,43 @@ pub(super) fn validate(kind: &Kind, object: &Value) -> Vec<Cause> {
             found.push(Cause::invalid("metadata.labels", value, detail));
         }
     }
-    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
-    for (key, _) in annotations {
-        if let Some(detail) = key_fault(&key.to_lowercase()) {
-            found.push(Cause::invalid("metadata.annotations", &json!(key), &detail));
-        }
-    }
-    found.extend(finalizer_faults(object));
     found
+}
+
+fn annotation_faults(object: &Value) -> Vec<Cause> {
+    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
+    let faulty = annotations.filter_map(|(key, _)| Some((key, key_fault(&key.to_lowercase())?)));
+    faulty.map(|(key, detail)| Cause::invalid("metadata.annotations", &json!(key), &detail)).collect()
+}
+
+/// How often an update is told what is wrong with its labels and annotations, and with its finalizers: the generic registry
+/// looks at them, the update of metadata does, and that of some kinds looks at the whole object once more.
+fn repeats(kind: &Kind) -> (usize, usize) {
+    if kind.is_custom() {
+        return (3, 1);
+    }
+    match kind.gvk.kind.as_str() {
+        "PodDisruptionBudget" => (2, 1),
+        "Service"
+        | "Deployment"
+        | "StatefulSet"
+        | "DaemonSet"
+        | "ReplicaSet"
+        | "CronJob"
+        | "NetworkPolicy"
+        | "HorizontalPodAutoscaler"
+        | "PriorityClass" => (3, 1),
+        _ => (4, 2),
+    }
 }
 
 /// What is wrong with the metadata of an object as a successor of another.
 #[must_use]
 pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<Cause> {
+    let (uid, found) = (text(old, "uid"), text(new, "uid"));
+    if uid != found && !uid.is_empty() {
+        return vec![Cause::invalid("metadata.uid", &json!(found), "field is immutable"); 2];
+    }
     if !is_terminating(old) {
         return Vec::new();
     }
@@ -236,12 +267,42 @@ pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<Cause> {
         "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         added.join(", ")
     );
-    vec![Cause::forbidden("metadata.finalizers", &detail)]
+    vec![Cause::forbidden("metadata.finalizers", &detail); 2]
 }
 
-fn finalizer_faults(object: &Value) -> Vec<Cause> {
-    let faulty = finalizers(object).into_iter().filter_map(|name| Some((name, key_fault(name)?)));
-    faulty.map(|(name, detail)| Cause::invalid("metadata.finalizers", &json!(name), &detail)).collect()
+fn finalizer_faults(kind: &Kind, object: &Value) -> Vec<Cause> {
+    let names = finalizers(object);
+    let faulty = names.iter().filter_map(|name| Some((name, key_fault(name)?)));
+    let mut found: Vec<Cause> =
+        faulty.map(|(name, detail)| Cause::invalid("metadata.finalizers", &json!(name), &detail)).collect();
+    if !kind.is_custom() && kind.gvk.kind != "PodDisruptionBudget" {
+        let detail = "name is neither a standard finalizer name nor is it fully qualified";
+        let odd = names.iter().enumerate().filter(|(_, name)| is_plain(name));
+        found.extend(odd.map(|(at, name)| Cause::invalid(format!("metadata.finalizers[{at}]"), &json!(name), detail)));
+    }
+    found
+}
+
+/// Whether a finalizer is neither one of Kubernetes' own nor has a domain.
+fn is_plain(finalizer: &str) -> bool {
+    !finalizer.contains('/') && !matches!(finalizer, "kubernetes" | "orphan" | "foregroundDeletion")
+}
+
+/// What the server warns of in the finalizers of a custom resource, when they are new.
+#[must_use]
+pub(super) fn finalizer_warnings(kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<String> {
+    if !kind.is_custom() {
+        return Vec::new();
+    }
+    let known = old.map(finalizers).unwrap_or_default();
+    let names = finalizers(new).into_iter().filter(|name| is_plain(name) && !known.contains(name));
+    let warning = |name: &str| {
+        format!(
+            "metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name to avoid accidental conflicts with \
+             other finalizer writers"
+        )
+    };
+    names.map(warning).collect()
 }
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and \
@@ -278,6 +339,14 @@ fn name_fault(kind: &Kind, name: &str) -> Option<String> {
         _ if name.len() > 253 => Some(too_long(253)),
         _ => (!name.split('.').all(is_label)).then(|| SUBDOMAIN.to_owned()),
     }
+}
+
+/// Why a text is no label of a host name.
+pub(super) fn label_fault(text: &str) -> Option<&'static str> {
+    if text.len() > 63 {
+        return Some("must be no more than 63 characters");
+    }
+    (!is_label(text)).then_some(LABEL)
 }
 
 fn is_label(text: &str) -> bool {
@@ -322,7 +391,7 @@ mod tests {
     fn faults(kind: &str, object: &Value) -> Vec<String> {
         let kinds = Kinds::builtin();
         let kind = kinds.by_gvk(&Gvk::new("", "v1", kind)).unwrap();
-        validate(kind, object).into_iter().map(|cause| cause.field + ": " + &cause.message).collect()
+        validate(kind, object, false).into_iter().map(|cause| cause.field + ": " + &cause.message).collect()
     }
 
     #[test]

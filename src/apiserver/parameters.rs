@@ -16,7 +16,7 @@ use crate::apiserver::status::{ApiError, Cause};
 /// Longest name of a field manager, in bytes.
 const MAX_MANAGER: usize = 128;
 const POLICIES: [&str; 4] = ["Foreground", "Background", "Orphan", "nil"];
-const VALIDATIONS: [&str; 3] = ["Ignore", "Warn", "Strict"];
+const VALIDATIONS: [&str; 4] = ["", "Ignore", "Strict", "Warn"];
 
 impl Writer {
     /// What the parameters of a request to create, replace or patch say.
@@ -69,7 +69,7 @@ fn manager_fault(manager: &str) -> Option<Cause> {
 }
 
 fn dry_run_fault(given: &[&str]) -> Option<Cause> {
-    let fits = matches!(given, [] | ["All"]);
+    let fits = given.iter().all(|value| *value == "All");
     (!fits).then(|| Cause::not_supported("dryRun", &json!(given), &quoted(&["All"])))
 }
 

@@ -1,5 +1,7 @@
 //! The four patches: JSON patch, merge patch, strategic merge patch, server-side apply.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::apiserver::core::{Core, Writer, Written};
@@ -11,9 +13,9 @@ use crate::apiserver::request::{Request, json, yaml};
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::ApiError;
 use crate::apiserver::write::{Ownership, reset};
-use crate::apiserver::{convert, strategic};
+use crate::apiserver::{convert, jsonpatch, strategic, zero};
 use crate::domain::krm::validate::validate;
-use crate::domain::krm::{ApplyError, apply};
+use crate::domain::krm::{ApplyError, apply, update};
 
 /// Media type of a server-side apply.
 pub(super) const APPLY: &str = "application/apply-patch+yaml";
@@ -33,16 +35,43 @@ pub(super) enum Patch {
     Merge(Value),
     /// Kubernetes' own.
     Strategic(Value),
+    /// Something in the place of the whole.
+    Whole(Value),
+}
+
+/// Reads a patch that is a map.
+fn map(body: &[u8], prefix: &str) -> Result<Value, ApiError> {
+    let value = json(body)?;
+    if value.is_object() {
+        return Ok(value);
+    }
+    let found = jsonpatch::kind_of(&value);
+    let message = format!("{prefix}json: cannot unmarshal {found} into Go value of type map[string]interface {{}}");
+    Err(ApiError::bad_request(message))
+}
+
+/// Refuses a patch of a type that the kind does not take.
+///
+/// # Errors
+/// 415 with the types that it takes.
+pub(super) fn check_type_of_patch(kind: &Kind, content_type: &str) -> Result<(), ApiError> {
+    match content_type {
+        JSON_PATCH | MERGE | APPLY => Ok(()),
+        STRATEGIC if !kind.is_custom() => Ok(()),
+        _ if kind.is_custom() => Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE, APPLY])),
+        _ => Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE, STRATEGIC, APPLY])),
+    }
 }
 
 impl Patch {
     /// Reads a patch of an object of a kind.
     fn of(kind: &Kind, request: &Request) -> Result<Self, ApiError> {
         match request.content_type.as_str() {
-            STRATEGIC if !kind.is_custom() => json(&request.body).map(Self::Strategic),
-            JSON_PATCH | MERGE => Self::of_plain(request),
-            _ if kind.is_custom() => Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE, APPLY])),
-            _ => Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE, STRATEGIC, APPLY])),
+            STRATEGIC if !kind.is_custom() => map(&request.body, "").map(Self::Strategic),
+            other => {
+                check_type_of_patch(kind, other)?;
+                Self::of_plain(request)
+            }
         }
     }
 
@@ -50,7 +79,7 @@ impl Patch {
     pub(super) fn of_plain(request: &Request) -> Result<Self, ApiError> {
         match request.content_type.as_str() {
             JSON_PATCH => JsonPatch::read(&request.body).map(Self::Json),
-            MERGE | STRATEGIC => json(&request.body).map(Self::Merge),
+            MERGE | STRATEGIC => map(&request.body, "error decoding patch: ").map(Self::Merge),
             _ => Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE, STRATEGIC])),
         }
     }
@@ -64,6 +93,7 @@ impl Patch {
                 patch.apply(&mut new).map_err(|_| ApiError::unprocessable(rejected))?;
             }
             Self::Merge(patch) | Self::Strategic(patch) => json_patch::merge(&mut new, patch),
+            Self::Whole(whole) => new.clone_from(whole),
         }
         Ok(new)
     }
@@ -93,11 +123,19 @@ impl Core {
         }
         let patch = Patch::of(&target.kind, request)?;
         let kinds = self.kinds();
-        self.edit(target, name, writer, |old| {
+        let edited = self.edit(target, name, writer, |old| {
             let mut new = patch.applied_to(&kinds, &target.kind, old)?;
+            if metadata::text(&new, "name").is_empty() {
+                return Err(ApiError::nameless(name));
+            }
+            if matches!(patch, Patch::Strategic(_)) {
+                new["apiVersion"] = Value::String(target.kind.gvk.api_version());
+                new["kind"] = Value::String(target.kind.gvk.kind.clone());
+            }
             decode::check_envelope(&kinds, &target.kind, &mut new, target.namespace.as_deref(), Some(name))?;
             Ok(new)
-        })
+        });
+        edited.map_err(|error| error.of_patch(&String::from_utf8_lossy(&request.body)))
     }
 
     /// Applies a configuration (server-side apply); makes the object when it is not there.
@@ -107,6 +145,7 @@ impl Core {
     pub fn apply(&self, target: &Target, name: &str, config: &Value, writer: &Writer) -> Result<Written, ApiError> {
         let kinds = self.kinds();
         let mut named = config.clone();
+        check_type(&target.kind, config)?;
         decode::check_envelope(&kinds, &target.kind, &mut named, target.namespace.as_deref(), Some(name))?;
         // The message is about the configuration as it came: without the name and the namespace of the path.
         let violations = validate(config, kinds.merge_schema(&target.kind.gvk));
@@ -137,17 +176,51 @@ impl Core {
         if !version.is_empty() && version != wanted {
             return Err(ApiError::modified(&target.resource(), name));
         }
+        let owned = old.clone().map(|old| self.with_owners(&target.kind, old));
         let kinds = self.kinds();
         let reset = reset(&target.kind, old.as_deref(), config, &target.part);
         let options = self.options(writer, &target.part, &reset);
-        let applied = apply(old.as_deref(), config, &options, kinds.merge_schema(&target.kind.gvk));
+        let applied = apply(owned.as_deref(), config, &options, kinds.merge_schema(&target.kind.gvk));
         let mut new = applied.map_err(|error| refused(&error))?;
+        if target.kind.is_custom() {
+            // Types have been checked above.
+            let _known = decode::settle_metadata(&kinds, &target.kind, &mut new);
+        }
         decode::fill_defaults(&kinds, &target.kind, &mut new);
         match old {
             None => self.insert(target, new, writer, Vec::new()),
             Some(old) => self.finish(target, &old, new, writer, Ownership::Settled),
         }
     }
+}
+
+impl Core {
+    /// An object that nobody owns belongs to an updater from before its first apply, but for what every object has.
+    fn with_owners<'a>(&self, kind: &Kind, object: Cow<'a, Value>) -> Cow<'a, Value> {
+        if kind.is_custom() || object.pointer("/metadata/managedFields").is_some() {
+            return object;
+        }
+        let writer = Writer::named("before-first-apply");
+        let reset = reset(kind, Some(&object), &object, &Part::Whole);
+        let options = self.options(&writer, &Part::Whole, &reset);
+        let owned = update(Some(&zero::of(&kind.gvk)), &object, &options, self.kinds().merge_schema(&kind.gvk));
+        let mut object = object.into_owned();
+        if let Some(owners) = owned.pointer("/metadata/managedFields") {
+            metadata::set(&mut object, "managedFields", owners.clone());
+        }
+        Cow::Owned(object)
+    }
+}
+
+/// An apply says of which kind it is.
+fn check_type(kind: &Kind, config: &Value) -> Result<(), ApiError> {
+    let text = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (version, name) = (text("apiVersion"), text("kind"));
+    if version == kind.gvk.api_version() && name == kind.gvk.kind {
+        return Ok(());
+    }
+    let slash = if version.contains('/') { "" } else { "/" };
+    Err(ApiError::bad_request(format!("invalid object type: {slash}{version}, Kind={name}")))
 }
 
 fn refused(error: &ApplyError) -> ApiError {

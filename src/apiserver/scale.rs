@@ -6,8 +6,8 @@ use crate::apiserver::convert;
 use crate::apiserver::core::{Core, Writer, Written};
 use crate::apiserver::kinds::{Kind, Resource, ScalePaths};
 use crate::apiserver::metadata;
-use crate::apiserver::patch::Patch;
-use crate::apiserver::request::Request;
+use crate::apiserver::patch::{APPLY, Patch};
+use crate::apiserver::request::{Request, yaml};
 use crate::apiserver::route::Target;
 use crate::apiserver::status::{ApiError, Cause};
 use crate::domain::krm::{Path as FieldPath, managed};
@@ -34,10 +34,9 @@ fn scale_of(object: &Value, paths: &ScalePaths) -> Value {
     if let Some(selector) = object.pointer(&pointer(&paths.selector)).and_then(selector_text) {
         status["selector"] = json!(selector);
     }
-    json!({
-        "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
-        "spec": {"replicas": number(&paths.spec_replicas)}, "status": status,
-    })
+    let replicas = number(&paths.spec_replicas);
+    let spec = if replicas == 0 { json!({}) } else { json!({"replicas": replicas}) };
+    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
 }
 
 /// A selector as text: `a=b,c in (d,e)`.
@@ -74,6 +73,53 @@ pub(super) fn has_owner(kind: &Kind, object: &Value) -> bool {
     owners.iter().any(|entry| entry.fields.contains(path.elements()))
 }
 
+/// A custom resource that says nothing of its replicas has no scale.
+fn check_scaled(target: &Target, object: &Value, paths: &ScalePaths) -> Result<(), ApiError> {
+    if !target.kind.is_custom() || object.pointer(&pointer(&paths.spec_replicas)).is_some() {
+        return Ok(());
+    }
+    Err(ApiError::internal(format!("the spec replicas field {:?} does not exist", paths.spec_replicas)))
+}
+
+/// An object as its scale shows it: no replicas are none that anybody could own.
+pub(super) fn shown(kind: &Kind, object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(paths) = &kind.subresources.scale
+        && object.pointer(&pointer(&paths.spec_replicas)) == Some(&json!(0))
+        && let Some((above, last)) = pointer(&paths.spec_replicas).rsplit_once('/')
+        && let Some(fields) = object.pointer_mut(above).and_then(Value::as_object_mut)
+    {
+        fields.remove(last);
+    }
+    object
+}
+
+/// Gives an object the replicas of another.
+pub(super) fn copy_replicas(kind: &Kind, from: &Value, to: &mut Value) {
+    let Some(paths) = &kind.subresources.scale else { return };
+    if let Some(replicas) = from.pointer(&pointer(&paths.spec_replicas)) {
+        set(to, &paths.spec_replicas, replicas.clone());
+    }
+}
+
+/// Takes the times off the entries of those who scaled.
+pub(super) fn forget_times(object: &mut Value) {
+    let entries = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut).into_iter().flatten();
+    for entry in entries.filter(|entry| entry["subresource"] == "scale").filter_map(Value::as_object_mut) {
+        entry.remove("time");
+    }
+}
+
+/// A scale as a configuration of the object that is scaled.
+fn configuration(target: &Target, name: &str, scale: &Value, paths: &ScalePaths) -> Value {
+    let gvk = &target.kind.gvk;
+    let mut config = json!({"apiVersion": gvk.api_version(), "kind": gvk.kind, "metadata": {"name": name}});
+    if let Some(replicas) = scale.pointer("/spec/replicas") {
+        set(&mut config, &paths.spec_replicas, replicas.clone());
+    }
+    config
+}
+
 impl Core {
     /// Reads the scale of an object.
     ///
@@ -82,7 +128,9 @@ impl Core {
     pub(super) fn scale(&self, target: &Target, name: &str) -> Result<Value, ApiError> {
         let found = self.store().get(&target.key(name));
         let found = found.ok_or_else(|| ApiError::not_found(&target.resource(), name))?;
-        Ok(scale_of(&convert::shown(&target.kind, &found), paths(target)?))
+        let (shown, paths) = (convert::shown(&target.kind, &found), paths(target)?);
+        check_scaled(target, &shown, paths)?;
+        Ok(scale_of(&shown, paths))
     }
 
     /// Replaces or patches the scale of an object; gives the new scale.
@@ -97,15 +145,30 @@ impl Core {
         writer: &Writer,
     ) -> Result<Written, ApiError> {
         let paths = paths(target)?;
+        if request.content_type == APPLY {
+            let config = configuration(target, name, &yaml(&request.body)?, paths);
+            let written = self.apply(target, name, &config, writer)?;
+            let object = scale_of(&convert::shown(&target.kind, &written.object), paths).into();
+            return Ok(Written { object, ..written });
+        }
         let change = if request.method == http::Method::PUT {
-            Patch::Merge(request.object()?)
+            Patch::Whole(request.object()?)
         } else {
             Patch::of_plain(request)?
         };
         let written = self.edit(target, name, writer, |old| {
             let scale = change.applied(&scale_of(old, paths))?;
+            match metadata::text(&scale, "name") {
+                "" => return Err(ApiError::nameless(name)),
+                found if found != name => return Err(ApiError::other_name(found, name)),
+                _ => {}
+            }
             let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or_else(|| json!(0));
             if replicas.as_i64().is_none_or(|replicas| replicas < 0) {
+                if target.kind.is_custom() {
+                    let cause = Cause::invalid(&paths.spec_replicas, &replicas, "should be a non-negative integer");
+                    return Err(ApiError::invalid(&target.kind, name, vec![cause]));
+                }
                 let cause = Cause::invalid("spec.replicas", &replicas, "must be greater than or equal to 0");
                 return Err(ApiError::invalid_as(&Resource::new("autoscaling", "Scale"), name, vec![cause]));
             }

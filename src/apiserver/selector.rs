@@ -140,6 +140,9 @@ fn field_requirement(part: &str, kind: &Kind) -> Result<(String, String, bool), 
 
 /// Kinds with fields of their own and custom ones have other words for a field that is none of them.
 fn unknown_field(field: &str, kind: &Kind) -> String {
+    if kind.gvk.kind == "Job" && !kind.is_custom() {
+        return format!("field label {field:?} not supported for Job");
+    }
     if kind.is_custom() || !kind.selectable.is_empty() {
         return format!("field label not supported: {field}");
     }

@@ -72,7 +72,10 @@ impl Cause {
     }
 
     fn to_json(&self) -> Value {
-        let mut out = json!({"reason": self.reason, "message": self.message});
+        let mut out = json!({"message": self.message});
+        if !self.reason.is_empty() {
+            out["reason"] = json!(self.reason);
+        }
         if !self.field.is_empty() {
             out["field"] = json!(self.field);
         }
@@ -100,6 +103,8 @@ pub struct ApiError {
     pub details: Box<Details>,
     /// For an expired list: where to go on, without consistency.
     pub continue_: String,
+    /// What the client should be warned of although its request failed.
+    pub warnings: Vec<String>,
 }
 
 /// The `details` of a [`ApiError`]; empty parts are left out.
@@ -146,7 +151,7 @@ impl Details {
 
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: String) -> Self {
-        Self { code, reason, message, details: Box::default(), continue_: String::new() }
+        Self { code, reason, message, details: Box::default(), continue_: String::new(), warnings: Vec::new() }
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -184,6 +189,15 @@ impl ApiError {
         Self::new(409, "AlreadyExists", format!("{resource} {name:?} already exists")).about(resource, name)
     }
 
+    /// The same about an object whose name is still taken because it is on its way out.
+    #[must_use]
+    pub fn while_leaving(self) -> Self {
+        if self.reason != "AlreadyExists" {
+            return self;
+        }
+        Self { message: format!("object is being deleted: {}", self.message), ..self }
+    }
+
     /// 409: the object is not in the state that the writer expects.
     #[must_use]
     pub fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
@@ -218,10 +232,14 @@ impl ApiError {
     /// 422 as [`ApiError::invalid`], about what the server names by a group and a word of its own.
     #[must_use]
     pub fn invalid_as(about: &Resource, name: &str, causes: Vec<Cause>) -> Self {
-        let listed = match causes.as_slice() {
-            [only] => only.to_string(),
-            all => format!("[{}]", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-        };
+        // Causes may be told several times, the message tells each once.
+        let mut told: Vec<String> = Vec::new();
+        for cause in causes.iter().map(ToString::to_string) {
+            if !told.contains(&cause) {
+                told.push(cause);
+            }
+        }
+        let listed = if told.len() == 1 { told.concat() } else { format!("[{}]", told.join(", ")) };
         let message = format!("{about} {name:?} is invalid: {listed}");
         Self::new(422, "Invalid", message).about(about, name).caused_by(causes)
     }
@@ -230,6 +248,41 @@ impl ApiError {
     #[must_use]
     pub fn invalid_options(kind: &str, causes: Vec<Cause>) -> Self {
         Self::invalid_as(&Resource::new("meta.k8s.io", kind), "", causes)
+    }
+
+    /// 400: an object that cannot be read as one of a kind.
+    #[must_use]
+    pub fn undecodable(found: &str, version: &str, wanted: &str, why: &str) -> Self {
+        Self::bad_request(format!("{found} in version {version:?} cannot be handled as a {wanted}: {why}"))
+    }
+
+    /// The failure of a patch that makes an object of which nothing can be read: 422 in place of [`ApiError::undecodable`].
+    #[must_use]
+    pub fn of_patch(self, patched: &str) -> Self {
+        let why = self.message.split_once(" cannot be handled as a ").and_then(|(_, rest)| rest.split_once(": "));
+        let Some((_, why)) = why.filter(|_| self.code == 400) else { return self };
+        let cause = Cause::invalid("patch", &json!(patched), why);
+        Self { warnings: self.warnings, ..Self::invalid_as(&Resource::new("", ""), "", vec![cause]) }
+    }
+
+    /// The same with warnings.
+    #[must_use]
+    pub fn with_warnings(self, warnings: &[String]) -> Self {
+        Self { warnings: [warnings, &self.warnings].concat(), ..self }
+    }
+
+    /// 400: the name of the object is not the one in the path.
+    #[must_use]
+    pub fn other_name(found: &str, wanted: &str) -> Self {
+        Self::bad_request(format!("the name of the object ({found}) does not match the name on the URL ({wanted})"))
+    }
+
+    /// 400: the name of the object is in the path only.
+    #[must_use]
+    pub fn nameless(name: &str) -> Self {
+        Self::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        ))
     }
 
     /// 400: the request cannot be understood.

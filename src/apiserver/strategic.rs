@@ -48,7 +48,9 @@ fn merge_fields(object: &Value, patch: &Map<String, Value>, node: Node<'_>) -> M
         if let Some(list) = name.strip_prefix(ORDER)
             && let Some(items) = fields.get_mut(list).and_then(Value::as_array_mut)
         {
-            sort_items(items, order, below(node, list));
+            let old = object.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let order = order.as_array().map(Vec::as_slice).unwrap_or_default();
+            sort_items(items, order, old, key_of(below(node, list)));
         }
     }
     fields
@@ -61,6 +63,8 @@ fn merge_field(fields: &mut Map<String, Value>, name: &str, value: &Value, node:
     }
     let old = fields.get(name).unwrap_or(&Value::Null);
     let merged = match (value, node.shape()) {
+        // What is not there is not made by a patch with a directive.
+        (Value::Object(patch), _) if !directive(patch).is_empty() && old.is_null() => None,
         (Value::Object(patch), _) if directive(patch) == "delete" => None,
         (Value::Object(_), _) => Some(merge(old, value, node)),
         (Value::Array(items), Shape::List(list)) => Some(merge_list(old, items, list, node)),
@@ -81,12 +85,20 @@ fn merge_list(old: &Value, patch: &[Value], list: &ListShape, node: Node<'_>) ->
     match &list.kind {
         ListKind::Atomic => patch.cloned().collect(),
         ListKind::Set => {
-            let added = patch.filter(|item| !old.contains(item));
-            old.iter().chain(added).cloned().collect()
+            let order: Vec<Value> = patch.cloned().collect();
+            let added = order.iter().filter(|item| !old.contains(item));
+            let mut items: Vec<Value> = old.iter().chain(added).cloned().collect();
+            sort_items(&mut items, &order, old, None);
+            items.into()
         }
         ListKind::Keyed(keys) => {
             let Some(key) = keys.first() else { return patch.cloned().collect() };
-            patch.fold(old.to_vec(), |items, patch| merge_item(items, patch, &key.name, node.at(&list.element))).into()
+            let order: Vec<Value> = patch.cloned().collect();
+            let element = node.at(&list.element);
+            let mut items =
+                order.iter().fold(old.to_vec(), |items, patch| merge_item(items, patch, &key.name, element));
+            sort_items(&mut items, &order, old, Some(&key.name));
+            items.into()
         }
     }
 }
@@ -108,23 +120,28 @@ fn delete_items(list: Option<&mut Value>, gone: &Value) {
     items.retain(|item| !gone.contains(item));
 }
 
-/// Items that the order names come in its order; each of the others stays behind the one it stood behind.
-fn sort_items(items: &mut Vec<Value>, order: &Value, node: Node<'_>) {
-    let key = match node.shape() {
+fn key_of(node: Node<'_>) -> Option<&str> {
+    match node.shape() {
         Shape::List(ListShape { kind: ListKind::Keyed(keys), .. }) => keys.first().map(|key| key.name.as_str()),
         _ => None,
-    };
-    let identity = |item: &Value| key.map_or_else(|| Some(item.clone()), |key| item.get(key).cloned());
-    let wanted: Vec<Option<Value>> = order.as_array().into_iter().flatten().map(identity).collect();
-    let rank = |item: &Value| wanted.iter().position(|one| *one == identity(item));
-    let mut ordered: Vec<(usize, Value)> = Vec::new();
-    let mut last = 0;
-    for item in items.drain(..) {
-        last = rank(&item).map_or(last, |rank| rank + 1);
-        ordered.push((last, item));
     }
-    ordered.sort_by_key(|(rank, _)| *rank);
-    items.extend(ordered.into_iter().map(|(_, item)| item));
+}
+
+/// Items that the order names come in its order. Each of the others comes before the first of them that it was before on
+/// the server; otherwise behind them.
+fn sort_items(items: &mut Vec<Value>, order: &[Value], old: &[Value], key: Option<&str>) {
+    let identity = |item: &Value| key.map_or_else(|| Some(item.clone()), |key| item.get(key).cloned());
+    let place = |list: &[Value], item: &Value| list.iter().position(|one| identity(one) == identity(item));
+    let (mut named, mut others): (Vec<Value>, Vec<Value>) =
+        items.drain(..).partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
+    others.sort_by_key(|item| place(old, item));
+    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
+    while let (Some(name), Some(other)) = (named.peek(), others.peek()) {
+        let earlier = matches!((place(old, other), place(old, name)), (Some(other), Some(name)) if other < name);
+        items.extend(if earlier { others.next() } else { named.next() });
+    }
+    items.extend(named.chain(others));
 }
 
 fn below<'a>(node: Node<'a>, name: &str) -> Node<'a> {

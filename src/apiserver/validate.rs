@@ -2,6 +2,8 @@
 //!
 //! Source: `pkg/apis/*/validation` of Kubernetes v1.36. What is not checked here is accepted.
 
+mod kinds;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -15,16 +17,10 @@ const IMMUTABLE: &str = "field is immutable";
 
 /// Fields without which an object of a kind is none.
 const REQUIRED: &[(&str, &str, &[&str])] = &[
-    ("", "PersistentVolumeClaim", &["spec.accessModes", "spec.resources.requests.storage"]),
-    ("apps", "DaemonSet", &["spec.selector"]),
     ("apps", "Deployment", &["spec.selector"]),
     ("apps", "ReplicaSet", &["spec.selector"]),
     ("apps", "StatefulSet", &["spec.selector"]),
-    (
-        "autoscaling",
-        "HorizontalPodAutoscaler",
-        &["spec.scaleTargetRef.kind", "spec.scaleTargetRef.name", "spec.maxReplicas"],
-    ),
+    ("autoscaling", "HorizontalPodAutoscaler", &["spec.scaleTargetRef.kind", "spec.scaleTargetRef.name"]),
     ("batch", "CronJob", &["spec.schedule"]),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding", &["roleRef.name"]),
     ("rbac.authorization.k8s.io", "RoleBinding", &["roleRef.name"]),
@@ -37,12 +33,10 @@ const REQUIRED: &[(&str, &str, &[&str])] = &[
 
 /// Fields that never change.
 const FIXED: &[(&str, &str, &[&str])] = &[
-    ("", "PersistentVolumeClaim", &["spec.storageClassName", "spec.accessModes"]),
     ("", "Secret", &["type"]),
     ("apps", "DaemonSet", &["spec.selector"]),
     ("apps", "Deployment", &["spec.selector"]),
     ("apps", "ReplicaSet", &["spec.selector"]),
-    ("batch", "Job", &["spec.completions", "spec.selector", "spec.template"]),
     (
         "apiextensions.k8s.io",
         "CustomResourceDefinition",
@@ -67,11 +61,18 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
 pub(super) fn validate(gvk: &Gvk, object: &Value) -> Vec<Cause> {
     let here = |row: &&(&str, &str, &[&str])| row.0 == gvk.group && row.1 == gvk.kind;
     let required = REQUIRED.iter().find(here).map(|row| row.2).unwrap_or_default();
-    let missing = required.iter().filter(|path| get(object, path).is_none_or(is_void));
+    // An empty selector is refused for what it is.
+    let says_nothing = |path: &str, value: &Value| {
+        if path == "spec.selector" { value.is_null() } else { kinds::is_missing(value) }
+    };
+    let missing = required.iter().filter(|path| get(object, path).is_none_or(|value| says_nothing(path, value)));
     let mut found: Vec<Cause> = missing.map(|path| Cause::required(*path, "")).collect();
     found.extend(negative(object, "spec.replicas"));
     if let Some((.., prefix)) = TEMPLATES.iter().find(|row| row.0 == gvk.group && row.1 == gvk.kind) {
-        found.extend((gvk.group == "apps").then(|| selected(object)).flatten());
+        if gvk.group == "apps" {
+            found.extend(selected(object));
+            found.extend(kinds::empty_selector(gvk, object));
+        }
         found.extend(pod_spec(object, &format!("{prefix}spec")));
     }
     match (gvk.group.as_str(), gvk.kind.as_str()) {
@@ -82,6 +83,7 @@ pub(super) fn validate(gvk: &Gvk, object: &Value) -> Vec<Cause> {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => found.extend(definition(object)),
         _ => {}
     }
+    found.extend(kinds::faults(gvk, object));
     found
 }
 
@@ -98,7 +100,6 @@ pub(super) fn validate_update(gvk: &Gvk, old: &Value, new: &Value) -> Vec<Cause>
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "ConfigMap" | "Secret") => found.extend(frozen(old, new)),
         ("", "Service") => found.extend(service_update(old, new)),
-        ("", "Pod") => found.extend(pod_update(old, new)),
         ("apps", "StatefulSet") => found.extend(stateful_set_update(old, new)),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             let same_role = same(&value(old, "roleRef"), &value(new, "roleRef"));
@@ -109,6 +110,7 @@ pub(super) fn validate_update(gvk: &Gvk, old: &Value, new: &Value) -> Vec<Cause>
         }
         _ => {}
     }
+    found.extend(kinds::update_faults(gvk, old, new));
     found
 }
 
@@ -158,12 +160,14 @@ fn pod_spec(object: &Value, path: &str) -> Vec<Cause> {
         }
     }
     found.extend(mounts(object, path));
+    found.extend(kinds::pod_spec(object, path));
     found
 }
 
 fn container_faults(container: &Value, path: &str) -> Vec<Cause> {
     let missing = ["name", "image"].into_iter().filter(|name| text(container, name).is_empty());
     let mut found: Vec<Cause> = missing.map(|name| Cause::required(format!("{path}.{name}"), "")).collect();
+    found.extend(kinds::container_name(container, path));
     for (index, port) in items(container, "ports").iter().enumerate() {
         found.extend(port_fault(port.get("containerPort"), &format!("{path}.ports[{index}].containerPort")));
     }
@@ -233,10 +237,14 @@ fn service(object: &Value) -> Vec<Cause> {
 fn data_keys(object: &Value) -> Vec<Cause> {
     let detail = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or \
                   'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-    let keys = get(object, "data").and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key);
     let plain = |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    let faulty = keys.filter(|key| !plain(key));
-    faulty.map(|key| Cause::invalid(format!("data[{key}]"), &json!(key), detail)).collect()
+    let mut found = Vec::new();
+    for part in ["data", "binaryData"] {
+        let keys = get(object, part).and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key);
+        let faulty = keys.filter(|key| !plain(key));
+        found.extend(faulty.map(|key| Cause::invalid(format!("{part}[{key}]"), &json!(key), detail)));
+    }
+    found
 }
 
 /// A job ends, so its pods do not restart for ever. `Always` is what a template has that says nothing.
@@ -287,29 +295,6 @@ fn service_update(old: &Value, new: &Value) -> Option<Cause> {
     let typed = |object: &Value| get(object, "spec.type") == Some(&json!("ExternalName"));
     let changed = before != after && !is_void(before) && !typed(old) && !typed(new);
     changed.then(|| Cause::invalid("spec.clusterIPs[0]", &json!([after]), "may not change once set"))
-}
-
-/// The spec of a pod but images, tolerations, deadline and grace period is fixed.
-fn pod_update(old: &Value, new: &Value) -> Option<Cause> {
-    let detail = "pod updates may not change fields other than \
-                  `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
-                  `spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` \
-                  (allow it to be set to 1 if it was previously negative)";
-    let fixed = |pod: &Value| {
-        let mut spec = pod.get("spec").cloned().unwrap_or_default();
-        for list in ["containers", "initContainers"] {
-            for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-                container["image"] = Value::Null;
-            }
-        }
-        for name in
-            ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName", "schedulingGates"]
-        {
-            spec[name] = Value::Null;
-        }
-        spec
-    };
-    (!same(&fixed(old), &fixed(new))).then(|| Cause::forbidden("spec", detail))
 }
 
 fn stateful_set_update(old: &Value, new: &Value) -> Option<Cause> {

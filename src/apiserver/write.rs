@@ -13,7 +13,7 @@ use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Key, StoreError, revision_of};
 use crate::apiserver::{addresses, admit, convert, decode, metadata, scale, structural, validate, zero};
 use crate::domain::krm::value::same;
-use crate::domain::krm::{ApplyOptions, Path, update};
+use crate::domain::krm::{ApplyOptions, Gvk, Path, update};
 
 /// How often a write that names no revision is tried again after somebody else was faster.
 const ATTEMPTS: usize = 10;
@@ -47,7 +47,8 @@ impl Core {
         decode::check_envelope(&self.kinds(), kind, &mut object, target.namespace.as_deref(), target.name.as_deref())?;
         let warnings = decode::settle(&self.kinds(), kind, &mut object, writer.validation)?;
         let object = self.owned(kind, None, &object, &Part::Whole, writer);
-        self.insert(target, object, writer, warnings)
+        let told = warnings.clone();
+        self.insert(target, object, writer, warnings).map_err(|error| error.with_warnings(&told))
     }
 
     /// Stores a new object whose ownership is settled.
@@ -60,6 +61,7 @@ impl Core {
     ) -> Result<Written, ApiError> {
         let kind = &target.kind;
         self.give_name(kind, &mut object);
+        let warnings = [warnings, warnings_of(target, None, &object)].concat();
         metadata::begin(kind, &mut object, metadata::uid(&self.seed(&kind.gvk.kind)), self.now());
         if !kind.is_custom() {
             admit::prepare(&kind.gvk, &mut object);
@@ -69,7 +71,11 @@ impl Core {
         judge(kind, None, &object)?;
         let key = Key::new(&kind.stored_as, target.namespace.as_deref().unwrap_or_default(), &name);
         let stored = convert::stored(kind, &self.storage_of(kind), object);
-        let refuse = |error| ApiError::from_store(error, &kind.resource(), &name);
+        let refuse = |error| {
+            let error = ApiError::from_store(error, &kind.resource(), &name);
+            let leaving = self.store().get(&key).as_deref().is_some_and(metadata::is_terminating);
+            if leaving { error.while_leaving() } else { error }
+        };
         let object = if writer.dry_run {
             self.could_create(&key).map_err(refuse)?;
             Arc::new(stored)
@@ -107,13 +113,25 @@ impl Core {
 
     /// An object with the ownership of what the writer changed.
     pub(super) fn owned(&self, kind: &Kind, old: Option<&Value>, new: &Value, part: &Part, writer: &Writer) -> Value {
-        if *part == Part::Scale && old.is_some_and(|old| !scale::has_owner(kind, old)) {
-            return new.clone();
+        if *part == Part::Scale {
+            return self.owned_scale(kind, old, new, writer);
         }
         let reset = reset(kind, old, new, part);
         let options = self.options(writer, part, &reset);
         let before = old.cloned().or_else(|| (!kind.is_custom()).then(|| zero::of(&kind.gvk)));
         update(before.as_ref(), new, &options, self.kinds().merge_schema(&kind.gvk))
+    }
+
+    /// Replicas without an owner get none by an update, and who scales does so at no known time.
+    fn owned_scale(&self, kind: &Kind, old: Option<&Value>, new: &Value, writer: &Writer) -> Value {
+        if old.is_some_and(|old| !scale::has_owner(kind, old)) {
+            return new.clone();
+        }
+        let options = self.options(writer, &Part::Scale, &[]);
+        let mut object = update(old, &scale::shown(kind, new), &options, self.kinds().merge_schema(&kind.gvk));
+        scale::forget_times(&mut object);
+        scale::copy_replicas(kind, new, &mut object);
+        object
     }
 
     pub(super) fn options<'a>(&self, writer: &'a Writer, part: &Part, reset: &'a [Path]) -> ApplyOptions<'a> {
@@ -128,12 +146,42 @@ impl Core {
     pub fn replace(&self, target: &Target, object: &Value, writer: &Writer) -> Result<Written, ApiError> {
         let name = target.name.clone().unwrap_or_else(|| metadata::text(object, "name").to_owned());
         let mut object = object.clone();
-        decode::check_envelope(&self.kinds(), &target.kind, &mut object, target.namespace.as_deref(), Some(&name))?;
-        if target.kind.is_custom() && metadata::text(&object, "resourceVersion").is_empty() {
-            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-            return Err(ApiError::invalid_as(&target.kind.resource(), &name, vec![cause]));
+        if metadata::text(&object, "name").is_empty() {
+            return Err(self.nameless(target, &name, object, writer));
         }
-        self.edit(target, &name, writer, |_| Ok(object.clone()))
+        decode::check_envelope(&self.kinds(), &target.kind, &mut object, target.namespace.as_deref(), Some(&name))?;
+        let warnings = decode::settle(&self.kinds(), &target.kind, &mut object, writer.validation)?;
+        if needs_revision(&target.kind) && metadata::text(&object, "resourceVersion").is_empty() {
+            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            let absent = self.store().get(&target.key(&name)).is_none();
+            let missing = || ApiError::not_found(&target.resource(), &name);
+            let error = ApiError::invalid_as(&target.kind.resource(), &name, vec![cause]);
+            return Err(if absent { missing() } else { error }.with_warnings(&warnings));
+        }
+        let told = |written: Written| Written { warnings: [warnings.clone(), written.warnings].concat(), ..written };
+        if target.part == Part::Whole
+            && creates_on_update(&target.kind)
+            && self.store().get(&target.key(&name)).is_none()
+        {
+            check_uid(target, &name, &json!({}), &object).map_err(|error| error.with_warnings(&warnings))?;
+            return self.create_in(target, object, writer).map(told).map_err(|error| error.with_warnings(&warnings));
+        }
+        let replaced = self.edit(target, &name, writer, |old| {
+            check_uid(target, &name, old, &object)?;
+            Ok(object.clone())
+        });
+        replaced.map(told).map_err(|error| error.with_warnings(&warnings))
+    }
+
+    /// What is wrong with an object without a name: that, unless it cannot be read at all.
+    fn nameless(&self, target: &Target, name: &str, mut object: Value, writer: &Writer) -> ApiError {
+        let error = ApiError::nameless(name);
+        let namespace = target.namespace.as_deref();
+        let read = decode::check_envelope(&self.kinds(), &target.kind, &mut object, namespace, Some(name));
+        match read.and_then(|()| decode::settle(&self.kinds(), &target.kind, &mut object, writer.validation)) {
+            Ok(warnings) => error.with_warnings(&warnings),
+            Err(unread) => unread,
+        }
     }
 
     /// Replaces an object of the kind that it names; an [`Core::replace`] for the server's own controllers.
@@ -173,11 +221,14 @@ impl Core {
             let stored = stored.ok_or_else(|| ApiError::not_found(&target.resource(), name))?;
             let old = convert::shown(&target.kind, &stored);
             let mut new = edit(&old)?;
-            check_preconditions(target, name, &old, &new)?;
+            check_revision(target, name, &old, &new)?;
             let warnings = decode::settle(&self.kinds(), &target.kind, &mut new, writer.validation)?;
             match self.finish(target, &old, new, writer, Ownership::Update) {
-                Err(error) if error.is_stale_write() => last = error,
-                done => return done.map(|written| Written { warnings, ..written }),
+                Err(error) if error.is_stale_write() => last = error.with_warnings(&warnings),
+                Err(error) => return Err(error.with_warnings(&warnings)),
+                done => {
+                    return done.map(|written| Written { warnings: [warnings, written.warnings].concat(), ..written });
+                }
             }
         }
         Err(last)
@@ -198,18 +249,22 @@ impl Core {
         if let Some(version) = old.pointer("/metadata/resourceVersion") {
             metadata::set(&mut new, "resourceVersion", version.clone());
         }
-        addresses::keep(&kind.gvk, old, &mut new);
         if ownership == Ownership::Update {
             new = self.owned(kind, Some(old), &new, &target.part, writer);
         }
         if !kind.is_custom() {
-            admit::prepare_update(&kind.gvk, old, &mut new);
+            addresses::keep(&kind.gvk, old, &mut new);
+            addresses::assign(self, &kind.gvk, &mut new);
+            if target.part != Part::Finalize {
+                admit::prepare_update(&kind.gvk, old, &mut new);
+            }
         }
         metadata::count_generation(kind, old, &mut new);
         if same(old, &new) {
             return Ok(Written { object: Arc::new(old.clone()), created: false, warnings: Vec::new() });
         }
         judge(kind, Some(old), &new)?;
+        let warnings = warnings_of(target, Some(old), &new);
         let key = target.key(name);
         let expected = revision_of(old);
         let is_done = may_go(&new);
@@ -226,17 +281,21 @@ impl Core {
         if !writer.dry_run {
             self.follow(&key);
         }
-        Ok(Written { object, created: false, warnings: Vec::new() })
+        Ok(Written { object, created: false, warnings })
     }
 }
 
 /// Refuses an object that breaks the rules of its kind.
 fn judge(kind: &Kind, old: Option<&Value>, object: &Value) -> Result<(), ApiError> {
-    let mut causes = metadata::validate(kind, object);
+    let mut causes = metadata::validate(kind, object, old.is_some());
     match kind.schema.as_deref() {
         Some(schema) => causes.extend(structural::validate(object, schema)),
         None if kind.is_custom() => {}
-        None => causes.extend(validate::validate(&kind.gvk, object)),
+        None => {
+            // The update of a job looks at the whole object twice.
+            let twice = old.is_some() && kind.gvk.kind == "Job";
+            (0..=usize::from(twice)).for_each(|_| causes.extend(validate::validate(&kind.gvk, object)));
+        }
     }
     if let Some(old) = old {
         causes.extend(metadata::validate_update(old, object));
@@ -248,6 +307,21 @@ fn judge(kind: &Kind, old: Option<&Value>, object: &Value) -> Result<(), ApiErro
     Err(ApiError::invalid(kind, metadata::text(object, "name"), causes))
 }
 
+/// What the server warns of in an object that it takes.
+fn warnings_of(target: &Target, old: Option<&Value>, new: &Value) -> Vec<String> {
+    let kind = &target.kind;
+    if target.part != Part::Whole {
+        return Vec::new();
+    }
+    let mut found = metadata::finalizer_warnings(kind, old, new);
+    let is_service = kind.gvk == Gvk::new("", "v1", "Service");
+    let text = |pointer: &str| new.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    if is_service && text("/spec/type") != "ExternalName" && !text("/spec/externalName").is_empty() {
+        found.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".to_owned());
+    }
+    found
+}
+
 /// Whether nothing holds an object any more that is on its way out.
 pub(super) fn may_go(object: &Value) -> bool {
     let is_namespace = object.get("kind").and_then(Value::as_str) == Some("Namespace");
@@ -255,25 +329,37 @@ pub(super) fn may_go(object: &Value) -> bool {
     metadata::is_terminating(object) && metadata::finalizers(object).is_empty() && !(is_namespace && held)
 }
 
-/// The revision and the uid that a new object names must be those of the old one.
-fn check_preconditions(target: &Target, name: &str, old: &Value, new: &Value) -> Result<(), ApiError> {
-    let differs = |field: &str| {
-        let wanted = metadata::text(new, field);
-        !wanted.is_empty() && wanted != metadata::text(old, field)
-    };
-    if differs("uid") {
-        let (wanted, found) = (metadata::text(new, "uid"), metadata::text(old, "uid"));
-        let why = format!(
-            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}",
-            storage_key(target, name)
-        );
-        return Err(ApiError::conflict(&target.resource(), name, &why));
-    }
+/// The revision that a new object names must be that of the old one.
+fn check_revision(target: &Target, name: &str, old: &Value, new: &Value) -> Result<(), ApiError> {
     let version = metadata::text(new, "resourceVersion");
-    if differs("resourceVersion") && version != "0" {
-        return Err(ApiError::modified(&target.resource(), name));
+    let fits = matches!(version, "" | "0") || version == metadata::text(old, "resourceVersion");
+    if fits { Ok(()) } else { Err(ApiError::modified(&target.resource(), name)) }
+}
+
+/// The uid that a replacement names must be that of the old object.
+fn check_uid(target: &Target, name: &str, old: &Value, new: &Value) -> Result<(), ApiError> {
+    let (wanted, found) = (metadata::text(new, "uid"), metadata::text(old, "uid"));
+    if wanted.is_empty() || wanted == found {
+        return Ok(());
     }
-    Ok(())
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in \
+         precondition: {wanted}, UID in object meta: {found}",
+        storage_key(target, name)
+    );
+    Err(ApiError::conflict(&target.resource(), name, &why))
+}
+
+/// Whether a replacement makes an object that is not there.
+fn creates_on_update(kind: &Kind) -> bool {
+    const KINDS: [&str; 7] =
+        ["Service", "Endpoints", "LimitRange", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
+    !kind.is_custom() && KINDS.contains(&kind.gvk.kind.as_str())
+}
+
+/// Whether a replacement must say at which revision it expects the object.
+fn needs_revision(kind: &Kind) -> bool {
+    kind.is_custom() || matches!(kind.gvk.kind.as_str(), "PodDisruptionBudget" | "CustomResourceDefinition" | "Lease")
 }
 
 /// Where the real server keeps an object: its message names the place.
@@ -299,8 +385,14 @@ pub(super) fn reset(kind: &Kind, old: Option<&Value>, new: &Value, part: &Part) 
                 |object: &Value| object.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
             let mut names: std::collections::BTreeSet<String> = old.map(fields).unwrap_or_default();
             names.extend(fields(new));
-            let kept = |name: &&String| !matches!(name.as_str(), "apiVersion" | "kind" | "status");
-            names.iter().filter(kept).map(|name| top(name)).collect()
+            // The status of a built-in kind takes metadata along, but for labels of deployments.
+            let kept = |name: &&String| {
+                !matches!(name.as_str(), "apiVersion" | "kind" | "status")
+                    && (kind.is_custom() || name.as_str() != "metadata")
+            };
+            let labels =
+                (kind.gvk == Gvk::new("apps", "v1", "Deployment")).then(|| Path::fields(&["metadata", "labels"]));
+            names.iter().filter(kept).map(|name| top(name)).chain(labels).collect()
         }
         Part::Finalize => vec![top("metadata"), top("status")],
         _ if kind.subresources.status => vec![top("status")],

@@ -23,6 +23,18 @@ const TEMPLATES: &[(&str, &str, &[&str])] = &[
     ("batch", "CronJob", &["spec", "jobTemplate", "spec", "template"]),
 ];
 
+/// Conditions whose times are always written.
+const CONDITIONS: &[(&str, &str, &[Row<'_>])] = &[
+    ("apps", "Deployment", &[("lastTransitionTime", "null"), ("lastUpdateTime", "null")]),
+    ("apps", "ReplicaSet", &[("lastTransitionTime", "null")]),
+    ("apps", "StatefulSet", &[("lastTransitionTime", "null")]),
+    ("apps", "DaemonSet", &[("lastTransitionTime", "null")]),
+    ("", "Pod", &[("lastTransitionTime", "null"), ("lastProbeTime", "null")]),
+    ("", "PersistentVolumeClaim", &[("lastTransitionTime", "null"), ("lastProbeTime", "null")]),
+    ("batch", "Job", &[("lastTransitionTime", "null"), ("lastProbeTime", "null")]),
+    ("autoscaling", "HorizontalPodAutoscaler", &[("lastTransitionTime", "null")]),
+];
+
 /// Group, kind, fields.
 const ROWS: &[(&str, &str, &[Row<'_>])] = &[
     ("", "Pod", &[("spec.containers", "null"), ("status", "{}")]),
@@ -52,6 +64,7 @@ const ROWS: &[(&str, &str, &[Row<'_>])] = &[
         &[
             ("spec.selector", "null"),
             ("spec.updateStrategy", "{}"),
+            ("?spec.?updateStrategy.?rollingUpdate.maxSurge", "0"),
             ("status.currentNumberScheduled", "0"),
             ("status.desiredNumberScheduled", "0"),
             ("status.numberMisscheduled", "0"),
@@ -121,6 +134,10 @@ pub(super) fn fill(gvk: &Gvk, object: &mut Value) {
     }
     for (.., path) in TEMPLATES.iter().filter(|(group, kind, _)| here(group, kind)) {
         all(open(object, path), TEMPLATE);
+    }
+    for (.., rows) in CONDITIONS.iter().filter(|(group, kind, _)| here(group, kind)) {
+        let conditions = object.pointer_mut("/status/conditions").and_then(Value::as_array_mut);
+        conditions.into_iter().flatten().for_each(|condition| all(condition, rows));
     }
     if here("apps", "StatefulSet") {
         let claims = object.pointer_mut("/spec/volumeClaimTemplates").and_then(Value::as_array_mut);

@@ -29,6 +29,10 @@ struct Exception {
 
 const EXCEPTIONS: &[Exception] = &[
     Exception {
+        reason: "the order of causes about entries of maps and about managers is that of Go's maps, another one each time",
+        rewrite: cut_list,
+    },
+    Exception {
         reason: "types that the decoder of Go names: it knows structs and sizes of integers, a schema does not",
         rewrite: |body| cut_after(body, "json: cannot unmarshal"),
     },
@@ -37,9 +41,39 @@ const EXCEPTIONS: &[Exception] = &[
         rewrite: |body| cut_after(body, "(allow it to be set to 1 if it was previously negative)"),
     },
     Exception {
-        reason: "the order of causes about entries of maps and about managers is that of Go's maps, another one each time",
-        rewrite: sort_causes,
+        reason: "an object that a patch made and that cannot be read is shown in the order of Go's structures or as a Go map",
+        rewrite: cut_patched,
     },
+    Exception {
+        reason: "a value of a wrong type in an apply is shown as a Go structure",
+        rewrite: |body| {
+            for wanted in ["string", "numeric (int or float)", "boolean", "map", "list"] {
+                cut_after(body, &format!("expected {wanted}, got "));
+            }
+        },
+    },
+    Exception {
+        reason: "the template of a job that may not change is shown as a Go structure",
+        rewrite: |body| {
+            cut_after(body, "spec.template: Invalid value: ");
+            cut_after(body, "spec.template.spec: Invalid value: ");
+            let is_template =
+                |cause: &&mut Value| cause["field"] == "spec.template" || cause["field"] == "spec.template.spec";
+            for cause in causes(body).filter(is_template) {
+                cause["message"] = json!("");
+            }
+        },
+    },
+    Exception {
+        reason: "changes of a claim are told as a textual diff of Go structures",
+        rewrite: |body| cut_after(body, "volumeAttributesClassName for bound claims"),
+    },
+    Exception {
+        reason: "the real server runs without the admission of service accounts, which needs a controller",
+        rewrite: forget_account,
+    },
+    Exception { reason: "the order of entries follows their times, which are blurred", rewrite: sort_owners },
+    Exception { reason: "as above", rewrite: sort_causes },
     Exception { reason: "addresses of services are drawn by chance", rewrite: hide_addresses },
 ];
 
@@ -55,24 +89,65 @@ fn cut_after(body: &mut Value, text: &str) {
         return;
     }
     cut(&mut body["message"]);
-    for cause in body.pointer_mut("/details/causes").and_then(Value::as_array_mut).into_iter().flatten() {
-        cut(&mut cause["message"]);
+    causes(body).for_each(|cause| cut(&mut cause["message"]));
+}
+
+fn causes(body: &mut Value) -> impl Iterator<Item = &mut Value> {
+    body.pointer_mut("/details/causes").and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+fn cut_patched(body: &mut Value) {
+    if body.pointer("/details/causes/0/field") == Some(&json!("patch")) {
+        cut_after(body, "Invalid value: ");
     }
 }
 
-/// Sorts several causes. A message that repeats them in their order is cut in front of them.
-fn sort_causes(body: &mut Value) {
-    let Some(causes) = body.pointer("/details/causes").and_then(Value::as_array).filter(|all| all.len() > 1) else {
-        return;
-    };
-    let text = |cause: &Value, name: &str| cause[name].as_str().unwrap_or_default().to_owned();
-    let told: Vec<String> = causes.iter().map(|c| format!("{}: {}", text(c, "field"), text(c, "message"))).collect();
+/// Cuts a message that repeats several causes (each once) in front of them.
+fn cut_list(body: &mut Value) {
+    let mut told: Vec<String> = Vec::new();
+    for cause in causes(body) {
+        let text = |name: &str| cause[name].as_str().unwrap_or_default();
+        let line = format!("{}: {}", text("field"), text("message"));
+        if !told.contains(&line) {
+            told.push(line);
+        }
+    }
     let told = format!("[{}]", told.join(", "));
     if let Some(before) = body["message"].as_str().and_then(|message| message.strip_suffix(&told)) {
         body["message"] = json!(before);
     }
-    let causes = body.pointer_mut("/details/causes").and_then(Value::as_array_mut).unwrap();
-    causes.sort_by_key(ToString::to_string);
+}
+
+fn forget_account(body: &mut Value) {
+    let forget = |pod: &mut Value| {
+        if let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.retain(|name, value| !(name.starts_with("serviceAccount") && value == "default"));
+        }
+    };
+    match body["kind"].as_str() {
+        Some("Pod") => forget(body),
+        Some("PodList") => body["items"].as_array_mut().into_iter().flatten().for_each(forget),
+        _ => {}
+    }
+}
+
+fn sort_causes(body: &mut Value) {
+    if let Some(causes) = body.pointer_mut("/details/causes").and_then(Value::as_array_mut) {
+        causes.sort_by_key(ToString::to_string);
+    }
+}
+
+fn sort_owners(body: &mut Value) {
+    let sort = |object: &mut Value| {
+        if let Some(owners) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) {
+            let text = |owner: &Value, name: &str| owner[name].as_str().unwrap_or_default().to_owned();
+            owners.sort_by_key(|owner| {
+                ["operation", "manager", "subresource", "apiVersion"].map(|name| text(owner, name))
+            });
+        }
+    };
+    sort(body);
+    body.pointer_mut("/items").and_then(Value::as_array_mut).into_iter().flatten().for_each(sort);
 }
 
 fn hide_addresses(body: &mut Value) {
@@ -98,11 +173,12 @@ fn walk(value: &mut Value, visit: &mut impl FnMut(&str, &mut Value)) {
 
 /// An answer without what two servers may tell differently.
 fn blurred(request: &Request, answer: &Answer) -> Value {
-    static INSIDE: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
+    static INSIDE: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
         let regex = |text: &str| Regex::new(text).unwrap();
         [
             (regex("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UID"),
             (regex(r"current: \d+"), "current: RV"),
+            (regex("made-[a-z0-9]{5}"), "made-SUFFIX"),
             (regex(r"(ResourceVersion in (?:the )?(?:record|precondition|object meta)?:? ?\(?)\d+"), "${1}RV"),
         ]
     });

@@ -10,12 +10,23 @@
 )]
 
 mod judge;
+mod kinds;
+mod programs;
+mod run;
 mod servers;
 
 use std::time::Duration;
 
 use judge::differences;
+use kinds::Kinds;
+use programs::program;
+use run::Court;
 use servers::{Embedded, Real, Request};
+
+/// How many programs run without being asked for more by `LOGGIA_PROGRAMS`.
+const PROGRAMS: u64 = 150;
+/// Seeds that fail are told up to this many; more of them would say the same.
+const TOLD: usize = 12;
 
 /// Requests are paragraphs: `METHOD path`, then the body.
 fn requests() -> Vec<Request> {
@@ -45,4 +56,41 @@ async fn the_real_server_answers_the_same() {
         }
     }
     assert!(found.is_empty(), "{} of {} answers differ:\n{}", found.len(), requests().len(), found.join("\n\n"));
+}
+
+/// `LOGGIA_SEED=N cargo test --test conformance` runs one program again, `LOGGIA_PROGRAMS=5000` many.
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    match number("LOGGIA_SEED") {
+        Some(seed) => seed..seed + number("LOGGIA_PROGRAMS").unwrap_or(1),
+        None => 0..number("LOGGIA_PROGRAMS").unwrap_or(PROGRAMS),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_programs_are_answered_the_same() {
+    let Some(real) = Real::start().await else { return };
+    let mut court = Court::new(real, Embedded::start());
+    let thing = Request {
+        method: "POST",
+        path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions".to_owned(),
+        body: include_str!("thing.json").to_owned(),
+    };
+    assert_eq!((court.real.ask(&thing).await.code, court.ours.ask(&thing).await.code), (201, 201));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let kinds = Kinds::read();
+    let mut failed = Vec::new();
+    for seed in seeds() {
+        let program = program(seed, &kinds);
+        if let Some(found) = court.run(&program).await {
+            let (small, found) = court.shrink(program, found).await;
+            let steps = small.iter().map(|step| format!("{step:?}")).collect::<Vec<_>>().join("\n");
+            let (request, lines) = (&found.request, found.lines.join("\n"));
+            failed.push(format!("LOGGIA_SEED={seed}\n{steps}\nlast: {request}\n{lines}"));
+        }
+        if failed.len() >= TOLD {
+            break;
+        }
+    }
+    assert!(failed.is_empty(), "{} programs are answered differently:\n\n{}", failed.len(), failed.join("\n\n"));
 }

@@ -241,15 +241,35 @@ pub(super) fn take_over(
     }
     let conflicts = owners.give_way(&compare(&old, &new, schema).without(&options.reset.iter().collect()));
     let new = normalise(&new, schema);
-    let unchanged = same(&old, &new);
-    let time = if unchanged { last.and_then(|last| last.time) } else { Some(options.now) };
+    // What the server writes as null is nothing.
+    let unchanged = same(&normalise(&old, schema), &new);
+    // The server dates an entry anew when the configuration says anything else than the object: another spelling of a
+    // quantity, or a field that this write may not change.
+    let repeats = unchanged && same(&old, &merge(&old, config, schema));
+    let time = if repeats { last.and_then(|last| last.time) } else { Some(options.now) };
     owners.put(owner, Held { api_version: api_version(&wanted), time, fields: declared.difference(&unowned()) });
     let mut object = if unchanged { old } else { new };
     if options.manager == "kubectl" {
         refresh_last_applied(&mut object, config);
     }
     managed::write(&mut object, owners.into_entries());
+    // A write that changes nothing but times is none.
+    let object =
+        live.filter(|live| same(&timeless(live, schema), &timeless(&object, schema))).cloned().unwrap_or(object);
     Ok(Applied { object, conflicts })
+}
+
+/// An object without the times of its owners, which are in an order that does not follow them.
+fn timeless(object: &Value, schema: &Schema) -> Value {
+    let mut object = normalise(object, schema);
+    let Some(owners) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) else {
+        return object;
+    };
+    for owner in owners.iter_mut().filter_map(Value::as_object_mut) {
+        owner.remove("time");
+    }
+    owners.sort_by_cached_key(ToString::to_string);
+    object
 }
 
 /// Records who owns what after a write that is not an apply: create, replace, or patch. `old` is the stored object, `new`
@@ -280,7 +300,9 @@ fn settled(old: &Value, config: &Value, exists: bool, reset: &[Path]) -> Value {
         restore(&mut config, None, path.elements());
     }
     if exists {
-        for field in SERVER_OWNED {
+        let given = |field: &&str| config.pointer(&format!("/metadata/{field}")).is_some();
+        let given: Vec<&str> = SERVER_OWNED.into_iter().filter(given).collect();
+        for field in given {
             let path = Path::fields(&["metadata", field]);
             restore(&mut config, Some(old), path.elements());
         }

@@ -51,7 +51,6 @@ const STATEFUL_SET: &[Row<'_>] = &[
     ("spec.replicas", "1"),
     ("spec.revisionHistoryLimit", "10"),
     ("spec.podManagementPolicy", r#""OrderedReady""#),
-    ("spec.updateStrategy.type", r#""RollingUpdate""#),
     ("spec.persistentVolumeClaimRetentionPolicy.whenDeleted", r#""Retain""#),
     ("spec.persistentVolumeClaimRetentionPolicy.whenScaled", r#""Retain""#),
     ("?spec.?volumeClaimTemplates.*.status.phase", r#""Pending""#),
@@ -63,12 +62,8 @@ const STATEFUL_SET: &[Row<'_>] = &[
 const DAEMON_SET: &[Row<'_>] =
     &[("spec.revisionHistoryLimit", "10"), ("spec.updateStrategy.type", r#""RollingUpdate""#)];
 
-const SERVICE: &[Row<'_>] = &[
-    ("spec.type", r#""ClusterIP""#),
-    ("spec.sessionAffinity", r#""None""#),
-    ("spec.internalTrafficPolicy", r#""Cluster""#),
-    ("?spec.?ports.*.protocol", r#""TCP""#),
-];
+const SERVICE: &[Row<'_>] =
+    &[("spec.type", r#""ClusterIP""#), ("spec.sessionAffinity", r#""None""#), ("?spec.?ports.*.protocol", r#""TCP""#)];
 
 const JOB: &[Row<'_>] = &[
     ("completions", "1"),
@@ -77,6 +72,7 @@ const JOB: &[Row<'_>] = &[
     ("completionMode", r#""NonIndexed""#),
     ("suspend", "false"),
     ("podReplacementPolicy", r#""TerminatingOrFailed""#),
+    ("manualSelector", "false"),
 ];
 
 const CRON_JOB: &[Row<'_>] = &[
@@ -86,6 +82,17 @@ const CRON_JOB: &[Row<'_>] = &[
     ("spec.failedJobsHistoryLimit", "1"),
 ];
 
+/// How fast an autoscaler acts that says something about it.
+const BEHAVIOR: &[Row<'_>] = &[
+    ("spec.behavior.scaleUp.stabilizationWindowSeconds", "0"),
+    ("spec.behavior.scaleUp.selectPolicy", r#""Max""#),
+    (
+        "spec.behavior.scaleUp.policies",
+        r#"[{"type":"Pods","value":4,"periodSeconds":15},{"type":"Percent","value":100,"periodSeconds":15}]"#,
+    ),
+    ("spec.behavior.scaleDown.selectPolicy", r#""Max""#),
+    ("spec.behavior.scaleDown.policies", r#"[{"type":"Percent","value":100,"periodSeconds":15}]"#),
+];
 const PVC: &[Row<'_>] = &[("spec.volumeMode", r#""Filesystem""#)];
 const CRD: &[Row<'_>] = &[("spec.conversion.strategy", r#""None""#)];
 
@@ -108,6 +115,7 @@ pub fn fill(gvk: &Gvk, object: &mut Value) {
         }
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object),
         ("networking.k8s.io", "NetworkPolicy") => network_policy(object),
+        ("scheduling.k8s.io", "PriorityClass") => all(object, &[("preemptionPolicy", r#""PreemptLowerPriority""#)]),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd(object),
         _ => {}
@@ -206,8 +214,13 @@ fn deployment(object: &mut Value) {
 
 fn stateful_set(object: &mut Value) {
     replicated(object, STATEFUL_SET);
-    if text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
-        all(object, &[("spec.updateStrategy.rollingUpdate.partition", "0")]);
+    if text(object, "/spec/updateStrategy/type").is_empty() {
+        all(
+            object,
+            &[("spec.updateStrategy.type", r#""RollingUpdate""#), ("spec.updateStrategy.rollingUpdate.partition", "0")],
+        );
+    } else if text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
+        all(object, &[("?spec.?updateStrategy.?rollingUpdate.partition", "0")]);
     }
 }
 
@@ -293,14 +306,19 @@ fn requests_of_limits(container: &mut Value) {
 
 fn service(object: &mut Value) {
     all(object, SERVICE);
-    if text(object, "/spec/type") == "ExternalName" {
-        if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-            spec.remove("internalTrafficPolicy");
-        }
-        return;
+    if text(object, "/spec/type") != "ExternalName" {
+        all(object, &[("spec.internalTrafficPolicy", r#""Cluster""#)]);
+    }
+    if text(object, "/spec/sessionAffinity") == "ClientIP" {
+        all(object, &[("spec.sessionAffinityConfig.clientIP.timeoutSeconds", "10800")]);
+    } else if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.remove("sessionAffinityConfig");
     }
     if matches!(text(object, "/spec/type"), "NodePort" | "LoadBalancer") {
         all(object, &[("spec.externalTrafficPolicy", r#""Cluster""#)]);
+    }
+    if text(object, "/spec/type") == "LoadBalancer" {
+        all(object, &[("spec.allocateLoadBalancerNodePorts", "true")]);
     }
     let ports = object.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten();
     for port in ports {
@@ -337,6 +355,16 @@ fn job(object: &mut Value) {
         fields.remove("completions");
     }
     template(spec.get_mut("template"));
+    labels_of_template(object);
+}
+
+/// A job without labels has those of its pods.
+pub fn labels_of_template(job: &mut Value) {
+    let labels = job.pointer("/spec/template/metadata/labels").filter(|labels| !labels.is_null()).cloned();
+    let bare = job.pointer("/metadata/labels").and_then(Value::as_object).is_none_or(Map::is_empty);
+    if let Some(labels) = labels.filter(|_| bare) {
+        job["metadata"]["labels"] = labels;
+    }
 }
 
 /// Without metrics it goes by the processor, at 80 percent.
@@ -347,6 +375,9 @@ fn autoscaler(object: &mut Value) {
         object["spec"]["metrics"] = Value::Null;
     }
     all(object, &[("spec.minReplicas", "1"), ("spec.metrics", METRICS)]);
+    if object.pointer("/spec/behavior").is_some_and(Value::is_object) {
+        all(object, BEHAVIOR);
+    }
 }
 
 fn network_policy(object: &mut Value) {

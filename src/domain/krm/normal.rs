@@ -1,5 +1,5 @@
 //! The form in which the API server stores what it was sent: quantities in canonical form, no explicit nulls, no zeros
-//! where it leaves them out.
+//! where it leaves them out, no empty lists and maps of entries (structs may be empty).
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,13 @@ use crate::domain::krm::schema::{Format, Node, Schema, Shape};
 /// `value` as the server stores it. Custom resources are stored as they are sent.
 #[must_use]
 pub fn normalise(value: &Value, schema: &Schema) -> Value {
-    if schema.keeps_nulls() { value.clone() } else { walk(value, schema.node()) }
+    if schema.keeps_nulls() { value.clone() } else { walk(value, schema.node(), true) }
+}
+
+/// `value` in canonical form with what is empty in it: what an owner declares by it.
+#[must_use]
+pub fn canonical(value: &Value, schema: &Schema) -> Value {
+    if schema.keeps_nulls() { value.clone() } else { walk(value, schema.node(), false) }
 }
 
 /// Removes the fields that the server leaves out of its own kinds while they are empty, zero or false.
@@ -52,17 +58,29 @@ pub fn same_meaning(old: &Value, new: &Value, node: Node<'_>) -> bool {
     super::value::same(old, new)
 }
 
-fn walk(value: &Value, node: Node<'_>) -> Value {
+/// Whether the server leaves a field out that it has as an empty list or an empty map of entries.
+fn is_left_out(value: &Value, node: Node<'_>) -> bool {
+    match (node.shape(), value) {
+        (Shape::List(_), Value::Array(items)) => items.is_empty(),
+        (Shape::Map(map), Value::Object(fields)) => fields.is_empty() && map.element.is_some(),
+        _ => false,
+    }
+}
+
+fn walk(value: &Value, node: Node<'_>, drops_empty: bool) -> Value {
     match (node.shape(), value) {
         (Shape::Map(map), Value::Object(fields)) => {
-            let kept = fields.iter().filter(|(_, field)| !field.is_null()).map(|(name, field)| {
+            let kept = fields.iter().filter_map(|(name, field)| {
                 let shape = map.fields.get(name).or(map.element.as_deref());
-                (name.clone(), shape.map_or_else(|| field.clone(), |shape| walk(field, node.at(shape))))
+                let Some(below) = shape.map(|shape| node.at(shape)) else { return Some((name.clone(), field.clone())) };
+                let is_empty = drops_empty && map.fields.contains_key(name) && is_left_out(field, below);
+                let is_kept = !(field.is_null() || is_empty);
+                is_kept.then(|| (name.clone(), walk(field, below, drops_empty)))
             });
             Value::Object(kept.collect::<Map<_, _>>())
         }
         (Shape::List(list), Value::Array(items)) => {
-            items.iter().map(|item| walk(item, node.at(&list.element))).collect()
+            items.iter().map(|item| walk(item, node.at(&list.element), drops_empty)).collect()
         }
         (Shape::Scalar(Format::Quantity), value) => {
             Quantity::of(value).map_or_else(|| value.clone(), |quantity| Value::String(quantity.to_string()))

@@ -7,7 +7,7 @@ use crate::domain::krm::apply::{ApplyError, ApplyOptions, Conflict, LAST_APPLIED
 use crate::domain::krm::defaults::TEMPLATE_GENERATION;
 use crate::domain::krm::managed;
 use crate::domain::krm::merge::{elements, names};
-use crate::domain::krm::normal::{drop_zeros, normalise, same_meaning};
+use crate::domain::krm::normal::{canonical, drop_zeros, same_meaning};
 use crate::domain::krm::path::{Path, PathElement};
 use crate::domain::krm::schema::{Grade, ListShape, Node, Schema, Schemas, Shape, View};
 use crate::domain::krm::value::{is_void, same};
@@ -56,7 +56,7 @@ pub fn predict(
 ) -> Result<Predicted, ApplyError> {
     let kind = gvk(config);
     let (schema, grade) = schemas.lookup(&kind);
-    let config = normalise(&decoded_secret(config), schema);
+    let config = canonical(&decoded_secret(config), schema);
     let status = [Path::fields(&["status"])];
     let options = ApplyOptions { manager, force: true, subresource: "", now: Timestamp::UNIX_EPOCH, reset: &status };
     let applied = take_over(live, &config, &options, schema)?;

@@ -234,7 +234,7 @@ impl<'a> Fields<'a> {
 pub struct Schemas {
     kinds: BTreeMap<Gvk, Schema>,
     unknown: Schema,
-    object_meta: Shape,
+    metadata: Schema,
 }
 
 impl Schemas {
@@ -258,7 +258,7 @@ impl Schemas {
     /// # Errors
     /// As [`Schemas::with_crd`].
     pub fn add_crd(&mut self, crd: &Value) -> Result<(), CrdError> {
-        for (gvk, root, structural) in crd::read(crd, &self.object_meta)? {
+        for (gvk, root, structural) in crd::read(crd, &self.metadata.root)? {
             let types = Arc::clone(&self.unknown.types);
             self.kinds.insert(gvk, Schema { types, root, keeps_nulls: true, structural });
         }
@@ -275,6 +275,12 @@ impl Schemas {
     #[must_use]
     pub fn lookup(&self, gvk: &Gvk) -> (&Schema, Grade) {
         self.kinds.get(gvk).map_or((&self.unknown, Grade::None), |schema| (schema, Grade::Schema))
+    }
+
+    /// The schema of `metadata` of any object.
+    #[must_use]
+    pub const fn metadata(&self) -> &Schema {
+        &self.metadata
     }
 
     /// Fills in the defaults of a kind, as the server does with what it stores. Those of an unknown kind are not known.

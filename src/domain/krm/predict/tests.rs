@@ -147,8 +147,9 @@ fn status_is_kept_by_a_write_to_the_object_itself() {
     assert_eq!(update(Some(&before), &replaced, &options, schema), before);
 }
 
+/// Never empty: the server leaves empty maps out but takes them for a change each time that they are applied.
 fn labels() -> impl Strategy<Value = Value> {
-    proptest::collection::btree_map("[a-c]", "[xy]", 0..3).prop_map(|map| json!(map))
+    proptest::collection::btree_map("[a-c]", "[xy]", 1..3).prop_map(|map| json!(map))
 }
 
 fn container() -> impl Strategy<Value = Value> {

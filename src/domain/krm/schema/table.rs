@@ -50,8 +50,10 @@ fn read(text: &str) -> Schemas {
     });
     let kinds = kinds.collect();
     let object_meta = table.shape("ObjectMeta");
-    let unknown = Schema { types, root: untyped_object(&object_meta), keeps_nulls: true, structural: None };
-    Schemas { kinds, unknown, object_meta }
+    let root = untyped_object(&object_meta);
+    let unknown = Schema { types: Arc::clone(&types), root, keeps_nulls: true, structural: None };
+    let metadata = Schema { types, root: object_meta, keeps_nulls: false, structural: None };
+    Schemas { kinds, unknown, metadata }
 }
 
 /// An object of which only the metadata is known.
