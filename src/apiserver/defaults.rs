@@ -64,8 +64,12 @@ const STATEFUL_SET: &[Row<'_>] = &[
 const DAEMON_SET: &[Row<'_>] =
     &[("spec.revisionHistoryLimit", "10"), ("spec.updateStrategy.type", r#""RollingUpdate""#)];
 
-const SERVICE: &[Row<'_>] =
-    &[("spec.type", r#""ClusterIP""#), ("spec.sessionAffinity", r#""None""#), ("?spec.?ports.*.protocol", r#""TCP""#)];
+const SERVICE: &[Row<'_>] = &[
+    ("spec.type", r#""ClusterIP""#),
+    ("spec.sessionAffinity", r#""None""#),
+    ("?spec.?ports.*.protocol", r#""TCP""#),
+    ("?status.?loadBalancer.?ingress.*.ipMode", r#""VIP""#),
+];
 
 const JOB: &[Row<'_>] = &[
     ("completions", "1"),
@@ -166,6 +170,7 @@ pub(super) fn prepare(gvk: &Gvk, object: &mut Value) {
         }
         ("", "Namespace") => {
             all(object, NAMESPACE);
+            namespace(object);
             let finalizers = object.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut);
             if let Some(finalizers) = finalizers.filter(|list| !list.contains(&json!("kubernetes"))) {
                 finalizers.push(json!("kubernetes"));
@@ -400,7 +405,8 @@ fn service(object: &mut Value) {
 }
 
 fn namespace(object: &mut Value) {
-    let name = object.pointer("/metadata/name").cloned().unwrap_or_default();
+    // A generated name is not known before the object is prepared.
+    let Some(name) = object.pointer("/metadata/name").cloned() else { return };
     set(object, &["metadata", "labels"], &json!({}));
     if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.insert("kubernetes.io/metadata.name".to_owned(), name);

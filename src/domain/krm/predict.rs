@@ -55,7 +55,8 @@ pub fn predict(
     let (schema, grade) = schemas.lookup(&gvk(config));
     let config = canonical(&decoded_secret(config), schema);
     let status = [Path::fields(&["status"])];
-    let options = ApplyOptions { manager, force: true, subresource: "", now: Timestamp::UNIX_EPOCH, reset: &status };
+    let options =
+        ApplyOptions { manager, force: true, subresource: "", now: Timestamp::UNIX_EPOCH, reset: &status, blank: None };
     let applied = take_over(live, &config, &options, schema)?;
     let changes = changes(live.unwrap_or(&Value::Null), &applied.object, schema);
     Ok(Predicted { object: applied.object, changes, conflicts: applied.conflicts, grade })
