@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::apiserver::metadata;
 use crate::domain::krm::Gvk;
-use crate::domain::krm::defaults::{Row, TEMPLATE_GENERATION, all, labels_of_template, set};
+use crate::domain::krm::defaults::{Row, TEMPLATE_GENERATION, all, labels_of_template, namespace, set};
 use crate::domain::krm::value::same;
 
 const NAMESPACE: &[Row<'_>] = &[("spec.finalizers", r#"["kubernetes"]"#), ("status.phase", r#""Active""#)];
@@ -50,6 +50,7 @@ pub(super) fn prepare(gvk: &Gvk, object: &mut Value) {
         }
         ("", "Namespace") => {
             all(object, NAMESPACE);
+            namespace(object);
             let finalizers = object.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut);
             if let Some(finalizers) = finalizers.filter(|list| !list.contains(&json!("kubernetes"))) {
                 finalizers.push(json!("kubernetes"));

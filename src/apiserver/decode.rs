@@ -141,7 +141,7 @@ pub(super) fn settle_metadata(kinds: &Kinds, kind: &Kind, object: &mut Value) ->
     }
     let owners = metadata.get("managedFields").cloned();
     *metadata = normalise(metadata, schema);
-    keep_owners(Some(metadata), owners);
+    keep_owners(Some(metadata), owners.filter(|owners| owners.as_array().is_some_and(|list| !list.is_empty())));
     Ok(walk.unknown)
 }
 

@@ -135,7 +135,10 @@ pub(super) fn has_generation(kind: &Kind) -> bool {
 /// Counts the generation up when anything but metadata (and status, where it is a subresource) is different.
 pub(super) fn count_generation(kind: &Kind, old: &Value, new: &mut Value) {
     // A priority class begins with a generation and stays at it.
-    if !has_generation(kind) || kind.gvk.kind == "PriorityClass" || same(&declared(kind, old), &declared(kind, new)) {
+    if !has_generation(kind) || kind.gvk.kind == "PriorityClass" {
+        return;
+    }
+    if same(&declared(kind, old), &declared(kind, new)) {
         return;
     }
     bump(new);

@@ -1,7 +1,5 @@
 //! The four patches: JSON patch, merge patch, strategic merge patch, server-side apply.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use crate::apiserver::core::{Core, Writer, Written};
@@ -15,7 +13,7 @@ use crate::apiserver::status::ApiError;
 use crate::apiserver::write::{Ownership, reset};
 use crate::apiserver::{convert, jsonpatch, strategic, zero};
 use crate::domain::krm::validate::validate;
-use crate::domain::krm::{ApplyError, apply, update};
+use crate::domain::krm::{ApplyError, ApplyOptions, apply};
 
 /// Media type of a server-side apply.
 pub(super) const APPLY: &str = "application/apply-patch+yaml";
@@ -146,6 +144,9 @@ impl Core {
         let kinds = self.kinds();
         let mut named = config.clone();
         check_type(&target.kind, config)?;
+        if target.part != Part::Whole && self.store().get(&target.key(name)).is_none() {
+            return Err(ApiError::not_found(&target.resource(), name));
+        }
         decode::check_envelope(&kinds, &target.kind, &mut named, target.namespace.as_deref(), Some(name))?;
         // The message is about the configuration as it came: without the name and the namespace of the path.
         let violations = validate(config, kinds.merge_schema(&target.kind.gvk));
@@ -176,11 +177,11 @@ impl Core {
         if !version.is_empty() && version != wanted {
             return Err(ApiError::modified(&target.resource(), name));
         }
-        let owned = old.clone().map(|old| self.with_owners(&target.kind, old));
         let kinds = self.kinds();
         let reset = reset(&target.kind, old.as_deref(), config, &target.part);
-        let options = self.options(writer, &target.part, &reset);
-        let applied = apply(owned.as_deref(), config, &options, kinds.merge_schema(&target.kind.gvk));
+        let blank = (!target.kind.is_custom()).then(|| zero::of(&target.kind.gvk));
+        let options = ApplyOptions { blank: blank.as_ref(), ..self.options(writer, &target.part, &reset) };
+        let applied = apply(old.as_deref(), config, &options, kinds.merge_schema(&target.kind.gvk));
         let mut new = applied.map_err(|error| refused(&error))?;
         if target.kind.is_custom() {
             // Types have been checked above.
@@ -191,24 +192,6 @@ impl Core {
             None => self.insert(target, new, writer, Vec::new()),
             Some(old) => self.finish(target, &old, new, writer, Ownership::Settled),
         }
-    }
-}
-
-impl Core {
-    /// An object that nobody owns belongs to an updater from before its first apply, but for what every object has.
-    fn with_owners<'a>(&self, kind: &Kind, object: Cow<'a, Value>) -> Cow<'a, Value> {
-        if kind.is_custom() || object.pointer("/metadata/managedFields").is_some() {
-            return object;
-        }
-        let writer = Writer::named("before-first-apply");
-        let reset = reset(kind, Some(&object), &object, &Part::Whole);
-        let options = self.options(&writer, &Part::Whole, &reset);
-        let owned = update(Some(&zero::of(&kind.gvk)), &object, &options, self.kinds().merge_schema(&kind.gvk));
-        let mut object = object.into_owned();
-        if let Some(owners) = owned.pointer("/metadata/managedFields") {
-            metadata::set(&mut object, "managedFields", owners.clone());
-        }
-        Cow::Owned(object)
     }
 }
 

@@ -136,7 +136,7 @@ impl Core {
 
     pub(super) fn options<'a>(&self, writer: &'a Writer, part: &Part, reset: &'a [Path]) -> ApplyOptions<'a> {
         let subresource = if *part == Part::Finalize { "" } else { part.as_str() };
-        ApplyOptions { manager: &writer.manager, force: writer.force, subresource, now: self.now(), reset }
+        ApplyOptions { manager: &writer.manager, force: writer.force, subresource, now: self.now(), reset, blank: None }
     }
 
     /// Replaces an object, or a part of it. The object says at which revision it expects the stored one, or nothing.
@@ -163,11 +163,11 @@ impl Core {
             && creates_on_update(&target.kind)
             && self.store().get(&target.key(&name)).is_none()
         {
-            check_uid(target, &name, &json!({}), &object).map_err(|error| error.with_warnings(&warnings))?;
+            check_uid(target, &name, &json!({}), &object, writer).map_err(|error| error.with_warnings(&warnings))?;
             return self.create_in(target, object, writer).map(told).map_err(|error| error.with_warnings(&warnings));
         }
         let replaced = self.edit(target, &name, writer, |old| {
-            check_uid(target, &name, old, &object)?;
+            check_uid(target, &name, old, &object, writer)?;
             Ok(object.clone())
         });
         replaced.map(told).map_err(|error| error.with_warnings(&warnings))
@@ -259,7 +259,9 @@ impl Core {
                 admit::prepare_update(&kind.gvk, old, &mut new);
             }
         }
-        metadata::count_generation(kind, old, &mut new);
+        if target.part != Part::Status {
+            metadata::count_generation(kind, old, &mut new);
+        }
         if same(old, &new) {
             return Ok(Written { object: Arc::new(old.clone()), created: false, warnings: Vec::new() });
         }
@@ -337,7 +339,7 @@ fn check_revision(target: &Target, name: &str, old: &Value, new: &Value) -> Resu
 }
 
 /// The uid that a replacement names must be that of the old object.
-fn check_uid(target: &Target, name: &str, old: &Value, new: &Value) -> Result<(), ApiError> {
+fn check_uid(target: &Target, name: &str, old: &Value, new: &Value, writer: &Writer) -> Result<(), ApiError> {
     let (wanted, found) = (metadata::text(new, "uid"), metadata::text(old, "uid"));
     if wanted.is_empty() || wanted == found {
         return Ok(());
@@ -345,7 +347,7 @@ fn check_uid(target: &Target, name: &str, old: &Value, new: &Value) -> Result<()
     let why = format!(
         "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in \
          precondition: {wanted}, UID in object meta: {found}",
-        storage_key(target, name)
+        storage_key(target, name, writer.dry_run)
     );
     Err(ApiError::conflict(&target.resource(), name, &why))
 }
@@ -362,8 +364,8 @@ fn needs_revision(kind: &Kind) -> bool {
     kind.is_custom() || matches!(kind.gvk.kind.as_str(), "PodDisruptionBudget" | "CustomResourceDefinition" | "Lease")
 }
 
-/// Where the real server keeps an object: its message names the place.
-fn storage_key(target: &Target, name: &str) -> String {
+/// Where the real server keeps an object: its message names the place, from a root that dry runs do not have.
+fn storage_key(target: &Target, name: &str, dry_run: bool) -> String {
     let kind = &target.kind;
     let place = match (kind.gvk.group.as_str(), kind.plural.as_str()) {
         ("", "services") => "services/specs".to_owned(),
@@ -374,7 +376,8 @@ fn storage_key(target: &Target, name: &str) -> String {
         (_, plural) => plural.to_owned(),
     };
     let namespace = target.namespace.as_deref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-    format!("/registry/{place}/{namespace}{name}")
+    let root = if dry_run { "" } else { "/registry" };
+    format!("{root}/{place}/{namespace}{name}")
 }
 
 /// The fields that a write to a part of an object leaves alone.

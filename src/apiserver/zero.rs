@@ -186,7 +186,7 @@ mod tests {
         let gvk = Gvk::new("apps", "v1", "Deployment");
         let schemas = Schemas::builtin();
         let now = Timestamp::from_second(0).unwrap();
-        let options = ApplyOptions { manager: "one", force: false, subresource: "", now, reset: &[] };
+        let options = ApplyOptions { manager: "one", force: false, subresource: "", now, reset: &[], blank: None };
         let mut new = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
             "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "a"}]}}}});
         fill(&gvk, &mut new);

@@ -24,7 +24,7 @@ use run::Court;
 use servers::{Embedded, Real, Request};
 
 /// How many programs run without being asked for more by `LOGGIA_PROGRAMS`.
-const PROGRAMS: u64 = 150;
+const PROGRAMS: u64 = 300;
 /// Seeds that fail are told up to this many; more of them would say the same.
 const TOLD: usize = 12;
 

@@ -398,8 +398,9 @@ fn direct_list(name: &str, fields: &mut Map<String, Value>, draw: &mut Draw) {
         0 => items.push(json!({"$patch": "replace"})),
         1 => items.push(json!({"name": "b", "$patch": "delete"})),
         _ => {
+            // The real server refuses an order that is not that of the patch, in words of its own.
             let mut order: Vec<Value> = items.iter().map(|item| json!({"name": item["name"]})).collect();
-            order.reverse();
+            order.insert(0, json!({"name": "z"}));
             fields.insert(format!("$setElementOrder/{name}"), json!(order));
         }
     }

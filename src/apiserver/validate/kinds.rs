@@ -290,7 +290,10 @@ fn claim_update(old: &Value, new: &Value) -> Vec<Cause> {
         "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
     let spec = (!same(&rest(old), &rest(new))).then(|| Cause::forbidden("spec", detail));
     let mode = fixed(old, new, "spec.volumeMode").map(|cause| Cause { field: "volumeMode".to_owned(), ..cause });
-    spec.into_iter().chain(mode).collect()
+    let path = "spec.resources.requests.storage";
+    let shrunk = at(new, path).is_null() && !at(old, path).is_null();
+    let size = shrunk.then(|| Cause::forbidden(path, "field can not be less than status.capacity"));
+    [spec, mode, size].into_iter().flatten().collect()
 }
 
 fn job_update(old: &Value, new: &Value) -> Vec<Cause> {

@@ -51,7 +51,7 @@ const SERVER_OWNED: [&str; 7] = [
 ];
 
 /// How a write is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ApplyOptions<'a> {
     /// Field manager; the empty one is recorded as `unknown`.
     pub manager: &'a str,
@@ -64,6 +64,8 @@ pub struct ApplyOptions<'a> {
     /// Fields that this write may not change and does not come to own, such as `.status` in a write to the object itself
     /// of a kind with a status subresource. Map fields only.
     pub reset: &'a [Path],
+    /// What every object of the kind has, whoever wrote it: nobody owned it before the first apply. `None` is nothing.
+    pub blank: Option<&'a Value>,
 }
 
 /// A field that another manager owns with another value.

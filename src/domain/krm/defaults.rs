@@ -62,8 +62,12 @@ const STATEFUL_SET: &[Row<'_>] = &[
 const DAEMON_SET: &[Row<'_>] =
     &[("spec.revisionHistoryLimit", "10"), ("spec.updateStrategy.type", r#""RollingUpdate""#)];
 
-const SERVICE: &[Row<'_>] =
-    &[("spec.type", r#""ClusterIP""#), ("spec.sessionAffinity", r#""None""#), ("?spec.?ports.*.protocol", r#""TCP""#)];
+const SERVICE: &[Row<'_>] = &[
+    ("spec.type", r#""ClusterIP""#),
+    ("spec.sessionAffinity", r#""None""#),
+    ("?spec.?ports.*.protocol", r#""TCP""#),
+    ("?status.?loadBalancer.?ingress.*.ipMode", r#""VIP""#),
+];
 
 const JOB: &[Row<'_>] = &[
     ("completions", "1"),
@@ -327,8 +331,10 @@ fn service(object: &mut Value) {
     }
 }
 
-fn namespace(object: &mut Value) {
-    let name = object.pointer("/metadata/name").cloned().unwrap_or_default();
+/// The label that names a namespace.
+pub fn namespace(object: &mut Value) {
+    // A generated name is not known before the object is prepared.
+    let Some(name) = object.pointer("/metadata/name").cloned() else { return };
     set(object, &["metadata", "labels"], &json!({}));
     if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.insert("kubernetes.io/metadata.name".to_owned(), name);

@@ -58,7 +58,8 @@ pub fn predict(
     let (schema, grade) = schemas.lookup(&kind);
     let config = canonical(&decoded_secret(config), schema);
     let status = [Path::fields(&["status"])];
-    let options = ApplyOptions { manager, force: true, subresource: "", now: Timestamp::UNIX_EPOCH, reset: &status };
+    let options =
+        ApplyOptions { manager, force: true, subresource: "", now: Timestamp::UNIX_EPOCH, reset: &status, blank: None };
     let applied = take_over(live, &config, &options, schema)?;
     let mut asked = applied.object;
     drop_zeros(&mut asked, schema.node());

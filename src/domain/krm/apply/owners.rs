@@ -63,7 +63,8 @@ impl Owners {
             stored.insert("apiVersion".to_owned(), version.clone());
         }
         let options = ApplyOptions { manager: BEFORE_FIRST_APPLY, ..*options };
-        owners.record_update(&Value::Object(Map::new()), &stored, &options, schema);
+        let nothing = Value::Object(Map::new());
+        owners.record_update(options.blank.unwrap_or(&nothing), &stored, &options, schema);
         owners
     }
 

@@ -8,7 +8,14 @@ use serde_json::json;
 const VECTORS: &str = include_str!("../testdata/apply_vectors.json");
 
 fn options(manager: &str) -> ApplyOptions<'_> {
-    ApplyOptions { manager, force: false, subresource: "", now: "2026-11-21T10:00:00Z".parse().unwrap(), reset: &[] }
+    ApplyOptions {
+        manager,
+        force: false,
+        subresource: "",
+        now: "2026-11-21T10:00:00Z".parse().unwrap(),
+        reset: &[],
+        blank: None,
+    }
 }
 
 fn schema_of(schemas: &Schemas, object: &Value) -> Schema {

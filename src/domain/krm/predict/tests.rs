@@ -7,7 +7,7 @@ use proptest::prelude::*;
 const NOW: &str = "2026-11-21T10:00:00Z";
 
 fn options(manager: &str) -> ApplyOptions<'_> {
-    ApplyOptions { manager, force: false, subresource: "", now: NOW.parse().unwrap(), reset: &[] }
+    ApplyOptions { manager, force: false, subresource: "", now: NOW.parse().unwrap(), reset: &[], blank: None }
 }
 
 fn deployment(replicas: i64, image: &str) -> Value {
