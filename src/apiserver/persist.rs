@@ -17,6 +17,16 @@ const REVISION: TableDefinition<'_, (), u64> = TableDefinition::new("revision");
 /// Name of the file within the data directory.
 pub const FILE: &str = "apiserver.redb";
 
+/// What to do about a file that cannot be opened.
+fn hint(error: &redb::DatabaseError) -> &'static str {
+    match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => {
+            " Another process uses this directory; stop it, or name another one."
+        }
+        _ => "",
+    }
+}
+
 /// A journal that cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -29,7 +39,7 @@ pub enum JournalError {
         source: std::io::Error,
     },
     /// The file cannot be opened, for one because another process has it open.
-    #[error("opening {}: {source}", .path.display())]
+    #[error("opening {}: {source}{}", .path.display(), hint(source))]
     Open {
         /// The file.
         path: PathBuf,

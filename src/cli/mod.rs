@@ -43,10 +43,19 @@ pub fn main() -> ExitCode {
         Ok(Done::Differs) => ExitCode::from(1),
         Ok(Done::Problems) => ExitCode::from(2),
         Err(error) => {
-            output::note(&format!("loggia: {error:#}"));
+            output::note(&format!("loggia: {}", told(&error)));
             ExitCode::from(2)
         }
     }
+}
+
+/// An error with its causes in a row; a cause that is part of what was said already is not said again.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said {
+        said if said.contains(&cause) => said,
+        said if said.is_empty() => cause,
+        said => format!("{said}: {cause}"),
+    })
 }
 
 fn run(cli: &Cli) -> anyhow::Result<Done> {
@@ -75,5 +84,18 @@ fn run(cli: &Cli) -> anyhow::Result<Done> {
         Verb::Suspend(args) => session::block_on(commands::suspend(global, args)),
         Verb::Resume(args) => session::block_on(commands::resume(global, args)),
         Verb::Rollback(args) => session::block_on(commands::rollback(global, args)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = std::io::Error::other("the disk is full");
+        let wrapped = Err::<(), _>(anyhow::Error::new(error).context("cannot write a: the disk is full"));
+        let told = super::told(&wrapped.context("cannot start").unwrap_err());
+        assert_eq!(told, "cannot start: cannot write a: the disk is full");
     }
 }

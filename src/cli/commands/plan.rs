@@ -36,6 +36,9 @@ enum Shown {
 async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
     let path = Path::new(&args.what);
     let judge = if args.server_side { Judge::Targets } else { Judge::Schemas };
+    if path.is_file() {
+        bail!("{} is a file; name the folder of intents, because what is not in it would be withdrawn", path.display());
+    }
     let previews = if path.is_dir() {
         let (declared, problems) = read_intents(&session::tree(path)?, global.namespace());
         for problem in &problems {
