@@ -5,3 +5,8 @@ pub mod forge;
 pub mod git;
 pub mod native;
 pub mod state;
+
+/// Git as a person runs it, for the tests of several adapters.
+#[cfg(test)]
+#[path = "../../tests/support/git.rs"]
+mod person;

@@ -1,21 +1,8 @@
 //! What a person does: plain git on checkouts of repositories made from the examples.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-/// Runs git as a person would, without any configuration of this machine.
-pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .args(["-c", "user.name=A Person", "-c", "user.email=person@example.com", "-c", "init.defaultBranch=main"])
-        .args(args)
-        .current_dir(dir)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
+pub(crate) use super::git::git;
 
 /// The three repositories and a person's checkouts of two of them.
 pub(crate) struct Repositories {

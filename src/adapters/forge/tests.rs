@@ -1,11 +1,11 @@
 //! The contract of a forge, which any implementation can be held to, and what git itself sees of the local one.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use super::LocalForge;
 use crate::adapters::git::LocalRepository;
+use crate::adapters::person::git;
 use crate::domain::error::{Class, Classify as _};
 use crate::domain::id::{CommitId, Digest, PlanId};
 use crate::domain::lease::{Claim, LeaseRecord, Timing};
@@ -120,19 +120,6 @@ impl World {
 
 fn forge_at(path: &Path) -> LocalForge {
     LocalForge::new(Arc::new(LocalRepository::open(path).unwrap()))
-}
-
-fn git(dir: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .args(["-c", "user.name=A Person", "-c", "user.email=person@example.com"])
-        .args(args)
-        .current_dir(dir)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 // ---- the contract of any forge ----

@@ -1,26 +1,11 @@
 //! The real git program judges what we write and makes what we read.
 
-use std::path::Path;
-use std::process::Command;
-
 use super::*;
+use crate::adapters::person::git;
 use crate::domain::id::CommitId;
 use crate::domain::source::{File, FileMode, FileTree};
 use crate::domain::time::Timestamp;
 use crate::ports::git::{NewCommit, Person, RefUpdate, TreeBudget};
-
-fn git(dir: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .args(["-c", "user.name=A Person", "-c", "user.email=person@example.com", "-c", "init.defaultBranch=main"])
-        .args(args)
-        .current_dir(dir)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
 
 fn person() -> Person {
     Person { name: "A Person".into(), email: "person@example.com".into() }

@@ -123,26 +123,13 @@ fn is_ref(root: &Path, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use notify::Event;
     use notify::event::{CreateKind, Flag, ModifyKind, RemoveKind, RenameMode};
 
     use super::*;
     use crate::adapters::git::LocalRepository;
+    use crate::adapters::person::git;
     use crate::ports::git::GitRepository as _;
-
-    fn git(dir: &Path, args: &[&str]) {
-        let status = Command::new("git")
-            .args(["-c", "user.name=A Person", "-c", "user.email=person@example.com"])
-            .args(args)
-            .current_dir(dir)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .status()
-            .unwrap();
-        assert!(status.success(), "git {args:?}");
-    }
 
     /// Waits long enough for any machine; a watch that works never takes that long.
     async fn woken(wakes: &mut mpsc::Receiver<()>, why: &str) {

@@ -8,10 +8,10 @@ mod races;
 mod tags;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::*;
 use crate::adapters::git::LocalRepository;
+use crate::adapters::person::git;
 use crate::domain::error::{Class, Classify as _};
 use crate::domain::revision::Lifecycle;
 use crate::domain::source::File;
@@ -29,19 +29,6 @@ struct World {
     bare: PathBuf,
     work: PathBuf,
     store: NativeStore,
-}
-
-fn git(dir: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .args(["-c", "user.name=A Person", "-c", "user.email=person@example.com", "-c", "init.defaultBranch=main"])
-        .args(args)
-        .current_dir(dir)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 fn world(directory: &str) -> World {

@@ -1,9 +1,9 @@
 //! The other side is the real git program as a server on loopback.
 
-use std::process::Command as Program;
 use std::sync::Arc;
 
 use super::*;
+use crate::adapters::person::git;
 use crate::domain::error::{Class, Classify as _};
 use crate::domain::lease::{LeaseRecord, Timing};
 use crate::domain::source::File;
@@ -13,19 +13,6 @@ use crate::ports::git::Person;
 mod git_server;
 
 use git_server::{GitServer, Moment};
-
-fn git(dir: &Path, args: &[&str]) -> String {
-    let output = Program::new("git")
-        .args(["-c", "user.name=A Person", "-c", "user.email=person@example.com", "-c", "init.defaultBranch=main"])
-        .args(args)
-        .current_dir(dir)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
 
 type Hook = Box<dyn Fn(&Path) + Send>;
 
