@@ -11,45 +11,29 @@
     reason = "a test stops at the first surprise and says what it did not run; it uses part of what tests share"
 )]
 
+#[path = "support/dice.rs"]
+mod dice;
 mod support;
 
 use std::sync::Arc;
 
+use dice::Dice;
 use loggia::apiserver::{ApiServer, Options};
 use loggia::cluster::{Apply, Cluster, ClusterError};
 use loggia::domain::krm::{Gvk, Object, Predicted, Schemas, changes, predict, render};
 use serde_json::{Map, Value, json};
 use support::kube::{Control, assets};
 
-/// A small generator of numbers: the same seed gives the same configurations everywhere.
-struct Dice(u64);
-
+/// What configurations need beyond numbers.
 impl Dice {
-    /// `SplitMix64`.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
     fn chance(&mut self) -> bool {
         self.below(2) == 0
-    }
-
-    fn pick(&mut self, values: &[Value]) -> Value {
-        values[usize::try_from(self.below(values.len() as u64)).unwrap()].clone()
     }
 
     /// Sets a field to one of the values, or leaves it out.
     fn maybe(&mut self, object: &mut Value, pointer: &str, values: &[Value]) {
         if self.chance() {
-            let value = self.pick(values);
+            let value = self.pick(values).clone();
             put(object, pointer, value);
         }
     }
@@ -278,8 +262,8 @@ fn thing(dice: &mut Dice) -> Value {
     object
 }
 
-fn small(dice: &mut Dice) -> Value {
-    match dice.below(8) {
+fn small(dice: &mut Dice, which: usize) -> Value {
+    match which {
         0 => {
             let mut object = base("v1", "ConfigMap");
             for key in ["a", "b", "c"] {
@@ -359,7 +343,7 @@ fn small(dice: &mut Dice) -> Value {
     }
 }
 
-fn configuration(dice: &mut Dice, which: u64) -> Value {
+fn configuration(dice: &mut Dice, which: usize) -> Value {
     let mut object = match which {
         0 | 1 => workload(dice, "Deployment"),
         2 => workload(dice, "StatefulSet"),
@@ -368,28 +352,10 @@ fn configuration(dice: &mut Dice, which: u64) -> Value {
         5 => ingress(dice),
         6 => network_policy(dice),
         7 => thing(dice),
-        // The same seed chooses the same small kind.
-        seed => {
-            let mut choice = Dice(seed);
-            let kind = choice.below(8);
-            let mut object;
-            loop {
-                object = small(dice);
-                if small_kind(&object) == kind {
-                    break;
-                }
-            }
-            object
-        }
+        other => small(dice, other - 8),
     };
     metadata(dice, &mut object);
     object
-}
-
-fn small_kind(object: &Value) -> u64 {
-    let kinds =
-        ["ConfigMap", "Secret", "CronJob", "PodDisruptionBudget", "HorizontalPodAutoscaler", "Role", "RoleBinding"];
-    kinds.iter().position(|kind| object["kind"] == *kind).map_or(7, |at| at as u64)
 }
 
 /// What another manager does in between, by merge patch: fields that we may own or not.
@@ -411,7 +377,7 @@ fn interference(dice: &mut Dice, kind: &str) -> Option<Value> {
 
 /// One pair of configurations on one server; a line for each surprise.
 async fn surprises(cluster: &Cluster, schemas: &Schemas, seed: u64) -> Vec<String> {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let which = dice.below(16);
     let (first, second) = (configuration(&mut dice, which), configuration(&mut dice, which));
     let name = format!("x{seed}");

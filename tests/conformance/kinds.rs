@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::programs::Draw;
+use crate::dice::Dice;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,7 +55,7 @@ impl Kinds {
         kinds
     }
 
-    pub(crate) fn weighted(&self, draw: &mut Draw) -> &Kind {
+    pub(crate) fn weighted(&self, draw: &mut Dice) -> &Kind {
         let mut at = draw.below(self.kinds.iter().map(|kind| kind.weight).sum());
         for kind in &self.kinds {
             if at < kind.weight {

@@ -9,6 +9,8 @@
     reason = "a test stops at the first surprise and says what it did not run"
 )]
 
+#[path = "../support/dice.rs"]
+mod dice;
 mod judge;
 mod kinds;
 mod programs;

@@ -2,36 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::dice::Dice;
 use crate::kinds::{Kind, Kinds};
-
-/// Numbers that follow from a seed (`SplitMix64`).
-pub(crate) struct Draw(u64);
-
-impl Draw {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, count: usize) -> usize {
-        usize::try_from(self.next() % count.max(1) as u64).unwrap()
-    }
-
-    fn percent(&mut self, chance: usize) -> bool {
-        self.below(100) < chance
-    }
-
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len())]
-    }
-}
 
 /// What a request carries.
 #[derive(Debug, Clone)]
@@ -57,7 +29,7 @@ pub(crate) struct Step {
 
 /// The program of a seed.
 pub(crate) fn program(seed: u64, kinds: &Kinds) -> Vec<Step> {
-    let mut draw = Draw::new(seed);
+    let mut draw = Dice::new(seed);
     let count = 1 + usize::from(draw.percent(25));
     let chosen: Vec<&Kind> = (0..count).map(|_| kinds.weighted(&mut draw)).collect();
     let mut steps: Vec<Step> = Vec::new();
@@ -73,7 +45,7 @@ pub(crate) fn program(seed: u64, kinds: &Kinds) -> Vec<Step> {
 }
 
 struct Maker<'a> {
-    draw: &'a mut Draw,
+    draw: &'a mut Dice,
     kind: &'a Kind,
     kinds: &'a Kinds,
 }
@@ -362,7 +334,7 @@ fn overlay(value: &mut Value, over: &Value) {
 }
 
 /// Sets one field somewhere to null.
-fn forget_one(value: &mut Value, draw: &mut Draw) {
+fn forget_one(value: &mut Value, draw: &mut Dice) {
     let Some(fields) = value.as_object_mut().filter(|fields| !fields.is_empty()) else { return };
     let name = draw.pick(&fields.keys().cloned().collect::<Vec<_>>()).clone();
     let below = fields.get_mut(&name).unwrap();
@@ -375,7 +347,7 @@ fn forget_one(value: &mut Value, draw: &mut Draw) {
 }
 
 /// Puts a directive of strategic merge patches somewhere below the spec or the metadata.
-fn direct(value: &mut Value, draw: &mut Draw) {
+fn direct(value: &mut Value, draw: &mut Dice) {
     let Some(fields) = value.as_object_mut() else { return };
     for name in fields.keys().cloned().collect::<Vec<_>>() {
         match fields.get_mut(&name).unwrap() {
@@ -392,7 +364,7 @@ fn direct(value: &mut Value, draw: &mut Draw) {
     }
 }
 
-fn direct_list(name: &str, fields: &mut Map<String, Value>, draw: &mut Draw) {
+fn direct_list(name: &str, fields: &mut Map<String, Value>, draw: &mut Dice) {
     let items = fields[name].as_array_mut().unwrap();
     match draw.below(3) {
         0 => items.push(json!({"$patch": "replace"})),
@@ -407,7 +379,7 @@ fn direct_list(name: &str, fields: &mut Map<String, Value>, draw: &mut Draw) {
 }
 
 /// A place in a part, as a JSON pointer, and what is there.
-fn place(part: &Value, draw: &mut Draw) -> (String, Value) {
+fn place(part: &Value, draw: &mut Dice) -> (String, Value) {
     let (mut path, mut here) = (String::new(), part);
     while let Some(fields) = here.as_object().filter(|fields| !fields.is_empty()) {
         let names: Vec<&String> = fields.keys().collect();
