@@ -215,7 +215,8 @@ fn fits(format: Format, value: &Value) -> bool {
     }
 }
 
-const fn json_type(value: &Value) -> &'static str {
+/// What Go calls the type of a JSON value.
+pub(super) const fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::apiserver::decode::json_type;
 use crate::apiserver::status::ApiError;
 
 /// Most operations in one patch.
@@ -26,7 +27,7 @@ impl JsonPatch {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ApiError> {
         let refuse = |why: &str| ApiError::bad_request(format!("error decoding patch: {why}"));
         let value: Value = serde_json::from_slice(bytes).map_err(|error| refuse(&error.to_string()))?;
-        let found = kind_of(&value);
+        let found = json_type(&value);
         let Value::Array(items) = value else {
             return Err(refuse(&format!(
                 "json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
@@ -39,7 +40,7 @@ impl JsonPatch {
             Value::Object(fields) => Ok(fields),
             other => Err(refuse(&format!(
                 "json: cannot unmarshal {} into Go value of type handlers.jsonPatchOp",
-                kind_of(&other)
+                json_type(&other)
             ))),
         };
         items.into_iter().map(operation).collect::<Result<_, _>>().map(Self)
@@ -51,18 +52,6 @@ impl JsonPatch {
     /// [`Failed`] for an operation on a place that is not there, a `test` that does not hold, an unknown operation.
     pub(super) fn apply(&self, document: &mut Value) -> Result<(), Failed> {
         self.0.iter().try_for_each(|operation| step(document, operation))
-    }
-}
-
-/// What Go calls the type of a JSON value.
-pub(super) const fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
     }
 }
 

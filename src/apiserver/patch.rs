@@ -11,7 +11,7 @@ use crate::apiserver::request::{Request, json, yaml};
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::ApiError;
 use crate::apiserver::write::{Ownership, reset};
-use crate::apiserver::{convert, jsonpatch, strategic, zero};
+use crate::apiserver::{convert, strategic, zero};
 use crate::domain::krm::validate::validate;
 use crate::domain::krm::{ApplyError, ApplyOptions, apply};
 
@@ -43,7 +43,7 @@ fn map(body: &[u8], prefix: &str) -> Result<Value, ApiError> {
     if value.is_object() {
         return Ok(value);
     }
-    let found = jsonpatch::kind_of(&value);
+    let found = decode::json_type(&value);
     let message = format!("{prefix}json: cannot unmarshal {found} into Go value of type map[string]interface {{}}");
     Err(ApiError::bad_request(message))
 }
