@@ -122,11 +122,13 @@ pub fn markdown(plan: &Plan) -> String {
         for guard in group.units.first().into_iter().flat_map(|unit| &unit.guards) {
             let _ = writeln!(out, "> **Stop:** {guard} — {}\n", guard.advice());
         }
-        let _ = writeln!(out, "```diff");
+        let mut diff = String::new();
         for step in group.steps() {
-            step_markdown(&mut out, step);
+            step_markdown(&mut diff, step);
         }
-        let _ = writeln!(out, "```\n");
+        if !diff.is_empty() {
+            let _ = writeln!(out, "```diff\n{diff}```\n");
+        }
         if group.unchanged() > 0 {
             let _ = writeln!(out, "{} unchanged.\n", group.unchanged());
         }

@@ -86,6 +86,13 @@ fn what_is_missing_is_created_what_is_there_is_kept_what_left_is_deleted_last() 
 }
 
 #[test]
+fn where_nothing_changes_there_is_no_diff_to_show() {
+    let plan = planned(&declared("edge-1", &[deployment(2)]), &applied("edge-1", &[deployment(2)]));
+    let text = markdown(&Plan::new(plan.declared.clone(), vec![plan]));
+    assert!(text.contains("1 unchanged") && !text.contains("```"), "{text}");
+}
+
+#[test]
 fn a_change_names_its_field_and_both_values() {
     let plan = planned(&declared("edge-1", &[deployment(3)]), &applied("edge-1", &[deployment(2)]));
     let text = text(&Plan::new(plan.declared.clone(), vec![plan]));
