@@ -763,6 +763,7 @@ async fn deletion(world: &World) {
     world.repositories.push_intents("No UPF any more");
     let fourth = world.open_proposal(4).await;
     assert_eq!(fourth.content.kind, ProposalKind::Delete);
+    assert!(!fourth.content.body.contains("merge"), "there is no branch to merge: {}", fourth.content.body);
     assert!(world.deployment(0).await.is_some(), "nothing goes before it is approved");
     world.approve(&fourth).await;
     eventually("the intent is gone", async || world.intent().await.is_null(), async || world.story().await).await;

@@ -170,7 +170,7 @@ impl Asking<'_> {
             None => (ProposalKind::Publish, format!("Publish {package}: {}", headline(plan))),
         };
         let evidence = reverts.map(|text| format!("This reverts what failed: {text}\n\n")).unwrap_or_default();
-        let body = format!("{evidence}{}", body(plan, silent, candidate));
+        let body = format!("{evidence}{}", body(plan, silent, candidate, BY_NUMBER_OR_MERGE));
         let branch = crate::domain::revision::refs::branch(
             Lifecycle::Proposed,
             &self.situation.location.directory,
@@ -316,7 +316,7 @@ impl Asking<'_> {
             &published.package,
             published.revision,
         );
-        let text = body(&plan, &[], published);
+        let text = body(&plan, &[], published, BY_NUMBER);
         self.open_with(ProposalKind::Publish, title, text, &tag, published.commit.clone(), &plan, pending.as_ref())
             .await
     }
@@ -345,7 +345,7 @@ impl Asking<'_> {
             &published.package,
             &format!("v{}", published.revision),
         );
-        let text = body(&plan, &silent, published);
+        let text = body(&plan, &silent, published, BY_NUMBER);
         let asked = self.open_with(
             ProposalKind::Delete,
             title,
@@ -396,12 +396,14 @@ fn headline(plan: &Plan) -> String {
     if told.is_empty() { "no change".to_owned() } else { told.join(", ") }
 }
 
-fn body(plan: &Plan, silent: &[String], revision: &PackageRevision) -> String {
+/// How to agree to what no branch could be merged for: a deletion, or targets that a published revision did not cover.
+const BY_NUMBER: &str = "Approve it by its number with `loggia approve`.";
+/// How to agree to a candidate.
+const BY_NUMBER_OR_MERGE: &str =
+    "Approve it by its number with `loggia approve`, or merge the branch with git and push.";
+
+fn body(plan: &Plan, silent: &[String], revision: &PackageRevision, how: &str) -> String {
     let silent: String = silent.iter().map(|line| format!("> {line}. It is not part of this plan.\n\n")).collect();
     let commit = revision.commit.short();
-    format!(
-        "{silent}{}\nHead `{commit}` ({}). Approve it by its number with `loggia approve`, or merge the branch with git and push.\n",
-        markdown(plan),
-        revision.name
-    )
+    format!("{silent}{}\nHead `{commit}` ({}). {how}\n", markdown(plan), revision.name)
 }
