@@ -50,13 +50,13 @@ pub(super) struct Context {
     pub(super) wake: broadcast::Sender<()>,
     /// A Sync has something new to say, which its intent repeats.
     pub(super) told: broadcast::Sender<()>,
-    /// What was seen of repositories, so that unchanged refs do no work.
-    pub(super) seen: Mutex<BTreeMap<NamespacedName, Seen>>,
+    /// What was dealt with of repositories, so that unchanged refs do no work.
+    pub(super) seen: Mutex<BTreeMap<NamespacedName, Glance>>,
 }
 
-/// What was seen of a repository: its refs, and how many objects had departed by then.
+/// A repository at one moment: its refs, and how many objects had departed by then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct Glance {
     pub(super) refs: crate::ports::git::Refs,
     pub(super) departed: u64,
 }
@@ -183,18 +183,26 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
     leading.abort();
 }
 
-/// A controller of a kind, by watch on all namespaces, and its objects for others to look at; `gone` is told of each
-/// deletion.
-fn keeping<K>(engine: &Engine, gone: impl Fn() + Send + 'static) -> (Controller<K>, Kept<K>)
-where
+/// A kind that a controller follows by watch.
+trait Watched:
+    Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + std::marker::Sync + 'static
+{
+}
+
+impl<K> Watched for K where
     K: Resource<DynamicType = ()>
         + Clone
         + std::fmt::Debug
         + serde::de::DeserializeOwned
         + Send
         + std::marker::Sync
-        + 'static,
+        + 'static
 {
+}
+
+/// A controller of a kind, by watch on all namespaces, and its objects for others to look at; `gone` is told of each
+/// deletion.
+fn keeping<K: Watched>(engine: &Engine, gone: impl Fn() + Send + 'static) -> (Controller<K>, Kept<K>) {
     let (store, writer) = reflector::store();
     let (told, whole) = watch::channel(false);
     let objects = watcher(Api::<K>::all(engine.management.client()), watcher::Config::default())
@@ -210,7 +218,7 @@ where
 }
 
 /// Runs one controller: its own kind by watch, everything again when the world changed.
-async fn control<K, F, R>(
+async fn control<K: Watched, F, R>(
     controller: Controller<K>,
     context: &Arc<Context>,
     stop: &CancellationToken,
@@ -218,13 +226,6 @@ async fn control<K, F, R>(
     wakes: Vec<broadcast::Receiver<()>>,
     reconcile: F,
 ) where
-    K: Resource<DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned
-        + Send
-        + std::marker::Sync
-        + 'static,
     F: Fn(Arc<Context>, Arc<K>) -> R + Clone + Send + std::marker::Sync + 'static,
     R: Future<Output = Result<Outcome, EngineError>> + Send + 'static,
 {

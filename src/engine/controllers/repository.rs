@@ -101,7 +101,7 @@ async fn look(context: &Arc<Context>, repository: &Repository, place: &Location)
         Err(crate::ports::git::GitError::Io { url: place.url.clone(), act: "listing refs", reason: error.to_string() })
     })?;
     let name = key(repository);
-    let now = super::Seen { refs, departed: context.departed() };
+    let now = super::Glance { refs, departed: context.departed() };
     if context.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&name) == Some(&now) {
         return Ok(None);
     }
