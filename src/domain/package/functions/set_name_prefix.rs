@@ -1,4 +1,5 @@
-//! `set-name-prefix`: names that begin with a placeholder begin with the package's name instead.
+//! `set-name-prefix`: names that begin with an agreed word, `packagename` unless told otherwise, begin with the
+//! package's name instead.
 
 use super::rename::{Rename, rename};
 use super::{Call, FunctionError, Native, Opt, kind_of, name_of, text_at};
