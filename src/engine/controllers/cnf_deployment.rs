@@ -146,37 +146,22 @@ async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Re
         ),
         trailers: source(intent),
     };
-    match agenda.candidate {
-        Some(candidate) if store.content(&candidate).await? == rendered.tree => {}
-        Some(candidate) if candidate.workspace.as_str().starts_with("revert-") => {
-            store.delete(Some(&claim), &candidate, false).await?;
-            store
-                .create(
-                    Some(&claim),
-                    &demand.package,
-                    &workspace(&agenda.all_published)?,
-                    content("Creating new revision by cloning"),
-                )
-                .await?;
+    if let Some(candidate) = agenda.candidate.clone() {
+        if store.content(&candidate).await? == rendered.tree {
+            return Ok(Drafted { held: None, remarks });
         }
-        Some(candidate) => {
+        if !candidate.workspace.as_str().starts_with("revert-") {
             let draft = match candidate.lifecycle {
                 Lifecycle::Proposed => store.reject(Some(&claim), &candidate).await?,
                 _ => candidate,
             };
             store.update(Some(&claim), &draft, content("Rendering package")).await?;
+            return Ok(Drafted { held: None, remarks });
         }
-        None => {
-            store
-                .create(
-                    Some(&claim),
-                    &demand.package,
-                    &workspace(&agenda.all_published)?,
-                    content("Creating new revision by cloning"),
-                )
-                .await?;
-        }
+        store.delete(Some(&claim), &candidate, false).await?;
     }
+    let workspace = workspace(&agenda.all_published)?;
+    store.create(Some(&claim), &demand.package, &workspace, content("Creating new revision by cloning")).await?;
     Ok(Drafted { held: None, remarks })
 }
 
