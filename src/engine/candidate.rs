@@ -2,6 +2,7 @@
 //! it is: both get it from here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::gather::World;
 use super::{Engine, EngineError};
@@ -10,7 +11,7 @@ use crate::domain::intent::expand::{Blueprint, ExpandContext};
 use crate::domain::intent::{Demand, repository};
 use crate::domain::package::derive::{Derivation, derive};
 use crate::domain::package::kptfile::{FILE, Kptfile, Upstream};
-use crate::domain::package::{Rendered, render};
+use crate::domain::package::Rendered;
 use crate::domain::source::FileTree;
 use crate::ports::revisions::{PackageRevision, RevisionError};
 
@@ -65,7 +66,7 @@ impl Engine {
         namespace: &str,
         demand: &Demand,
         existing: Option<&FileTree>,
-    ) -> Result<Rendered, EngineError> {
+    ) -> Result<Arc<Rendered>, EngineError> {
         let location = world.location(who, namespace, demand.blueprint.repository.as_str())?;
         let store = self.repositories.packages(&location)?;
         let revisions = store.list().await?;
@@ -88,7 +89,7 @@ impl Engine {
         };
         let failed = |source| EngineError::Render { package: demand.blueprint.package.to_string(), source };
         let derived = derive(&tree, &derivation).map_err(failed)?;
-        render(&derived, &self.catalog).map_err(failed)
+        self.renders.render(&derived, self.catalog).map_err(failed)
     }
 }
 
