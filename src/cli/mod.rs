@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Verb};
+use args::{Cli, Format, Verb};
 
 /// How a verb ended, short of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,9 @@ fn told(error: &anyhow::Error) -> String {
 
 fn run(cli: &Cli) -> anyhow::Result<Done> {
     let global = &cli.global;
+    if let (Format::Place(word), false) = (global.output, matches!(cli.verb, Verb::Function(_))) {
+        anyhow::bail!("there is no output format {word:?}; there are text, json, yaml, markdown and name");
+    }
     match &cli.verb {
         Verb::Version => Ok(commands::version(global)),
         Verb::Completions(args) => Ok(commands::completions(args)),

@@ -2,6 +2,7 @@
 //! it is: both get it from here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::gather::World;
 use super::{Engine, EngineError};
@@ -10,7 +11,7 @@ use crate::domain::intent::expand::{Blueprint, ExpandContext};
 use crate::domain::intent::{Demand, repository};
 use crate::domain::package::derive::{Derivation, derive, setters};
 use crate::domain::package::kptfile::{FILE, Kptfile, Upstream};
-use crate::domain::package::{Rendered, render};
+use crate::domain::package::Rendered;
 use crate::domain::source::FileTree;
 use crate::ports::revisions::{PackageRevision, RevisionError};
 
@@ -22,7 +23,7 @@ fn upstream_number(reference: &str) -> Option<i64> {
 /// What a demand comes to.
 pub struct Candidate {
     /// The package.
-    pub rendered: Rendered,
+    pub rendered: Arc<Rendered>,
     /// What the person who asked for it should know: settings that do nothing.
     pub remarks: Vec<String>,
 }
@@ -96,7 +97,7 @@ impl Engine {
         };
         let failed = |source| EngineError::Render { package: demand.blueprint.package.to_string(), source };
         let derived = derive(&tree, &derivation).map_err(failed)?;
-        let rendered = render(&derived, &self.catalog).map_err(failed)?;
+        let rendered = self.renders.render(&derived, self.catalog).map_err(failed)?;
         Ok(Candidate { rendered, remarks: unused(&tree, &derivation.upstream.reference, demand) })
     }
 }

@@ -1,16 +1,25 @@
 //! kpt packages: Kptfile, pipeline, functions, render, and how one package is made from another.
 
+mod absorb;
 pub mod derive;
+pub mod external;
 pub mod functions;
+mod ignore;
 pub mod kptfile;
+mod layout;
 mod parts;
 mod problem;
 pub mod render;
+pub mod rendering;
+pub mod report;
 mod resources;
+pub mod transfer;
+mod wire;
 
 pub use functions::Catalog;
 pub use kptfile::Kptfile;
 pub use problem::Problem;
+pub use rendering::{Rendering, Turn};
 pub use render::{RenderError, Rendered, objects, render};
 
 #[cfg(test)]
