@@ -1,6 +1,7 @@
 //! The composition root: the only module that names adapters and engine together. It owns the order of shutdown.
 
 pub mod examples;
+pub mod packages;
 pub mod world;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+mod pkg;
+
+pub(crate) use pkg::{DiffType, Pkg, PkgDiff, PkgGet, PkgInit, PkgTree, PkgUpdate, PkgVerb};
+
 /// Git-native GitOps for KRM packages: intents in Git, plans you approve, clusters that follow.
 #[derive(Debug, Parser)]
 #[command(name = "loggia", version, arg_required_else_help = true, disable_help_subcommand = true)]
@@ -97,6 +101,8 @@ pub(crate) enum Verb {
     Render(Render),
     /// Check a package or a folder of intents; every problem at once, with file and line
     Validate(Validate),
+    /// Get, make, update and compare packages, as kpt does
+    Pkg(Pkg),
     /// The functions that packages can call: what is built in, what each takes
     #[command(name = "fn")]
     Function(Function),

@@ -5,8 +5,10 @@ pub mod functions;
 pub mod kptfile;
 mod parts;
 mod problem;
+pub mod reference;
 pub mod render;
 mod resources;
+pub mod upgrade;
 
 pub use functions::Catalog;
 pub use kptfile::Kptfile;
