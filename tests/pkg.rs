@@ -282,6 +282,36 @@ fn subpackages_follow_upstreams_of_their_own() {
 }
 
 #[test]
+fn subpackages_that_were_never_fetched_are_fetched_too() {
+    let world = World::new();
+    let group = world.path("blueprints/group");
+    fs::create_dir_all(group.join("web")).unwrap();
+    let kptfile = |name: &str| format!("apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: {name}\n");
+    fs::write(group.join("Kptfile"), kptfile("group")).unwrap();
+    let repo = fs::canonicalize(world.path("blueprints.git")).unwrap();
+    let from = format!(
+        "upstream:\n  type: git\n  git:\n    repo: {}\n    directory: /web\n    ref: v1\n  updateStrategy: fast-forward\n",
+        repo.display()
+    );
+    fs::write(group.join("web/Kptfile"), format!("{}{from}", kptfile("part"))).unwrap();
+    world.publish("a group", &[]);
+    let said = world.run(&["get", "blueprints.git/group", "mine"]);
+    assert!(said.code == 0 && said.err.contains("Fetched 2 package(s)."), "{}", said.err);
+    assert!(world.read("mine/web/web.yaml").contains("web:1"));
+    let text = world.read("mine/web/Kptfile");
+    assert!(text.contains("  name: part\n") && text.contains("ref: web/v1\n"), "{text}");
+    assert!(text.contains("updateStrategy: fast-forward\n"), "{text}");
+    // A package that includes itself has no end.
+    let endless = from.replace("/web", "/endless").replace("ref: v1", "ref: main");
+    fs::create_dir_all(world.path("blueprints/endless/sub")).unwrap();
+    fs::write(world.path("blueprints/endless/Kptfile"), kptfile("endless")).unwrap();
+    fs::write(world.path("blueprints/endless/sub/Kptfile"), format!("{}{endless}", kptfile("sub"))).unwrap();
+    world.publish("endless", &[]);
+    world.fails(&["get", "blueprints.git/endless", "p"], &["package.cycle"]);
+    assert!(!world.path("p").exists());
+}
+
+#[test]
 fn differences_are_shown_by_diff() {
     let world = World::new();
     world.done(&["get", "blueprints.git/web@v1", "mine"]);
@@ -366,7 +396,7 @@ fn packages_come_over_http_too() {
     assert!(world.read("mine/Kptfile").contains(&format!("repo: {url}\n")));
     world.done(&["update", "mine@^2"]);
     let kptfile = world.read("mine/Kptfile");
-    assert!(kptfile.contains("ref: ^2\n") && kptfile.contains("ref: web/v2\n"), "{kptfile}");
+    assert!(kptfile.contains("ref: \"^2\"\n") && kptfile.contains("ref: web/v2\n"), "{kptfile}");
     assert!(world.read("mine/web.yaml").contains("web:2"));
     assert!(!world.path("mine/.loggia").exists() && world.path("cache/loggia/cache").exists());
 }

@@ -100,6 +100,10 @@ pub(crate) enum Verb {
     /// Run a package's pipeline and print the objects
     Render(Render),
     /// Check a package or a folder of intents; every problem at once, with file and line
+    ///
+    /// Of a package: its Kptfile and pipeline, the schema of every object, and what objects refer to. A Service without
+    /// pods, or a `ConfigMap` that a pod names and the package does not have, is a warning: it may come from elsewhere.
+    /// Exit 0 without problems (warnings are none), 2 with problems.
     Validate(Validate),
     /// Get, make, update and compare packages, as kpt does
     Pkg(Pkg),
@@ -216,6 +220,9 @@ pub(crate) struct Render {
     /// The package
     #[arg(default_value = ".", value_name = "PATH")]
     pub(crate) path: PathBuf,
+    /// Render again whenever a file changes, until stopped
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 /// `validate`.
@@ -224,6 +231,9 @@ pub(crate) struct Validate {
     /// A package or a folder of intents
     #[arg(default_value = ".", value_name = "PATH")]
     pub(crate) path: PathBuf,
+    /// Check again whenever a file changes, until stopped
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 /// `fn`.

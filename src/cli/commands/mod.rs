@@ -15,6 +15,7 @@ mod plan;
 mod rollback;
 mod status;
 mod up;
+mod watch;
 
 pub(super) use apiserver::apiserver;
 pub(super) use apply::apply;

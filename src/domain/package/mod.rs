@@ -1,5 +1,6 @@
 //! kpt packages: Kptfile, pipeline, functions, render, and how one package is made from another.
 
+pub mod check;
 pub mod derive;
 pub mod functions;
 pub mod kptfile;

@@ -2,15 +2,21 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 
+use super::update::{Step, with_below};
 use super::{fetched, name_of, progress};
 use crate::app::packages::{absolute, is_repository};
 use crate::cli::Done;
 use crate::cli::args::{Global, PkgGet};
 use crate::cli::files;
+use crate::domain::package::kptfile::FILE;
 use crate::domain::package::reference::Location;
-use crate::domain::package::upgrade::{Lock, Source, mark, record};
+use crate::domain::package::upgrade::{Lock, OnConflict, Source, Strategy, mark, record, source};
+use crate::domain::source::FileTree;
+
+/// Most packages that one `get` fetches.
+const SUBPACKAGES: usize = 100;
 
 pub(super) fn get(global: &Global, args: &PkgGet) -> anyhow::Result<Done> {
     let mut location = Location::parse(&args.package, is_repository)?;
@@ -38,10 +44,46 @@ pub(super) fn get(global: &Global, args: &PkgGet) -> anyhow::Result<Done> {
         }),
     };
     record(&mut tree, &source, Some(&name)).map_err(|problem| anyhow!("{}: {problem}", args.package))?;
+    let (tree, count) = with_subpackages(global, tree)?;
     progress(global, &format!("Adding package \"{}\".", source.directory));
     files::create(&destination, &tree).with_context(|| format!("writing package {}", destination.display()))?;
-    progress(global, "\nFetched 1 package(s).");
+    progress(global, &format!("\nFetched {count} package(s)."));
     Ok(Done::Fine)
+}
+
+/// Fetches every subpackage that says where it comes from and was never fetched, and what is in it in turn; gives the
+/// tree and how many packages it was.
+fn with_subpackages(global: &Global, mut tree: FileTree) -> anyhow::Result<(FileTree, usize)> {
+    for count in 1..=SUBPACKAGES {
+        let Some((directory, from)) = unfetched(&tree)? else { return Ok((tree, count)) };
+        let step = Step {
+            name: &directory,
+            from: &from,
+            reference: None,
+            strategy: Strategy::ResourceMerge,
+            on_conflict: OnConflict::Local,
+        };
+        let mut done = step.take(global, &tree.below(&directory))?;
+        let kept = Source { strategy: from.strategy, ..recorded(&done.tree)?.unwrap_or(from) };
+        record(&mut done.tree, &kept, None).map_err(|problem| anyhow!("{directory}: {problem}"))?;
+        tree = with_below(&tree, &directory, &mark(&done.tree));
+    }
+    bail!("there are more than {SUBPACKAGES} subpackages; does one of them include itself? [package.cycle]")
+}
+
+fn recorded(tree: &FileTree) -> anyhow::Result<Option<Source>> {
+    source(tree).map_err(|problem| anyhow!("{problem}"))
+}
+
+/// The first subpackage with an upstream and no lock.
+fn unfetched(tree: &FileTree) -> anyhow::Result<Option<(String, Source)>> {
+    for directory in tree.iter().filter_map(|(path, _)| path.strip_suffix(FILE)?.strip_suffix('/')) {
+        let found = recorded(&tree.below(directory)).with_context(|| format!("reading subpackage {directory}"))?;
+        if let Some(from) = found.filter(|from| from.lock.is_none()) {
+            return Ok(Some((directory.to_owned(), from)));
+        }
+    }
+    Ok(None)
 }
 
 /// A URL without user and password.

@@ -11,8 +11,8 @@ use crate::cli::files::{self, Change};
 use crate::cli::output::{machine, print};
 use crate::domain::package::kptfile::FILE;
 use crate::domain::package::upgrade::{
-    Conflict, Lock, Source, Strategy, Taken, Trees, UpgradeError, Upgraded, line_before_mark, mark, record, source,
-    upgrade,
+    Conflict, Lock, OnConflict, Source, Strategy, Taken, Trees, UpgradeError, Upgraded, line_before_mark, mark, record,
+    source, upgrade,
 };
 use crate::domain::source::FileTree;
 
@@ -64,7 +64,7 @@ fn tell(global: &Global, args: &PkgUpdate, update: &Update<'_>, changes: &[Chang
 }
 
 /// The tree with other files below a directory.
-fn with_below(tree: &FileTree, directory: &str, below: &FileTree) -> FileTree {
+pub(super) fn with_below(tree: &FileTree, directory: &str, below: &FileTree) -> FileTree {
     if directory.is_empty() {
         return below.clone();
     }
@@ -118,20 +118,53 @@ impl Update<'_> {
     fn one(&mut self, directory: &str, local: &FileTree, from: &Source) -> anyhow::Result<()> {
         let name = if directory.is_empty() { self.root.name() } else { directory.to_owned() };
         let (reference, strategy) = self.asked(directory, from);
-        progress(self.global, &format!("Package \"{name}\":"));
-        let location = upstream(from, reference.as_deref());
+        let step = Step {
+            name: &name,
+            from,
+            reference: reference.as_deref(),
+            strategy,
+            on_conflict: self.args.on_conflict.into(),
+        };
+        let done = step.take(self.global, local)?;
+        self.tree = with_below(&self.tree, directory, &done.tree);
+        self.packages += 1;
+        self.conflicts.extend(done.conflicts.into_iter().map(|conflict| below(directory, conflict)));
+        Ok(())
+    }
+}
+
+/// One package on its way to another version.
+pub(super) struct Step<'a> {
+    /// What it is called.
+    pub(super) name: &'a str,
+    /// Where it comes from.
+    pub(super) from: &'a Source,
+    /// The version to go to; `None` for the one that it follows.
+    pub(super) reference: Option<&'a str>,
+    /// How to treat local changes.
+    pub(super) strategy: Strategy,
+    /// Who wins.
+    pub(super) on_conflict: OnConflict,
+}
+
+impl Step<'_> {
+    /// Fetches what is needed and merges it; the result says in its Kptfile where it comes from.
+    pub(super) fn take(&self, global: &Global, local: &FileTree) -> anyhow::Result<Upgraded> {
+        let Self { name, from, strategy, .. } = self;
+        progress(global, &format!("Package \"{name}\":"));
+        let location = upstream(from, self.reference);
         let version = location.reference.clone().unwrap_or_else(|| "its default branch".to_owned());
-        progress(self.global, &format!("Fetching upstream from {} at {version}", shown(&location.repo)));
-        let updated = fetched(self.global, &location)?;
+        progress(global, &format!("Fetching upstream from {} at {version}", shown(&location.repo)));
+        let updated = fetched(global, &location)?;
         let before = match &from.lock {
             Some(lock) => {
-                progress(self.global, &format!("Fetching origin from {} at {}", shown(&lock.repo), lock.commit));
-                fetched(self.global, &origin(lock))?.tree
+                progress(global, &format!("Fetching origin from {} at {}", shown(&lock.repo), lock.commit));
+                fetched(global, &origin(lock))?.tree
             }
             None => FileTree::new(),
         };
-        progress(self.global, &format!("Updating package \"{name}\" with strategy \"{}\".", strategy.name()));
-        let mut done = merged(&before, &updated.tree, local, strategy, self.args)
+        progress(global, &format!("Updating package \"{name}\" with strategy \"{}\".", strategy.name()));
+        let mut done = merged(&before, &updated.tree, local, *strategy, self.on_conflict)
             .with_context(|| format!("updating package {name} to {}", updated.resolved))?;
         let followed = location.reference.unwrap_or_else(|| updated.resolved.clone());
         let lock = Lock {
@@ -140,15 +173,12 @@ impl Update<'_> {
             reference: updated.resolved,
             commit: updated.commit.to_string(),
         };
-        let source = Source { reference: followed, strategy, lock: Some(lock), ..from.clone() };
+        let source = Source { reference: followed, strategy: *strategy, lock: Some(lock), ..(*from).clone() };
         record(&mut done.tree, &source, None).map_err(|problem| anyhow!("{name}: {problem}"))?;
-        self.tree = with_below(&self.tree, directory, &done.tree);
-        self.packages += 1;
         for note in &done.notes {
-            progress(self.global, &format!("Note: {note}."));
+            progress(global, &format!("Note: {note}."));
         }
-        self.conflicts.extend(done.conflicts.into_iter().map(|conflict| below(directory, conflict)));
-        Ok(())
+        Ok(done)
     }
 }
 
@@ -158,7 +188,7 @@ fn merged(
     updated: &FileTree,
     local: &FileTree,
     strategy: Strategy,
-    args: &PkgUpdate,
+    on_conflict: OnConflict,
 ) -> Result<Upgraded, UpgradeError> {
     let marked = [origin, updated, local].map(mark);
     let trees = Trees { origin: &marked[0], updated: &marked[1], local: &marked[2] };
@@ -167,7 +197,7 @@ fn merged(
         conflict.local.at = before_mark(&conflict.local.at, local, trees.local);
         conflict
     };
-    match upgrade(&trees, strategy, args.on_conflict.into()) {
+    match upgrade(&trees, strategy, on_conflict) {
         Ok(mut done) => {
             done.conflicts = done.conflicts.into_iter().map(found).collect();
             Ok(done)

@@ -67,13 +67,18 @@ fn identity(value: &Value, document: Document<'_>) -> Option<Identity> {
     Some((Gvk::parse(api_version, kind).group, kind.to_owned(), namespace, name))
 }
 
-/// The resources of a file; `None` when something in it is none, so that the file can only be taken as a whole.
-fn read(parts: &Parts) -> Option<Vec<Resource<'_>>> {
+/// The resources of a file; `None` when something in it is none, so that the file can only be taken as a whole. The
+/// Kptfile of a package is the same one whatever it is called.
+fn read(parts: &Parts, is_kptfile: bool) -> Option<Vec<Resource<'_>>> {
     let one = |index: usize| {
         let document = parts.document(index)?;
         let value = parts.value(index);
         let alone = document.index == 0 && document.file.documents().len() == 1;
-        Some(Resource { identity: identity(&value, document).filter(|_| alone)?, value, document })
+        let mut identity = identity(&value, document).filter(|_| alone)?;
+        if is_kptfile {
+            identity = Identity::default();
+        }
+        Some(Resource { identity, value, document })
     };
     let resources: Option<Vec<_>> = (0..parts.len()).map(one).collect();
     resources.filter(|resources| !resources.is_empty())
@@ -124,7 +129,8 @@ impl Merge<'_> {
         };
         let (origin, updated, local) =
             (parse("origin", versions.origin)?, parse("updated", versions.updated)?, parse("local", versions.local)?);
-        let resources = [&origin, &updated, &local].map(|parts| parts.as_ref().map_or(Some(Vec::new()), read));
+        let resources = [&origin, &updated, &local]
+            .map(|parts| parts.as_ref().map_or(Some(Vec::new()), |parts| read(parts, package.is_some())));
         let [Some(origin), Some(updated), Some(local)] = resources else { return Ok(Merged::Opaque) };
         let origin = by_identity("origin", versions.path, &origin)?;
         let by_local = by_identity("local", versions.path, &local)?;
@@ -247,9 +253,10 @@ fn by_identity<'a>(
 }
 
 fn shown(resource: &Resource<'_>) -> String {
-    let (group, kind, ..) = resource.identity.clone();
-    let namespace = text(&resource.value, "/metadata/namespace").to_owned();
-    ObjectId { group, kind, namespace, name: text(&resource.value, "/metadata/name").to_owned() }.to_string()
+    let field = |pointer: &str| text(&resource.value, pointer).to_owned();
+    let kind = field("/kind");
+    let group = Gvk::parse(&field("/apiVersion"), &kind).group;
+    ObjectId { group, kind, namespace: field("/metadata/namespace"), name: field("/metadata/name") }.to_string()
 }
 
 fn conflict(path: &str, clash: &Clash, updated: &Resource<'_>, local: &Resource<'_>) -> Conflict {
