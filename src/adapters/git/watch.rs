@@ -1,5 +1,6 @@
 //! Wake-ups: "look again". They carry nothing, may come once too often, and never replace looking.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,13 +16,18 @@ use crate::ports::git::GitError;
 /// not watched from its first moment.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// How often it is looked whether the repository is still the same one: a system that watches a folder does not tell what
+/// becomes of its path.
+const RENEW: Duration = Duration::from_secs(2);
+
 /// Shortest interval of [`poll`].
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Wakes when refs of the repository at `path` (bare, or a checkout with its `.git`) move, whoever moves them.
 ///
 /// *Guarantees*: a change is followed by a wake-up at least 50 ms later; changes in between share it, and at most one
-/// waits unread. Reading the repository wakes nobody. Dropping the receiver ends the watch.
+/// waits unread. Reading the repository wakes nobody. A repository that is moved away, deleted or put back wakes within
+/// two seconds, and is watched again. Dropping the receiver ends the watch.
 ///
 /// *Assumptions*: called in a tokio runtime. Network file systems do not tell about others' changes: use [`poll`].
 ///
@@ -33,13 +39,34 @@ pub fn watch_path(path: &Path) -> Result<mpsc::Receiver<()>, GitError> {
     let runtime = Handle::try_current().map_err(|error| failed(error.to_string()))?;
     let (tell, told) = mpsc::channel(1);
     let (wake, wakes) = mpsc::channel(1);
-    let mut watcher = watcher(root.clone(), tell).map_err(|error| failed(error.to_string()))?;
-    // packed-refs is replaced, not written: only its folder can be watched.
-    for (path, mode) in [(root.clone(), RecursiveMode::NonRecursive), (root.join("refs"), RecursiveMode::Recursive)] {
-        watcher.watch(&path, mode).map_err(|error| failed(error.to_string()))?;
-    }
-    runtime.spawn(relay(watcher, told, wake));
+    let watch = Watch::begin(&root, &tell).map_err(|error| failed(error.to_string()))?;
+    runtime.spawn(relay(root, watch, tell, told, wake));
     Ok(wakes)
+}
+
+/// A watch on one repository, as long as it is the same one.
+struct Watch {
+    identity: Identity,
+    _watcher: RecommendedWatcher,
+}
+
+/// Device and inode of a repository and of its refs.
+type Identity = [(u64, u64); 2];
+
+impl Watch {
+    fn begin(root: &Path, tell: &mpsc::Sender<()>) -> notify::Result<Self> {
+        let identity = identity(root).map_err(notify::Error::io)?;
+        let mut watcher = watcher(root.to_owned(), tell.clone())?;
+        // packed-refs is replaced, not written: only its folder can be watched.
+        watcher.watch(root, RecursiveMode::NonRecursive)?;
+        watcher.watch(&root.join("refs"), RecursiveMode::Recursive)?;
+        Ok(Self { identity, _watcher: watcher })
+    }
+}
+
+fn identity(root: &Path) -> std::io::Result<Identity> {
+    let of = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    Ok([of(root)?, of(&root.join("refs"))?])
 }
 
 /// Wakes every `interval` (at least one second), first after one `interval`, until the receiver is dropped. At most
@@ -79,23 +106,36 @@ fn watcher(root: PathBuf, tell: mpsc::Sender<()>) -> notify::Result<RecommendedW
     })
 }
 
-/// Holds the watcher for as long as somebody listens.
-async fn relay(watcher: RecommendedWatcher, mut told: mpsc::Receiver<()>, wake: mpsc::Sender<()>) {
+/// Holds the watch for as long as somebody listens, and renews it when the repository is another one.
+async fn relay(
+    root: PathBuf,
+    watch: Watch,
+    tell: mpsc::Sender<()>,
+    mut told: mpsc::Receiver<()>,
+    wake: mpsc::Sender<()>,
+) {
+    let mut watch = Some(watch);
+    let mut ticks = tokio::time::interval(RENEW);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let notice = tokio::select! {
+        tokio::select! {
             biased;
-            () = wake.closed() => None,
-            notice = told.recv() => notice,
-        };
-        if notice.is_none() {
-            break;
+            () = wake.closed() => return,
+            _ = told.recv() => {}
+            _ = ticks.tick() => {
+                let known = watch.as_ref().map(|watch| watch.identity);
+                if identity(&root).ok() == known {
+                    continue;
+                }
+                // A refusal to watch is tried again at the next tick.
+                watch = Watch::begin(&root, &tell).ok();
+            }
         }
         tokio::time::sleep(GATHER).await;
         // What was noticed while we waited is told by the same wake-up.
         let _ = told.try_recv();
         wake_once(&wake);
     }
-    drop(watcher);
 }
 
 /// A full channel already holds a wake-up; a closed one has nobody to wake.
@@ -167,6 +207,37 @@ mod tests {
             git(&dir.path().join("work"), &["push", "-q", "origin", &format!("HEAD:refs/heads/a{n}/b/c/d")]);
             while repo.refs().unwrap().len() <= n {
                 woken(&mut wakes, "the new branch").await;
+            }
+        }
+    }
+
+    /// Deleted and copied back, moved away and moved back: each is told, and pushes after it wake as before.
+    #[tokio::test]
+    async fn a_repository_that_is_put_back_is_watched_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bare, aside, work) = (dir.path().join("r.git"), dir.path().join("aside.git"), dir.path().join("work"));
+        let repo = LocalRepository::init(&bare).unwrap();
+        git(dir.path(), &["clone", "-q", "r.git", "work"]);
+        let mut wakes = watch_path(&bare).unwrap();
+        for copied in [true, false] {
+            if copied {
+                git(dir.path(), &["clone", "-q", "--mirror", "r.git", "aside.git"]);
+                std::fs::remove_dir_all(&bare).unwrap();
+            } else {
+                std::fs::rename(&bare, &aside).unwrap();
+            }
+            while repo.refs().is_ok() {
+                woken(&mut wakes, "it is gone").await;
+            }
+            std::fs::rename(&aside, &bare).unwrap();
+            while repo.refs().is_err() {
+                woken(&mut wakes, "it is back").await;
+            }
+            // What is still unread from before accounts for one of the wake-ups, not for three.
+            for _ in 0..3 {
+                git(&work, &["commit", "-q", "--allow-empty", "-m", "x"]);
+                git(&work, &["push", "-q", "origin", "HEAD:main"]);
+                woken(&mut wakes, "a push after it was put back").await;
             }
         }
     }

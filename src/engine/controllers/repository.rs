@@ -68,22 +68,31 @@ fn remember(context: &Context, repository: &Repository) -> bool {
     known
 }
 
-/// Wake-ups from the repository reach everything; unchanged refs end the round at once.
+/// Wake-ups from the repository reach everything; unchanged refs end the round at once. One that cannot be watched yet is
+/// tried again.
 fn follow(context: &Arc<Context>, place: &Location) {
-    match context.engine.repositories.wake_ups(place) {
-        Ok(mut wakes) => {
-            let context = Arc::downgrade(context);
-            tokio::spawn(async move {
-                while wakes.recv().await.is_some() {
-                    match context.upgrade() {
-                        Some(context) => context.wake_all(),
-                        None => return,
+    let (context, place) = (Arc::downgrade(context), place.clone());
+    tokio::spawn(async move {
+        while let Some(known) = context.upgrade() {
+            match known.engine.repositories.wake_ups(&place) {
+                Ok(mut wakes) => {
+                    known.wake_all();
+                    drop(known);
+                    while wakes.recv().await.is_some() {
+                        match context.upgrade() {
+                            Some(context) => context.wake_all(),
+                            None => return,
+                        }
                     }
                 }
-            });
+                Err(error) => {
+                    tracing::warn!(%error, repository = %place.name, "no wake-ups; it is looked at now and then");
+                    drop(known);
+                }
+            }
+            tokio::time::sleep(POLL.unsigned_abs()).await;
         }
-        Err(error) => tracing::warn!(%error, repository = %place.name, "no wake-ups; it is looked at now and then"),
-    }
+    });
 }
 
 /// What was found in a repository.
