@@ -60,6 +60,13 @@ impl Inner {
         if let Some(known) = self.memory().on_branch(head) {
             return Ok(known);
         }
+        let before = self.memory().branch_head();
+        // A branch that was rewritten may have lost what vouched for its tags.
+        if let Some(before) = before
+            && !self.git.is_ancestor(&before, head).unwrap_or(false)
+        {
+            self.memory().doubt();
+        }
         let all = self.git.directories_with(head, &self.directory, KPTFILE)?;
         let named = all.into_iter().filter_map(|(path, tree)| Some((PackageName::new(path).ok()?, tree)));
         let packages: BTreeMap<PackageName, TreeId> = named.collect();

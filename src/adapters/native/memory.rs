@@ -41,6 +41,16 @@ impl Memory {
         self.branch.as_ref().filter(|(known, _)| known == head).map(|(_, packages)| packages.clone())
     }
 
+    /// The head at which the branch was read last.
+    pub(super) fn branch_head(&self) -> Option<CommitId> {
+        self.branch.as_ref().map(|(head, _)| head.clone())
+    }
+
+    /// What was verified against the branch has to be verified again.
+    pub(super) fn doubt(&mut self) {
+        self.verified.clear();
+    }
+
     pub(super) fn learn_branch(&mut self, head: CommitId, packages: BTreeMap<PackageName, TreeId>) {
         self.branch = Some((head, packages));
     }
