@@ -10,6 +10,9 @@ use crate::domain::krm::path::{Path, PathElement};
 use crate::domain::krm::quantity::Quantity;
 use crate::domain::krm::schema::{Format, ListKind, ListShape, Node, Schema, Shape};
 
+/// The message of a field that the schema does not have.
+pub const UNDECLARED: &str = "field not declared in schema";
+
 /// One way in which a value does not fit its schema.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Violation {
@@ -90,7 +93,7 @@ impl Check {
 
     fn undeclared(&mut self, name: &str) {
         self.path.push(PathElement::field(name));
-        self.refuse("field not declared in schema".to_owned());
+        self.refuse(UNDECLARED.to_owned());
         self.path.pop();
     }
 

@@ -70,13 +70,22 @@ pub enum Guard {
         /// Why.
         reason: String,
     },
-    /// The target said in a dry run that it would refuse: validation, admission, or a field that may not change.
+    /// The object does not fit its schema, or the target said in a dry run that it would refuse: validation, admission, or a
+    /// field that may not change.
     #[serde(rename_all = "camelCase")]
     Refused {
         /// Which object.
         object: String,
         /// The server's words.
         reason: String,
+    },
+    /// A field that the schema does not have. A target of another version may have it.
+    #[serde(rename_all = "camelCase")]
+    UnknownField {
+        /// Which object.
+        object: String,
+        /// Which field.
+        field: String,
     },
     /// The namespace does not exist on the target and the package does not bring it.
     #[serde(rename_all = "camelCase")]
@@ -90,7 +99,7 @@ impl Guard {
     /// Whether approving a plan that shows this guard is enough to go on.
     #[must_use]
     pub const fn yields_to_approval(&self) -> bool {
-        matches!(self, Self::PruneLimit { .. } | Self::DestroysData { .. })
+        matches!(self, Self::PruneLimit { .. } | Self::DestroysData { .. } | Self::UnknownField { .. })
     }
 
     /// What a person can do about it.
@@ -107,7 +116,10 @@ impl Guard {
             Self::FieldConflict { .. } => "agree on one owner, set spec.apply.conflicts, or ignore the field",
             Self::UnknownKind { .. } => "install the CRD on the target, or add it to the package",
             Self::Unpredictable { .. } => "repair the object's managedFields on the target",
-            Self::Refused { .. } => "change what the server names, or delete the object so that it is created anew",
+            Self::Refused { .. } => "change what is named, or delete the object so that it is created anew",
+            Self::UnknownField { .. } => {
+                "correct its name; if the target's version has it, approve the plan that shows it"
+            }
             Self::NamespaceMissing { .. } => "create the namespace on the target, or add it to the package",
         }
     }
@@ -129,6 +141,7 @@ impl fmt::Display for Guard {
             Self::UnknownKind { object, kind } => write!(f, "{object}: the target does not know kind {kind}"),
             Self::Unpredictable { object, reason } => write!(f, "{object}: {reason}"),
             Self::Refused { object, reason } => write!(f, "the target would refuse {object}: {reason}"),
+            Self::UnknownField { object, field } => write!(f, "{object} has no field {field} in its schema"),
             Self::NamespaceMissing { namespace } => write!(f, "namespace {namespace} does not exist on the target"),
         }
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Action, Declared, DeclaredObject, FieldChange, Guard, Observed, Seen, Step};
 use crate::domain::id::{Digest, UnitId};
 use crate::domain::inventory::{Inventory, PART_OF, applyset_id};
+use crate::domain::krm::validate::{UNDECLARED, Violation, validate};
 use crate::domain::krm::{Grade, Gvk, Mask, Object, ObjectId, Schemas, delete_order, predict, stage};
 
 /// Annotation on an object that keeps it when it is no longer declared.
@@ -170,6 +171,7 @@ fn apply_step(
             return step(Action::Skip { reason: "its change cannot be foretold".to_owned() }, Grade::None);
         }
     };
+    guards.extend(misfits(&wanted.object, schemas));
     for conflict in predicted.conflicts.iter().filter(|_| !policy.take_back) {
         guards.push(Guard::FieldConflict {
             object: id.to_string(),
@@ -189,6 +191,25 @@ fn apply_step(
         }
     };
     step(action, predicted.grade)
+}
+
+/// Where an object does not fit its schema; nothing is said of kinds without one.
+fn misfits(wanted: &Object, schemas: &Schemas) -> Vec<Guard> {
+    let (schema, grade) = schemas.lookup(&wanted.gvk());
+    if grade == Grade::None {
+        return Vec::new();
+    }
+    let object = wanted.id().to_string();
+    let guard = |found: Violation| {
+        if found.message == UNDECLARED {
+            return Guard::UnknownField { object: object.clone(), field: found.path.to_string() };
+        }
+        // What a Secret holds is not told.
+        let shown = if wanted.kind() == "Secret" { found.message.split(", got").next() } else { None };
+        let reason = format!("{}: {}", found.path, shown.unwrap_or(&found.message));
+        Guard::Refused { object: object.clone(), reason }
+    };
+    validate(wanted.value(), schema).into_iter().map(guard).collect()
 }
 
 fn brings_kind(declared: &Declared, kind: &Gvk) -> bool {
