@@ -9,9 +9,9 @@ use super::{Engine, EngineError};
 use crate::domain::id::RepositoryName;
 use crate::domain::intent::expand::{Blueprint, ExpandContext};
 use crate::domain::intent::{Demand, repository};
+use crate::domain::package::Rendered;
 use crate::domain::package::derive::{Derivation, derive, setters};
 use crate::domain::package::kptfile::{FILE, Kptfile, Upstream};
-use crate::domain::package::Rendered;
 use crate::domain::source::FileTree;
 use crate::ports::revisions::{PackageRevision, RevisionError};
 
@@ -41,6 +41,7 @@ impl Engine {
     ) -> Result<ExpandContext, EngineError> {
         let mut blueprints = Vec::new();
         let mut deployments = None;
+        let mut unreadable = Vec::new();
         for (key, object) in world.repositories.iter().filter(|(key, _)| key.namespace == namespace) {
             let name = RepositoryName::new(key.name.clone())?;
             if object.spec.deployment {
@@ -52,15 +53,25 @@ impl Engine {
                 continue;
             }
             let location = super::gather::location(object)?;
-            let latest = self.repositories.packages(&location)?.list().await?.into_iter().filter(|r| r.latest);
-            blueprints.extend(latest.map(|r| Blueprint { repository: name.clone(), package: r.package }));
+            let listed = match self.repositories.packages(&location) {
+                Ok(packages) => packages.list().await,
+                Err(error) => Err(error.into()),
+            };
+            match listed {
+                Ok(found) => {
+                    let latest = found.into_iter().filter(|r| r.latest);
+                    blueprints.extend(latest.map(|r| Blueprint { repository: name.clone(), package: r.package }));
+                }
+                // Others may have what is looked for.
+                Err(error) => unreadable.push(format!("{name}: {error}")),
+            }
         }
         let missing = || EngineError::Reference {
             what: who.to_owned(),
             kind: "Repository with spec.deployment: true in namespace",
             name: namespace.to_owned(),
         };
-        Ok(ExpandContext { blueprints, deployments: deployments.ok_or_else(missing)? })
+        Ok(ExpandContext { blueprints, deployments: deployments.ok_or_else(missing)?, unreadable })
     }
 
     /// Renders what a demand asks for. A package that exists keeps the revision of the blueprint it was made from.

@@ -55,6 +55,8 @@ pub struct ExpandContext {
     pub blueprints: Vec<Blueprint>,
     /// Repository that holds deployments.
     pub deployments: RepositoryName,
+    /// Repositories of blueprints that cannot be read now, and why.
+    pub unreadable: Vec<String>,
 }
 
 /// Why an intent could not be expanded.
@@ -69,6 +71,16 @@ pub enum ExpandError {
         wanted: String,
         /// What there is.
         known: String,
+    },
+    /// There is none, as far as it can be seen now.
+    #[error("no blueprint {wanted} for function {function} is in sight: {unreadable}")]
+    NotSeen {
+        /// The function.
+        function: String,
+        /// The package that was looked for.
+        wanted: String,
+        /// Which repositories cannot be read, and why.
+        unreadable: String,
     },
     /// A name that follows from the intent is not valid.
     #[error(transparent)]
@@ -120,6 +132,10 @@ pub fn expand(intent: &CNFDeployment, context: &ExpandContext) -> Result<Demand,
 fn find_blueprint(spec: &CnfDeploymentSpec, context: &ExpandContext) -> Result<Blueprint, ExpandError> {
     let wanted = spec.function.to_lowercase();
     let found = context.blueprints.iter().find(|blueprint| blueprint.package.leaf() == wanted);
+    if found.is_none() && !context.unreadable.is_empty() {
+        let unreadable = context.unreadable.join("; ");
+        return Err(ExpandError::NotSeen { function: spec.function.clone(), wanted, unreadable });
+    }
     found.cloned().ok_or_else(|| ExpandError::UnknownBlueprint {
         function: spec.function.clone(),
         wanted,

@@ -147,14 +147,14 @@ fn the_walkthrough_expands_to_its_package() {
     let intent = cnf_deployment(&declared[0].object).unwrap();
     let name = |text: &str| RepositoryName::new(text).unwrap();
     let blueprint = Blueprint { repository: name("blueprints"), package: PackageName::new("upf").unwrap() };
-    let context = ExpandContext { blueprints: vec![blueprint], deployments: name("deployments") };
+    let context = ExpandContext { blueprints: vec![blueprint], deployments: name("deployments"), unreadable: vec![] };
     let demand = expand(&intent, &context).unwrap();
     assert_eq!(demand.package.as_str(), "core/upf-edge");
     assert_eq!(demand.params["replicas"], "2");
     assert_eq!(demand.params["image"], "registry.example/upf:1.4.2");
     assert_eq!(demand.sync.targets.waves.len(), 2);
 
-    let none = ExpandContext { blueprints: vec![], deployments: name("deployments") };
+    let none = ExpandContext { blueprints: vec![], deployments: name("deployments"), unreadable: vec![] };
     let error = expand(&intent, &none).unwrap_err().to_string();
     assert!(error.contains("no blueprint upf for function UPF"), "{error}");
 }

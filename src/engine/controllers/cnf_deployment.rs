@@ -15,6 +15,7 @@ use crate::cluster::{Apply, ClusterError};
 use crate::domain::id::{NamespacedName, PackageName, WorkspaceName};
 use crate::domain::intent::cnf_deployment::{CnfDeploymentStatus, violations};
 use crate::domain::intent::condition::{Says, folded};
+use crate::domain::intent::expand::ExpandError;
 use crate::domain::intent::sync::SyncSpec;
 use crate::domain::intent::violation::joined;
 use crate::domain::intent::{CNFDeployment, Demand, FINALIZER, SOURCE, Sync, expand};
@@ -39,12 +40,24 @@ pub(super) async fn reconcile(context: Arc<Context>, intent: Arc<CNFDeployment>)
     let expand_context = context.engine.expand_context(&who, &world, &namespace).await?;
     let demand = match expand(&intent, &expand_context) {
         Ok(demand) => demand,
-        Err(error) => return tell(&context, &intent, "Failed", "NotExpanded", &error.to_string(), None).await,
+        Err(error) => {
+            let outcome = tell(&context, &intent, "Failed", "NotExpanded", &error.to_string(), None).await?;
+            return Ok(if passes(&error) { later(&error) } else { outcome });
+        }
     };
     guard(&context, &intent).await?;
     let sync = ensure_sync(&context, &intent, &demand).await?;
     let drafted = draft(&context, &intent, &demand).await?;
     follow(&context, &intent, &sync, &drafted).await
+}
+
+/// Whether it may expand when a repository can be read again.
+const fn passes(error: &ExpandError) -> bool {
+    matches!(error, ExpandError::NotSeen { .. })
+}
+
+fn later(error: &ExpandError) -> Outcome {
+    Outcome::Waiting { reason: error.to_string(), after: Some(SignedDuration::from_secs(30)) }
 }
 
 fn who(intent: &CNFDeployment) -> String {
@@ -287,8 +300,10 @@ async fn without_sync(context: &Arc<Context>, intent: &CNFDeployment) -> Result<
     let (engine, who, world) = (&context.engine, who(intent), context.world().await?);
     let namespace = key(intent).namespace;
     // Without a blueprint nothing was ever made of it.
-    let Ok(demand) = expand(intent, &engine.expand_context(&who, &world, &namespace).await?) else {
-        return release(context, intent).await;
+    let demand = match expand(intent, &engine.expand_context(&who, &world, &namespace).await?) {
+        Ok(demand) => demand,
+        Err(error) if passes(&error) => return Ok(later(&error)),
+        Err(_) => return release(context, intent).await,
     };
     let place = world.location(&who, &namespace, demand.repository.as_str())?;
     let revisions = engine.repositories.packages(&place)?.list().await?;
