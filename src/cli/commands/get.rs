@@ -70,13 +70,18 @@ pub(crate) async fn get(global: &Global, args: &args::Get) -> anyhow::Result<Don
 
 fn show(global: &Global, args: &args::Get, table: &Table, values: Vec<(String, Value)>) -> anyhow::Result<Done> {
     if let (Some(name), true) = (&args.name, values.is_empty()) {
-        anyhow::bail!("there is no {name} among them; see `loggia get` without a name");
+        anyhow::bail!(
+            "there is no {name} in namespace {}; the same command without a name lists what there is",
+            global.namespace()
+        );
     }
     match global.output {
         Format::Name => values.iter().for_each(|(name, _)| print(&format!("{name}\n"))),
         Format::Text | Format::Markdown if args.kind == Kind::Proposals && args.name.is_some() => {
             for (_, value) in &values {
-                print(&format!("{}\n", value["body"].as_str().unwrap_or_default()));
+                let body = value["body"].as_str().unwrap_or_default();
+                // The marks of our part of the text are for the forge.
+                body.lines().filter(|line| !line.starts_with("<!--")).for_each(|line| print(&format!("{line}\n")));
             }
         }
         Format::Text | Format::Markdown if table.is_empty() => {
@@ -101,8 +106,8 @@ fn objects(kind: Kind) -> (Gvk, &'static [&'static str], &'static [&'static str]
         ),
         Kind::Repositories => (
             Gvk::new("config.porch.kpt.dev", "v1alpha1", "Repository"),
-            &["NAME", "READY", "PACKAGES", "ADDRESS"],
-            &["Ready", "/status/packageCount", "/spec/git/repo"],
+            &["NAME", "READY", "PACKAGES", "ADDRESS", "MESSAGE"],
+            &["Ready", "/status/packageCount", "/spec/git/repo", "Ready:message"],
         ),
         Kind::Intents => (
             Gvk::new("nephoran.com", "v1", "CNFDeployment"),

@@ -58,6 +58,9 @@ async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
         vec![engine.preview_sync(&world, &sync, judge).await?]
     };
     print_all(global, &previews)?;
+    if previews.iter().any(|preview| preview.plan.units.is_empty() && !preview.silent.is_empty()) {
+        return Ok(Shown::Problems);
+    }
     Ok(Shown::Plans { differs: previews.iter().any(|preview| !preview.plan.is_empty()) })
 }
 
