@@ -367,8 +367,7 @@ async fn a_force_pushed_branch_beside_its_tags_prunes_nothing() {
     let bare = desk.world.repository("deployments");
     let first = git(&bare, &["rev-list", "--max-parents=0", "main"]);
     git(&bare, &["update-ref", "refs/heads/main", &first]);
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(desk.running().await, before, "{}", desk.summary().await);
+    desk.stays("it is told", before, &["the commit is no part of refs/heads/main"]).await;
     let (_, status) = desk.loggia(&["status", "upf-edge"]);
     assert!(status.contains("v1") && status.contains("edge-2"), "{status}");
     desk.world.stop().await.unwrap();
@@ -557,5 +556,116 @@ async fn a_target_that_is_down_does_not_stop_the_other() {
     assert!(body.contains("edge-2"), "the proposal names who is left out: {body}");
     desk.eventually("edge-1 runs", async || !desk.running().await[0].is_empty()).await;
     assert_eq!(desk.running().await[1], "", "edge-2 got nothing");
+    desk.world.stop().await.unwrap();
+}
+
+/// A target that is none any more: what it has is planned to go, goes only when a person agreed, and nothing else goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_is_left_is_pruned_once_a_person_agrees() {
+    let desk = Desk::settled().await;
+    let before = desk.running().await;
+    let one = example("upf-edge.yaml")
+        .replace("  targetNamespace: core\n", "  targetNamespace: core\n  targetCluster: edge-1\n");
+    desk.commit("intents/upf-edge.yaml", &one);
+    desk.eventually("a person is asked", async || desk.summary().await == "proposal 2 waits for you").await;
+    let (_, told) = desk.loggia(&["get", "proposals", "2"]);
+    assert!(told.contains("0 to create, 0 to change, 4 to delete") && told.contains("edge-2"), "{told}");
+    let (code, told) = desk.loggia(&["diff", desk.checkout.to_str().unwrap()]);
+    assert!(code == 1 && told.contains("4 to delete") && told.contains("4 unchanged"), "{code} {told}");
+    let (_, status) = desk.loggia(&["status", "upf-edge"]);
+    assert!(status.contains("edge-2") && status.contains("waits for approval"), "{status}");
+    assert_eq!(desk.running().await, before, "nothing goes before");
+
+    desk.approve("2").await;
+    desk.eventually("edge-2 is empty", async || desk.running().await == [before[0].as_str(), ""]).await;
+    desk.eventually("the rest is settled", async || desk.summary().await == "settled").await;
+    let (_, status) = desk.loggia(&["status", "upf-edge"]);
+    assert!(!status.contains("edge-2"), "{status}");
+    let (_, proposals) = desk.loggia(&["get", "proposals"]);
+    assert!(!proposals.contains("Open") && !proposals.contains("Approved"), "{proposals}");
+
+    // It may become one again, by the plan that was agreed to first; leaving it again is asked again.
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    desk.eventually("it is back", async || desk.summary().await == "settled" && desk.running().await[1] != "").await;
+    let back = desk.running().await;
+    desk.commit("intents/upf-edge.yaml", &one);
+    desk.eventually("a person is asked again", async || desk.summary().await == "proposal 3 waits for you").await;
+    assert_eq!(desk.running().await, back);
+
+    // Deleting the intent takes it away from where it was left, too.
+    git(&desk.checkout, &["rm", "-q", "intents/upf-edge.yaml"]);
+    desk.commit("intents/README.md", "Nothing here.\n");
+    desk.approve("4").await;
+    desk.eventually("both are empty", async || desk.running().await == ["", ""]).await;
+    desk.world.stop().await.unwrap();
+}
+
+/// What a number asks for does not turn into a deletion: that has a number of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_becomes_a_deletion_is_another_proposal() {
+    let desk = Desk::settled().await;
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml").replace("replicas: 2", "replicas: 3"));
+    desk.eventually("the change is proposed", async || desk.summary().await == "proposal 2 waits for you").await;
+    git(&desk.checkout, &["rm", "-q", "intents/upf-edge.yaml"]);
+    desk.commit("intents/README.md", "Nothing here.\n");
+    desk.eventually("the deletion is proposed", async || desk.loggia(&["get", "proposals", "3"]).0 == 0).await;
+    let (_, told) = desk.loggia(&["get", "proposals"]);
+    let row = |number: &str| told.lines().find(|line| line.starts_with(number)).unwrap_or_default().to_owned();
+    assert!(row("2").contains("Withdrawn") && row("3").contains("Delete core/upf-edge"), "{told}");
+    let (code, told) = desk.loggia(&["approve", "2", "--as", "A Person <person@example.com>"]);
+    assert_eq!(code, 2, "{told}");
+    desk.world.stop().await.unwrap();
+}
+
+/// What no target would take is told before anybody approves it, by the schemas alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_its_schema_cannot_be_approved() {
+    let desk = Desk::settled().await;
+    let before = desk.running().await;
+    let number = example("upf-edge.yaml").replace("dnn: internet", "dnn: 7");
+    desk.commit("intents/upf-edge.yaml", &number);
+    let words = "the target would refuse ConfigMap/core/upf-edge-config: .data.dnn: expected string, got 7";
+    desk.stays("it is told", before, &[words]).await;
+    let (code, told) = desk.loggia(&["diff", desk.checkout.to_str().unwrap()]);
+    assert!(code == 1 && told.contains(words), "{code} {told}");
+    let (code, told) = desk.loggia(&["approve", "2", "--as", "A Person <person@example.com>"]);
+    assert!(code == 2 && told.contains(words), "{code} {told}");
+    desk.world.stop().await.unwrap();
+}
+
+/// Repositories that others use and that cannot be read stop nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_that_nobody_needs_may_be_broken() {
+    let desk = Desk::new().await;
+    let broken = json!({
+        "apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "Repository",
+        "metadata": {"name": "another", "namespace": "default"},
+        "spec": {"type": "git", "git": {"repo": "/there/is/no/such.git", "branch": "main"}}
+    });
+    desk.management.apply(None, &Object::new(broken).unwrap(), &Apply::new("person")).await.unwrap();
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    desk.eventually("it is proposed", async || desk.summary().await == "proposal 1 waits for you").await;
+    let (code, told) = desk.loggia(&["diff", desk.checkout.to_str().unwrap()]);
+    assert!(code == 1 && told.contains("8 to create"), "{code} {told}");
+    let (_, told) = desk.loggia(&["get", "repositories"]);
+    assert!(told.lines().any(|line| line.starts_with("another") && line.contains("/there/is/no/such.git")), "{told}");
+
+    // What cannot be found now may be in what cannot be read.
+    desk.commit(
+        "intents/smf.yaml",
+        &example("upf-edge.yaml").replace("upf-edge", "smf").replace("function: UPF", "function: SMF"),
+    );
+    desk.eventually("both are named", async || {
+        let intent = desk.get("nephoran.com", "v1", "CNFDeployment", "smf").await;
+        let message = intent["status"]["message"].as_str().unwrap_or_default().to_owned();
+        message.contains("no blueprint smf for function SMF is in sight: another: ")
+    })
+    .await;
+    // A target that does not exist is no plan without steps.
+    let nowhere = example("upf-edge.yaml").replace("  targetNamespace: core\n", "  targetCluster: edge-9\n");
+    std::fs::remove_file(desk.checkout.join("intents/smf.yaml")).unwrap();
+    std::fs::write(desk.checkout.join("intents/upf-edge.yaml"), nowhere).unwrap();
+    let (code, told) = desk.loggia(&["diff", desk.checkout.to_str().unwrap()]);
+    assert!(code == 2 && told.contains("there is no Target edge-9"), "{code} {told}");
     desk.world.stop().await.unwrap();
 }

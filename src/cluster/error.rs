@@ -170,6 +170,10 @@ impl Asked {
             409 => ClusterError::Changed { cluster, act, what, reason },
             401 | 403 => ClusterError::Forbidden { cluster, act, what, reason },
             404 | 410 => ClusterError::NotFound { cluster, act, what, reason },
+            // What does not fit the schema is told by apply as if the server had failed.
+            500 if reason.contains("failed to create typed patch object") => {
+                ClusterError::Invalid { cluster, act, what, reason, fields: Vec::new() }
+            }
             429 | 500.. => {
                 let after = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|s| *s > 0);
                 ClusterError::Busy { cluster, act, what, reason, retry_after_seconds: after }

@@ -39,7 +39,7 @@ impl Engine {
                 units.push(unit);
                 continue;
             };
-            let declared = declared(sync, seat, objects, false);
+            let declared = declared(sync, seat, Some(objects));
             let answers = answers(session, &declared, &unit).await?;
             let observed = observe(session, &declared, self.now()).await?;
             units.push(confirm(unit, &declared, &observed, &schemas(&self.schemas, &declared), MANAGER, &answers));

@@ -140,6 +140,8 @@ pub struct Situation {
     pub agenda: Agenda,
     /// Its targets in wave order.
     pub seats: Vec<Seat>,
+    /// Targets that hold the package and are none of its targets any more.
+    pub leaving: Vec<Seat>,
     /// What placement had to say.
     pub reasons: Vec<String>,
 }
@@ -160,15 +162,12 @@ impl Engine {
         let revisions = packages.list().await?;
         let agenda = Agenda::of(&revisions, &package, &Wanted::parse(&sync.spec.package.revision));
         let placement = world.place(sync)?;
-        let mut seats = Vec::new();
-        for (name, wave) in placement.targets {
-            let target = NamespacedName { namespace: key.namespace.clone(), name: name.to_string() };
-            let session = match world.targets.get(&target) {
-                Some(target) => self.targets.session(&self.management, target).await,
-                None => Err(EngineError::Reference { what: who.clone(), kind: "Target", name: name.to_string() }),
-            };
-            seats.push(Seat { name, wave, session });
-        }
+        let holders = self.known(&key).await?.value.holders();
+        let behind = placement.targets.iter().map(|(_, wave)| wave + 1).max().unwrap_or(0);
+        let left = holders.into_iter().filter(|name| !placement.targets.iter().any(|(known, _)| known == name));
+        let left: Vec<(TargetName, usize)> = left.map(|name| (name, behind)).collect();
+        let seats = self.seats(&who, &key.namespace, world, placement.targets).await;
+        let leaving = self.seats(&who, &key.namespace, world, left).await;
         Ok(Situation {
             key,
             sync: sync.clone(),
@@ -178,7 +177,22 @@ impl Engine {
             forge,
             agenda,
             seats,
+            leaving,
             reasons: placement.reasons,
         })
+    }
+
+    /// Connections to targets; one that is gone or does not answer is a seat without a session.
+    async fn seats(&self, who: &str, namespace: &str, world: &World, targets: Vec<(TargetName, usize)>) -> Vec<Seat> {
+        let mut seats = Vec::new();
+        for (name, wave) in targets {
+            let target = NamespacedName { namespace: namespace.to_owned(), name: name.to_string() };
+            let session = match world.targets.get(&target) {
+                Some(target) => self.targets.session(&self.management, target).await,
+                None => Err(EngineError::Reference { what: who.to_owned(), kind: "Target", name: name.to_string() }),
+            };
+            seats.push(Seat { name, wave, session });
+        }
+        seats
     }
 }

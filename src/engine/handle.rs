@@ -142,10 +142,12 @@ impl Engine {
     ) -> Result<Preview, EngineError> {
         let situation = self.gather(sync, world).await?;
         let (key, seats) = (&situation.key, &situation.seats);
-        let (plan, silent) = self.plan(key, &sync.spec, seats, objects, judge == Judge::Teardown).await?;
+        let wanted = (judge != Judge::Teardown).then_some(objects);
+        let (plan, mut silent) = self.plan(key, &sync.spec, seats, &situation.leaving, wanted).await?;
+        silent.extend(situation.reasons);
         let plan = if judge == Judge::Targets { self.confirm(key, seats, objects, plan).await? } else { plan };
         let state = self.state.get(&situation.key).await?.value;
-        let held = |hold: &Hold| format!("held since {} failed: {}", hold.revision, hold.reason);
+        let held = |hold: &Hold| format!("held by {}: {}", hold.by, hold.reason);
         let notes = state.holds.get(&plan.declared).map(held).into_iter().collect();
         Ok(Preview { sync: situation.key, plan, silent, notes })
     }
@@ -285,10 +287,16 @@ impl Engine {
         let package = PackageName::new(sync.spec.package.name.clone())?;
         let agenda = Agenda::of(&store.list().await?, &package, &Wanted::Latest);
         let present = agenda.published.as_ref().map_or(0, |published| published.revision);
-        let number = to.unwrap_or(present - 1);
+        let none = || EngineError::Object {
+            what: format!("rollback of {name}"),
+            reason: format!(
+                "no revision before v{present} was healthy; name one with --to, see `loggia history {}`",
+                name.name
+            ),
+        };
         if let Some(candidate) = &agenda.candidate {
             let reason = format!(
-                "{} is waiting ({:?}); approve or reject its proposal and withdraw it first, see `loggia get proposals`",
+                "{} is waiting ({:?}); approve it, or take the change back where it was asked for, see `loggia get proposals`",
                 candidate.name, candidate.lifecycle
             );
             return Err(EngineError::Object { what: format!("rollback of {name}"), reason });
@@ -297,6 +305,8 @@ impl Engine {
             let reason = format!("v{present} is the present revision; name an older one");
             return Err(EngineError::Object { what: format!("rollback of {name}"), reason });
         }
+        let known = self.state.get(&name).await?.value;
+        let number = to.or_else(|| known.healthy_before(present)).ok_or_else(none)?;
         let missing = || EngineError::Reference {
             what: format!("rollback of {name}"),
             kind: "published revision",

@@ -41,11 +41,11 @@ pub const fn bind(spec: &SyncSpec) -> approval::Bind {
     }
 }
 
-/// What shall be on one target of a Sync.
+/// What shall be on one target of a Sync; `None`: nothing any more.
 #[must_use]
-pub fn declared(sync: &NamespacedName, seat: &Seat, objects: &[DeclaredObject], teardown: bool) -> Declared {
+pub fn declared(sync: &NamespacedName, seat: &Seat, objects: Option<&[DeclaredObject]>) -> Declared {
     let unit = UnitId { sync: sync.clone(), target: seat.name.clone() };
-    Declared { teardown, ..declare(unit, seat.wave, objects) }
+    Declared { teardown: objects.is_none(), ..declare(unit, seat.wave, objects.unwrap_or_default()) }
 }
 
 /// Plans one target.
@@ -74,8 +74,8 @@ pub(super) fn schemas(builtin: &Schemas, declared: &Declared) -> Schemas {
 }
 
 impl Engine {
-    /// Plans a set of objects over all targets that answer. Those that do not are told by name: they are not part of the
-    /// plan and need one of their own when they are back.
+    /// Plans a set of objects over all targets that answer, and nothing at all for those that are `leaving`. Those that
+    /// do not answer are told by name: they are not part of the plan and need one of their own when they are back.
     ///
     /// # Errors
     /// None for single targets; reserved for what concerns all of them.
@@ -84,15 +84,16 @@ impl Engine {
         sync: &NamespacedName,
         spec: &SyncSpec,
         seats: &[Seat],
-        objects: &[DeclaredObject],
-        teardown: bool,
+        leaving: &[Seat],
+        objects: Option<&[DeclaredObject]>,
     ) -> Result<(Plan, Vec<String>), EngineError> {
         let policy = policy(spec);
         let mut units = Vec::new();
         let mut silent = Vec::new();
-        for seat in seats {
+        let wanted = seats.iter().map(|seat| (seat, objects)).chain(leaving.iter().map(|seat| (seat, None)));
+        for (seat, objects) in wanted {
             let planned = match &seat.session {
-                Ok(session) => plan_target(self, session, &declared(sync, seat, objects, teardown), &policy).await,
+                Ok(session) => plan_target(self, session, &declared(sync, seat, objects), &policy).await,
                 Err(error) => {
                     silent.push(format!("{} does not answer: {error}", seat.name));
                     continue;
@@ -103,6 +104,6 @@ impl Engine {
                 Err(error) => silent.push(format!("{} does not answer: {error}", seat.name)),
             }
         }
-        Ok((Plan::new(declared_digest(objects), units), silent))
+        Ok((Plan::new(declared_digest(objects.unwrap_or_default()), units), silent))
     }
 }

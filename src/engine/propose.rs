@@ -2,6 +2,7 @@
 
 use super::gather::Situation;
 use super::planning::{bind, mode};
+use super::rollout::RolloutReport;
 use super::{Engine, EngineError, MANAGER};
 use crate::domain::approval::{Consent, Gate, gate_plan, what_changed};
 use crate::domain::id::{CommitId, Digest};
@@ -83,16 +84,17 @@ impl Asking<'_> {
         if let Some(rejected) = self.rejected(&candidate.commit) {
             return Ok(rejected);
         }
-        let (plan, silent) = self.plan(&objects, false).await?;
+        let (plan, silent) = self.plan(Some(&objects)).await?;
         if plan.units.is_empty() {
             return Ok(Asked::Stopped { reason: silent.join("; ") });
         }
         self.decide(candidate, plan, &silent).await
     }
 
-    async fn plan(&self, objects: &[DeclaredObject], teardown: bool) -> Result<(Plan, Vec<String>), EngineError> {
+    async fn plan(&self, objects: Option<&[DeclaredObject]>) -> Result<(Plan, Vec<String>), EngineError> {
         let situation = self.situation;
-        self.engine.plan(&situation.key, &situation.sync.spec, &situation.seats, objects, teardown).await
+        let (seats, leaving) = (&situation.seats, &situation.leaving);
+        self.engine.plan(&situation.key, &situation.sync.spec, seats, leaving, objects).await
     }
 
     /// Whether exactly this head was rejected.
@@ -191,6 +193,15 @@ impl Asking<'_> {
         plan: &Plan,
         pending: Option<&Proposal>,
     ) -> Result<Asked, EngineError> {
+        let of_a_kind =
+            |pending: &&Proposal| (pending.content.kind == ProposalKind::Delete) == (kind == ProposalKind::Delete);
+        if let Some(other) = pending.filter(|pending| !of_a_kind(pending)) {
+            // Whoever read the one must not agree to the other by its number.
+            let reason = "something else is asked for now".to_owned();
+            let state = ProposalState::Withdrawn { reason, at: self.engine.now() };
+            self.situation.forge.conclude(self.claim, other.number, state).await?;
+        }
+        let pending = pending.filter(of_a_kind);
         let base_commit = self.situation.agenda.base().unwrap_or_else(|| head.clone());
         let plan_json = serde_json::to_value(plan)
             .map_err(|error| EngineError::Object { what: "the plan".to_owned(), reason: error.to_string() })?;
@@ -266,7 +277,7 @@ impl Asking<'_> {
 
     /// A pending proposal whose candidate is gone: it was published just before a kill, or is not wanted any more. The
     /// same for a deletion that was carried out just before a kill, or is not wanted any more.
-    pub(super) async fn tidy(&mut self) -> Result<(), EngineError> {
+    pub(super) async fn tidy(&mut self, report: &RolloutReport) -> Result<(), EngineError> {
         let Some(pending) = self.pending().cloned() else { return Ok(()) };
         if self.situation.agenda.all_published.is_empty() {
             let situation = self.situation;
@@ -279,8 +290,7 @@ impl Asking<'_> {
                 return self.conclude(&pending, &format!("published as v{}", published.revision)).await;
             }
             if pending.content.head == published.commit && pending.content.kind != ProposalKind::Delete {
-                // A plan for what is published already; the rollout looks after it.
-                return Ok(());
+                return self.tidy_targets(&pending, report).await;
             }
         }
         let reason = match pending.content.kind {
@@ -288,6 +298,21 @@ impl Asking<'_> {
             _ => "its revision is gone",
         };
         let state = ProposalState::Withdrawn { reason: reason.to_owned(), at: self.engine.now() };
+        self.situation.forge.conclude(self.claim, pending.number, state).await?;
+        Ok(())
+    }
+
+    /// A plan for targets that what is published had not reached, or that it leaves: the rollout found nothing more to ask.
+    async fn tidy_targets(&self, pending: &Proposal, report: &RolloutReport) -> Result<(), EngineError> {
+        if matches!(pending.verdict, ProposalState::Approved { .. }) {
+            return self.conclude(pending, "approved; applied").await;
+        }
+        // A target that does not answer may still need it.
+        if report.targets.is_empty() || report.targets.iter().any(|row| !row.reachable) {
+            return Ok(());
+        }
+        let state =
+            ProposalState::Withdrawn { reason: "nothing of it is left to do".to_owned(), at: self.engine.now() };
         self.situation.forge.conclude(self.claim, pending.number, state).await?;
         Ok(())
     }
@@ -323,7 +348,7 @@ impl Asking<'_> {
 
     /// Asks to delete the package; gives the plan once a person agreed.
     pub(super) async fn deletion(&mut self, published: &PackageRevision) -> Result<Result<Plan, Asked>, EngineError> {
-        let (plan, silent) = self.plan(&[], true).await?;
+        let (plan, silent) = self.plan(None).await?;
         let pending = self.pending().cloned();
         let agreed = pending
             .as_ref()

@@ -76,15 +76,23 @@ impl Engine {
     pub async fn round(&self, sync: &Sync, world: &World) -> Result<Round, EngineError> {
         let claim = self.claim()?;
         let situation = self.gather(sync, world).await?;
-        let mut state = match self.states.get(&situation.key) {
-            Some(state) => state,
-            None => self.state.get(&situation.key).await?,
-        };
+        let mut state = self.known(&situation.key).await?;
         let before = state.clone();
         let round = self.round_over(&claim, &situation, &mut state).await;
         match self.keep(&claim, &situation.key, &before, state, &round).await {
             Ok(()) => round,
             Err(error) => round.and(Err(error)),
+        }
+    }
+
+    /// The state of a Sync as it was last read or written here.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it has to be read and the store does not answer.
+    pub(super) async fn known(&self, key: &NamespacedName) -> Result<Versioned<SyncState>, EngineError> {
+        match self.states.get(key) {
+            Some(state) => Ok(state),
+            None => Ok(self.state.get(key).await?),
         }
     }
 
@@ -140,7 +148,7 @@ impl Engine {
                 asking.unapproved(published, &report.unapproved).await?
             }
             (None, _) => {
-                asking.tidy().await?;
+                asking.tidy(&report).await?;
                 Asked::Nothing
             }
         };

@@ -5,7 +5,7 @@ use super::planning::{declared, plan_target, policy};
 use super::propose::{Asked, Asking};
 use super::{Engine, EngineError};
 use crate::domain::approval::{Gate, gate_teardown};
-use crate::domain::id::{NamespacedName, PackageName, TargetName};
+use crate::domain::id::{NamespacedName, PackageName};
 use crate::domain::lease::Claim;
 use crate::domain::plan::Plan;
 use crate::ports::forge::{ProposalKey, ProposalKind, ProposalState};
@@ -30,10 +30,6 @@ impl Asking<'_> {
     /// proved to be empty, so a kill in between is found and finished.
     pub(super) async fn retire(&mut self) -> Result<Retired, EngineError> {
         let Some(published) = self.situation.agenda.published.clone() else { return Ok(Retired::Gone) };
-        let left = self.left_behind();
-        if !left.is_empty() {
-            return Ok(Retired::Blocked(left));
-        }
         let plan = match self.deletion(&published).await? {
             Ok(plan) => plan,
             Err(asked) => return Ok(Retired::Asked(asked)),
@@ -50,22 +46,10 @@ impl Asking<'_> {
         Ok(Retired::Gone)
     }
 
-    /// Targets that got the package and are none of its targets now: what they hold would be forgotten.
-    fn left_behind(&self) -> Vec<String> {
-        let is_seat = |name: &TargetName| self.situation.seats.iter().any(|seat| seat.name == *name);
-        let units = self.state.value.units.iter().filter(|(name, unit)| unit.current.is_some() && !is_seat(name));
-        let told = |name: &TargetName| {
-            format!(
-                "{name} got this package but is none of its targets now; make it one again, so that it is pruned there"
-            )
-        };
-        units.map(|(name, _)| told(name)).collect()
-    }
-
     /// Prunes on every target, last wave first; gives what stands in the way.
     async fn prune(&self, agreed: &Plan) -> Result<Vec<String>, EngineError> {
         let mut blocked = Vec::new();
-        for seat in self.situation.seats.iter().rev() {
+        for seat in self.situation.seats.iter().chain(&self.situation.leaving).rev() {
             let session = match &seat.session {
                 Ok(session) => session,
                 Err(error) => {
@@ -73,7 +57,7 @@ impl Asking<'_> {
                     continue;
                 }
             };
-            let declared = declared(&self.situation.key, seat, &[], true);
+            let declared = declared(&self.situation.key, seat, None);
             let policy = policy(&self.situation.sync.spec);
             let (plan, observed) = plan_target(self.engine, session, &declared, &policy).await?;
             match gate_teardown(plan, agreed) {

@@ -8,7 +8,7 @@ use super::planning::{bind, declared, mode, plan_target, policy};
 use super::targets::Session;
 use super::verify::{health, proof, rest, windows};
 use super::{Engine, EngineError, MANAGER};
-use crate::domain::approval::{Consent, Gate, gate_rollback, gate_unit};
+use crate::domain::approval::{Consent, Gate, gate_rollback, gate_teardown, gate_unit};
 use crate::domain::health::{Health, State};
 use crate::domain::id::{Digest, PlanId, TargetName};
 use crate::domain::intent::sync::{Drift, RollbackMode};
@@ -20,6 +20,9 @@ use crate::domain::time::{SignedDuration, Timestamp};
 use crate::ports::forge::{Proposal, ProposalState};
 use crate::ports::revisions::PackageRevision;
 use crate::ports::state::Versioned;
+
+/// How long what failed rests before it is tried again.
+const PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
 /// One target after a round.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,13 +101,19 @@ impl Rollout<'_> {
                     looks.insert(seat.name.clone(), (revision, look));
                     view
                 }
-                Err(error) => self.silent(seat, &error),
+                Err(error) => {
+                    self.soon(PAUSE);
+                    self.silent(seat, &error)
+                }
             };
             views.push(view);
         }
-        for step in advance(&views) {
+        let moves = advance(&views);
+        let settled = !moves.is_empty() && moves.iter().all(|step| matches!(step, Move::Settled(_)));
+        for step in moves {
             self.step(step, &looks).await?;
         }
+        self.leave(settled).await?;
         if !self.report.targets.iter().any(|row| matches!(row.proof, Proof::Waiting { .. })) {
             self.situation.seats.iter().filter_map(|seat| seat.session.as_ref().ok()).for_each(|session| rest(session));
         }
@@ -135,7 +144,7 @@ impl Rollout<'_> {
 
     async fn look(&self, seat: &Seat, objects: &[DeclaredObject]) -> Result<Look, String> {
         let session = seat.session.as_ref().map_err(ToString::to_string)?;
-        let declared = declared(&self.situation.key, seat, objects, false);
+        let declared = declared(&self.situation.key, seat, Some(objects));
         let policy =
             PlanPolicy { take_back: self.begun(&seat.name, &declared.digest), ..policy(&self.situation.sync.spec) };
         let planned = plan_target(self.engine, session, &declared, &policy).await;
@@ -170,7 +179,6 @@ impl Rollout<'_> {
             sound: false,
             message: reason.to_owned(),
         });
-        self.soon(SignedDuration::from_secs(10));
         UnitView {
             target: seat.name.clone(),
             wave: seat.wave,
@@ -330,7 +338,15 @@ impl Rollout<'_> {
         match gate_unit(look.plan.clone(), consent.as_ref(), &self.state.value, mode(spec), bind(spec)) {
             Gate::Open(approved) => {
                 let event = if healthy { "drift corrected" } else { "applied" };
-                self.carry_out(target, revision, look, &approved, event).await
+                let refusal = self.carry_out(target, revision, look, &approved, event).await?;
+                match refusal.filter(|_| !healthy) {
+                    // Asking again would not help: it failed as if it had never become healthy.
+                    Some(refusal) => {
+                        self.say(target, &refusal);
+                        self.roll_back(target, revision, look).await
+                    }
+                    None => Ok(()),
+                }
             }
             Gate::NeedsApproval => {
                 self.report.unapproved.push(look.plan.clone());
@@ -350,6 +366,7 @@ impl Rollout<'_> {
         }
     }
 
+    /// Writes a plan to its target. Gives what the target will never take, if there is any.
     async fn carry_out(
         &mut self,
         target: &TargetName,
@@ -357,9 +374,9 @@ impl Rollout<'_> {
         look: &Look,
         plan: &crate::domain::approval::Approved<UnitPlan>,
         event: &str,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Option<String>, EngineError> {
         let seat = self.situation.seats.iter().find(|seat| seat.name == *target);
-        let Some(Ok(session)) = seat.map(|seat| &seat.session) else { return Ok(()) };
+        let Some(Ok(session)) = seat.map(|seat| &seat.session) else { return Ok(None) };
         let id = Plan::new(look.declared.digest.clone(), vec![look.plan.clone()]).id;
         self.begin(target, revision, look, &id).await?;
         let report = apply(session, self.claim, plan, &look.declared, &look.observed, &self.engine.metrics).await?;
@@ -367,13 +384,91 @@ impl Rollout<'_> {
             let message = Self::told(session, look, report.written, report.deleted, event);
             self.record(target, event, revision.revision, &look.declared.digest, Some(&id), &message);
             self.say(target, &message);
+            // The next look sees what this one did.
+            self.soon(SignedDuration::ZERO);
         } else {
-            self.say(target, &report.failures.join("; "));
-            self.report.blocked.extend(report.failures);
+            self.fail(target, &report.failures);
         }
-        // The next look sees what this one did.
-        self.soon(SignedDuration::ZERO);
+        Ok((!report.refused.is_empty()).then(|| report.refused.join("; ")))
+    }
+
+    fn fail(&mut self, target: &TargetName, failures: &[String]) {
+        self.say(target, &failures.join("; "));
+        self.report.blocked.extend(failures.iter().cloned());
+        self.soon(PAUSE);
+    }
+
+    /// Prunes what is held by targets that are none of the Sync's targets any more, when all others are settled and a
+    /// person agreed.
+    async fn leave(&mut self, settled: bool) -> Result<(), EngineError> {
+        let situation = self.situation;
+        for seat in &situation.leaving {
+            let declared = declared(&situation.key, seat, None);
+            let planned = match &seat.session {
+                Ok(session) => {
+                    let planned = plan_target(self.engine, session, &declared, &policy(&situation.sync.spec)).await;
+                    planned.map(|(plan, observed)| (session, plan, observed)).map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            self.silent(seat, "is none of its targets any more");
+            let (session, plan, observed) = match planned {
+                Ok(planned) => planned,
+                Err(error) => {
+                    self.say(&seat.name, &format!("is none of its targets any more, and keeps what it has: {error}"));
+                    continue;
+                }
+            };
+            if plan.is_empty() {
+                self.part(&seat.name, &declared.digest);
+                continue;
+            }
+            let agreed = self.farewell(&seat.name, &declared.digest).filter(|_| settled);
+            match agreed.map(|agreed| gate_teardown(plan.clone(), &agreed)) {
+                Some(Gate::Open(approved)) => {
+                    let engine = self.engine;
+                    let report = apply(session, self.claim, &approved, &declared, &observed, &engine.metrics).await?;
+                    if report.failures.is_empty() {
+                        self.part(&seat.name, &declared.digest);
+                    } else {
+                        self.fail(&seat.name, &report.failures);
+                    }
+                }
+                Some(Gate::Blocked(walls)) => {
+                    self.say(&seat.name, &walls.join("; "));
+                    self.report.blocked.extend(walls.into_iter().map(|wall| format!("{}: {wall}", seat.name)));
+                }
+                _ if settled => {
+                    self.say(&seat.name, "is none of its targets any more; pruning it waits for approval");
+                    self.report.unapproved.push(plan);
+                }
+                _ => self.say(&seat.name, "is none of its targets any more; it is pruned when the others are settled"),
+            }
+        }
         Ok(())
+    }
+
+    /// Forgets a target that holds nothing any more.
+    fn part(&mut self, target: &TargetName, digest: &Digest) {
+        let revision = self.running(target);
+        self.state.value.units.remove(target);
+        self.report.targets.retain(|row| row.target != *target);
+        self.record(target, "pruned", revision, digest, None, "it is none of the Sync's targets any more");
+    }
+
+    /// The plan by which people agreed to take everything from a target, since it got what it has.
+    fn farewell(&self, target: &TargetName, digest: &Digest) -> Option<Plan> {
+        let since = self.state.value.units.get(target)?.current.as_ref()?.at;
+        let agreed = self.proposals.iter().rev().filter(|proposal| match &proposal.verdict {
+            ProposalState::Done { at, .. } | ProposalState::Approved { at, .. } => *at >= since,
+            _ => false,
+        });
+        let shows = |plan: &Plan| plan.units.iter().any(|unit| unit.unit.target == *target);
+        let newest = agreed
+            .filter_map(|proposal| serde_json::from_value::<Plan>(proposal.content.plan_json.clone()).ok())
+            .find(shows)?;
+        let ends = newest.units.iter().any(|unit| unit.unit.target == *target && unit.declared == *digest);
+        ends.then_some(newest)
     }
 
     /// Who had changed what, when drift was corrected.
@@ -477,7 +572,10 @@ impl Rollout<'_> {
             }
         };
         match gate_rollback(look.plan.clone(), &self.state.value, true) {
-            Gate::Open(approved) => self.carry_out(target, &revision, &look, &approved, "rolled back").await,
+            Gate::Open(approved) => {
+                self.carry_out(target, &revision, &look, &approved, "rolled back").await?;
+                Ok(())
+            }
             Gate::Blocked(walls) | Gate::Stale(walls) => {
                 self.report.blocked.extend(walls.into_iter().map(|wall| format!("{target}: {wall}")));
                 Ok(())

@@ -94,6 +94,20 @@ impl SyncState {
         self.history.drain(..excess);
     }
 
+    /// Targets that got a set, in order of name.
+    #[must_use]
+    pub fn holders(&self) -> Vec<TargetName> {
+        self.units.iter().filter(|(_, unit)| unit.current.is_some()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The newest number below `present` that was proved healthy on some target and is not held.
+    #[must_use]
+    pub fn healthy_before(&self, present: i64) -> Option<i64> {
+        let held = |record: &Record| record.declared.as_ref().is_some_and(|digest| self.holds.contains_key(digest));
+        let proved = self.history.iter().filter(|record| record.event == "healthy" && !held(record));
+        proved.map(|record| record.revision).filter(|number| *number < present).max()
+    }
+
     /// The state of a target, made when absent.
     pub fn unit(&mut self, target: &TargetName) -> &mut UnitState {
         self.units.entry(target.clone()).or_default()
@@ -188,6 +202,33 @@ mod tests {
 
     fn failed() -> Proof {
         Proof::Failed { message: "ImagePullBackOff".into() }
+    }
+
+    #[test]
+    fn going_back_goes_to_what_was_healthy_and_is_not_held() {
+        let digest = |text: &str| Digest::of(text.as_bytes());
+        let mut state = SyncState::default();
+        for (event, revision) in [("healthy", 1), ("healthy", 2), ("applied", 3), ("healthy", 4), ("healthy", 5)] {
+            let declared = Some(digest(&revision.to_string()));
+            let (by, message) = (String::new(), String::new());
+            let at = Timestamp::UNIX_EPOCH;
+            state.record(Record {
+                at,
+                event: event.to_owned(),
+                target: None,
+                revision,
+                declared,
+                plan: None,
+                by,
+                message,
+            });
+        }
+        let hold =
+            Hold { reason: String::new(), by: String::new(), at: Timestamp::UNIX_EPOCH, revision: "v4".to_owned() };
+        state.holds.insert(digest("4"), hold);
+        let found: Vec<Option<i64>> =
+            [6, 5, 4, 2, 1].into_iter().map(|present| state.healthy_before(present)).collect();
+        assert_eq!(found, [Some(5), Some(2), Some(2), Some(1), None]);
     }
 
     #[test]

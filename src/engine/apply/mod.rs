@@ -21,6 +21,8 @@ pub struct ApplyReport {
     pub deleted: usize,
     /// What failed, one line each; what needs it was not tried.
     pub failures: Vec<String>,
+    /// Those of the failures that trying again does not help: the target says that the object is wrong.
+    pub refused: Vec<String>,
 }
 
 /// Carries out a plan.
@@ -93,7 +95,13 @@ impl Run<'_> {
             match done {
                 Ok(()) => self.metrics.steps.with_label_values(&[&step.symbol().to_string()]).inc(),
                 Err(error @ (ClusterError::Claim(_) | ClusterError::Unreachable { .. })) => return Err(error.into()),
-                Err(error) => self.report.failures.push(error.to_string()),
+                Err(error) => {
+                    let told = error.to_string();
+                    if matches!(error, ClusterError::Invalid { .. }) {
+                        self.report.refused.push(told.clone());
+                    }
+                    self.report.failures.push(told);
+                }
             }
         }
         Ok(())
