@@ -19,8 +19,8 @@ mod wire;
 pub use functions::Catalog;
 pub use kptfile::Kptfile;
 pub use problem::Problem;
-pub use rendering::{Rendering, Turn};
 pub use render::{RenderError, Rendered, objects, render};
+pub use rendering::{Rendering, Turn};
 
 #[cfg(test)]
 mod tests;

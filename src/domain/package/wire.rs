@@ -93,7 +93,8 @@ pub(super) fn annotated(text: &str, annotations: &[(&str, String)]) -> Result<St
             file.set(0, &[ANNOTATIONS[0], ANNOTATIONS[1], key], &json!(value))?;
         }
     } else {
-        let map: Map<String, Value> = annotations.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+        let map: Map<String, Value> =
+            annotations.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         file.set(0, &ANNOTATIONS, &Value::Object(map))?;
     }
     Ok(file.text().to_owned())
@@ -299,6 +300,9 @@ mod tests {
         let value = |text: &str| YamlFile::parse(text.as_bytes(), &LIMITS).unwrap().value(0).unwrap();
         let (new, old) = (results(Some(&value(new))), results(Some(&value(old))));
         assert_eq!(new, old);
-        assert_eq!((new[0].severity, new[0].field.as_deref(), new[0].origin.as_deref()), ("warning", Some("a.b"), Some("f.yaml")));
+        assert_eq!(
+            (new[0].severity, new[0].field.as_deref(), new[0].origin.as_deref()),
+            ("warning", Some("a.b"), Some("f.yaml"))
+        );
     }
 }

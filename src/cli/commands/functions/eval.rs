@@ -49,7 +49,7 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
 
 /// What no parser can tell.
 fn check(args: &FnEval) -> anyhow::Result<()> {
-    if args.include_meta_resources {
+    if args.include_meta_resources > 0 {
         bail!("--include-meta-resources means nothing any more: resources of packages themselves are always included");
     }
     let for_images = args.network || args.as_current_user || !args.mount.is_empty() || !args.env.is_empty();
