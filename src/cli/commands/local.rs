@@ -5,7 +5,7 @@ use clap::CommandFactory as _;
 use serde_json::json;
 
 use super::super::args::{self, Cli, Format, Global};
-use super::super::output::{machine, note, print};
+use super::super::output::{counted, machine, note, print};
 use super::super::{Done, session};
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::document::to_yaml;
@@ -93,7 +93,7 @@ pub(crate) fn validate(global: &Global, args: &args::Validate) -> anyhow::Result
 
 fn package(tree: &FileTree) -> (Vec<Problem>, String) {
     match render_package(tree, &Catalog) {
-        Ok(rendered) => (Vec::new(), format!("{} objects", rendered.objects.len())),
+        Ok(rendered) => (Vec::new(), counted(rendered.objects.len(), "object")),
         Err(RenderError::Problems { problems }) => (problems, String::new()),
         Err(RenderError::UnknownFunction { file, line, image, known }) => {
             let problem = Problem::new("fn.unknown", &file, line, format!("function {image} is not built in"));
@@ -111,7 +111,7 @@ fn package(tree: &FileTree) -> (Vec<Problem>, String) {
 
 fn intents(tree: &FileTree, global: &Global) -> (Vec<Problem>, String) {
     let (declared, problems) = read_intents(tree, global.namespace());
-    (problems, format!("{} intents", declared.len()))
+    (problems, counted(declared.len(), "intent"))
 }
 
 fn json_of(problem: &Problem) -> serde_json::Value {
