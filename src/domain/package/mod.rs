@@ -8,6 +8,7 @@ mod ignore;
 pub mod kptfile;
 mod layout;
 mod parts;
+mod planned;
 mod problem;
 pub mod render;
 pub mod rendering;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::absorb::default_path;
-use super::functions::resolved;
 use super::ignore::Ignored;
 use super::render::RenderError;
 use super::rendering::list;
@@ -78,12 +77,6 @@ pub fn resource_files(tree: &FileTree) -> FileTree {
         let _ = found.insert(path, file.clone());
     }
     found
-}
-
-/// Whether an image and an entry of a pipeline mean the same function, whatever its version is called.
-#[must_use]
-pub fn is_same_image(one: &str, other: &str, prefix: &str) -> bool {
-    resolved(one, None, prefix) == resolved(other, None, prefix)
 }
 
 #[cfg(test)]

@@ -197,15 +197,24 @@ fn unwrap(file: &YamlFile, node: &Node, value: &Value, list: &mut List) -> Resul
     Ok(())
 }
 
-/// The text of an item of a list, as a document of its own.
+/// The text of an item of a list, as a document of its own, with the comments above its first key.
 fn text_of(file: &YamlFile, node: &Node) -> String {
     let text = file.text();
     let end = node.end();
     let rest = text.get(end..).unwrap_or_default();
     let ended = text[..end].ends_with('\n');
     let end = if ended { end } else { end + rest.find('\n').unwrap_or(rest.len()) };
-    let margin = format!("\n{}", " ".repeat(node.column.saturating_sub(1)));
-    format!("{}\n", text[node.span.start..end].replace(&margin, "\n").trim_end())
+    let margin = " ".repeat(node.column.saturating_sub(1));
+    let start = comments_above(&text[..node.span.start], node.column).unwrap_or(node.span.start);
+    format!("{}\n", text[start..end].replace(&format!("\n{margin}"), "\n").trim_end())
+}
+
+/// Where the comments begin that stand between the dash of an item and its first key.
+fn comments_above(before: &str, column: usize) -> Option<usize> {
+    let dash = format!("\n{}- ", " ".repeat(column.checked_sub(3)?));
+    let start = before.rfind(&dash)? + dash.len();
+    let is_comment = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    before[start..].lines().all(is_comment).then_some(start)
 }
 
 fn values_equal(text: &str, value: &Value) -> bool {
@@ -269,8 +278,7 @@ mod tests {
         assert_eq!(annotation(&read.items[0].value, INDEX), Some("0"));
         let whole = YamlFile::parse(list.as_bytes(), &LIMITS).unwrap().value(0).unwrap();
         assert_eq!(whole["functionConfig"]["data"]["a"], "1");
-        // The comment above the first key is outside of the item's node.
-        assert_eq!(plain(&read.items[0]), RESOURCE.trim_start_matches("# head\n"));
+        assert_eq!(plain(&read.items[0]), RESOURCE);
         assert_eq!(plain(&read.items[1]), flow);
     }
 
