@@ -44,7 +44,7 @@ pub(super) fn run(mut command: Command, name: &str, input: &str, limits: &Limits
     })?;
     let heard = converse(&mut child, input, limits);
     match ended(&mut child, &heard, deadline) {
-        Ok((status, output, stderr)) => answer(name, status, output, stderr),
+        Ok((status, output, stderr)) => answer(name, status, output, &stderr),
         Err(Stop::Time) => {
             kill(&mut child);
             Err(Failure::new("fn.timeout", format!("{name} was stopped: it took longer than {:?}", limits.time)))
@@ -130,8 +130,8 @@ fn kill(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn answer(name: &str, status: ExitStatus, list: Vec<u8>, stderr: Vec<u8>) -> Result<Answer, Failure> {
-    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+fn answer(name: &str, status: ExitStatus, list: Vec<u8>, stderr: &[u8]) -> Result<Answer, Failure> {
+    let stderr = String::from_utf8_lossy(stderr).into_owned();
     if status.success() {
         return Ok(Answer { list, stderr });
     }

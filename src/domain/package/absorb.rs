@@ -172,7 +172,7 @@ fn settle(
     let count = resources.count(file);
     let left: Vec<usize> = (0..count).filter(|index| !gone.contains(index)).collect();
     let behind = new.iter().all(|(index, _)| left.last().is_none_or(|last| index > last));
-    if behind && !(left.is_empty() && !new.is_empty()) {
+    if behind && (new.is_empty() || !left.is_empty()) {
         for index in gone.iter().rev() {
             resources.remove_document(&Place { file: file.to_owned(), index: *index })?;
         }

@@ -242,11 +242,7 @@ impl Rendering {
 
     fn request(&self, planned: &Planned) -> Result<Request, RenderError> {
         let places = planned.places(&self.resources);
-        for place in &places {
-            let line = self.resources.line(place, &[]);
-            let missing = |message: String| one(Problem::new("k8s.identity_missing", &place.file, line, message));
-            check_identity(&place.file, &self.resources.value(place)).map_err(missing)?;
-        }
+        self.identified(&places)?;
         let items = items(&self.resources, &places).map_err(|(place, source)| {
             planned.failed(FunctionError::Edit { origin: format!("{}:1", place.file), source })
         })?;
@@ -323,6 +319,24 @@ impl Rendering {
     /// [`RenderError::Problems`] for a resource that cannot be annotated.
     pub fn list(&self) -> Result<String, RenderError> {
         list(&self.resources)
+    }
+
+    /// Whether every resource is one: with an apiVersion, a kind and a name, as kpt asks of what it writes. Whether the
+    /// result can be applied is for [`Rendering::finish`].
+    ///
+    /// # Errors
+    /// [`RenderError::Problems`], all of them.
+    pub fn check(&self) -> Result<(), RenderError> {
+        self.identified(&self.resources.all())
+    }
+
+    fn identified(&self, places: &[Place]) -> Result<(), RenderError> {
+        let wrong = |place: &Place| {
+            let message = check_identity(&place.file, &self.resources.value(place)).err()?;
+            Some(Problem::new("k8s.identity_missing", &place.file, self.resources.line(place, &[]), message))
+        };
+        let problems: Vec<Problem> = places.iter().filter_map(wrong).collect();
+        if problems.is_empty() { Ok(()) } else { Err(RenderError::Problems { problems }) }
     }
 
     /// Ends a rendering whose functions were all run.

@@ -188,13 +188,11 @@ pub fn with_function(
 
 fn is_same(old: &Value, function: &Function, prefix: &str) -> bool {
     let text = |field: &str| old.get(field).and_then(Value::as_str).unwrap_or_default();
-    match &function.exec {
-        Some(exec) => text("exec") == exec,
-        None => {
-            let image = text("image");
-            !image.is_empty() && resolved(image, None, prefix) == resolved(&function.image, None, prefix)
-        }
+    if let Some(exec) = &function.exec {
+        return text("exec") == exec;
     }
+    let image = text("image");
+    !image.is_empty() && resolved(image, None, prefix) == resolved(&function.image, None, prefix)
 }
 
 fn entry(function: &Function) -> Value {
@@ -322,6 +320,9 @@ info:
     mutationSteps:
     - exitCode: 0
       image: ghcr.io/kptdev/krm-functions-catalog/set-labels:v0.2
+      results:
+      - message: set 0 labels in total
+        severity: info
 "
         );
         assert_eq!(text(&done), expected);

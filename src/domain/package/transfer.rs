@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn what_has_no_path_gets_one() {
-        let text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\n---\napiVersion: v1\nkind: B\nmetadata: {name: b}\n";
+        let text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: core}\n---\napiVersion: v1\nkind: B\nmetadata: {name: b}\n";
         let files = files(text).unwrap();
-        assert_eq!(files.iter().map(|(path, _)| path).collect::<Vec<_>>(), ["b_b.yaml", "n/configmap_a.yaml"]);
+        assert_eq!(files.iter().map(|(path, _)| path).collect::<Vec<_>>(), ["b_b.yaml", "core/configmap_a.yaml"]);
         assert_eq!(unwrapped(text).unwrap().as_bytes(), text);
     }
 

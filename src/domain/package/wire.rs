@@ -111,7 +111,10 @@ fn without_travelling(item: &Item) -> Result<String, EditError> {
         return Ok(item.text.clone());
     };
     let mut file = YamlFile::parse(item.text.as_bytes(), &LIMITS)?;
-    if map.keys().all(|key| TRAVELLING.contains(&key.as_str())) {
+    let alone = item.value.get("metadata").and_then(Value::as_object).is_some_and(|metadata| metadata.len() == 1);
+    if alone && map.keys().all(|key| TRAVELLING.contains(&key.as_str())) {
+        file.remove(0, &ANNOTATIONS[..1])?;
+    } else if map.keys().all(|key| TRAVELLING.contains(&key.as_str())) {
         file.remove(0, &ANNOTATIONS)?;
     } else {
         for key in TRAVELLING.iter().filter(|key| map.contains_key(**key)) {
@@ -131,6 +134,9 @@ pub(super) fn stripped(value: &Value) -> Value {
         if matches!(metadata.get("annotations"), Some(Value::Null)) || is_empty_map(metadata.get("annotations")) {
             metadata.remove("annotations");
         }
+    }
+    if let (true, Some(map)) = (is_empty_map(value.get("metadata")), value.as_object_mut()) {
+        map.remove("metadata");
     }
     value
 }

@@ -38,7 +38,7 @@ pub(crate) fn render(global: &Global, args: &FnRender) -> anyhow::Result<Done> {
         let path = folder::results(dir, &result_list(rendering.runs()))?;
         note(&format!("For complete results, see \"{}\"", path.display()));
     }
-    let outcome = outcome.and_then(|()| rendering.clone().finish().map(|_| ()));
+    let outcome = outcome.and_then(|()| rendering.check());
     if let Some(place) = place {
         return match outcome {
             Ok(()) => elsewhere(place, &rendering),
