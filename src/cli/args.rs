@@ -142,7 +142,7 @@ pub(crate) enum Verb {
     Render(Render),
     /// Check a package or a folder of intents; every problem at once, with file and line
     Validate(Validate),
-    /// The functions that packages can call: what is built in, what each takes
+    /// Run functions on packages and resources; see what is built in, and what each takes
     #[command(name = "fn")]
     Function(Function),
     /// List syncs, proposals, revisions, targets, repositories or intents

@@ -51,6 +51,12 @@ impl Containers {
         if image.starts_with('-') || image.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(Failure::new("fn.failed", format!("{image:?} is no name of an image")));
         }
+        if image.contains(['<', '>', '=', '~', '^', '*', '|', ',']) {
+            let message = format!(
+                "{image} names a range of versions, which is resolved only for functions that are built in; name one version"
+            );
+            return Err(Failure::new("fn.failed", message));
+        }
         let engine = self.engine(image)?;
         let name = format!("loggia-fn-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new(&engine);

@@ -122,6 +122,7 @@ fn a_missing_engine_is_told_with_what_helps() {
     assert!(failure.message.contains("docker, podman, nerdctl is not on the PATH"), "{failure}");
     let other = Containers { engine: Some("rkt".to_owned()), ..none.clone() };
     assert!(image(other, "f:v1").unwrap_err().message.contains("KRM_FN_RUNTIME"));
+    assert!(image(none.clone(), "f:~0.2").unwrap_err().message.contains("a range of versions"));
     for bad in ["-v", "a b", "a\nb"] {
         assert!(image(none.clone(), bad).unwrap_err().message.contains("no name of an image"), "{bad}");
     }
