@@ -386,6 +386,9 @@ pub(crate) struct Schema {
     /// Folder to write to
     #[arg(default_value = "schemas", value_name = "DIR")]
     pub(crate) dir: PathBuf,
+    /// Write the table of Kubernetes' own kinds instead, from what the API server of the kubeconfig says of them
+    #[arg(long)]
+    pub(crate) kubernetes: bool,
 }
 
 /// `completions`.

@@ -67,6 +67,7 @@ fn run(cli: &Cli) -> anyhow::Result<Done> {
         Verb::Version => Ok(commands::version(global)),
         Verb::Completions(args) => Ok(commands::completions(args)),
         Verb::Config(args) => commands::config(global, args),
+        Verb::Schema(args) if args.kubernetes => session::block_on(commands::kubernetes_schema(global, args)),
         Verb::Schema(args) => commands::schema(args),
         Verb::Render(args) => commands::render(global, args),
         Verb::Function(args) => commands::function(global, args),

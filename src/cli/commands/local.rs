@@ -9,6 +9,7 @@ use super::super::output::{counted, machine, note, print};
 use super::super::{Done, session};
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::document::to_yaml;
+use crate::domain::krm::schema::{TABLE, distil};
 use crate::domain::package::{Catalog, Problem, RenderError, kptfile, render as render_package};
 use crate::domain::source::FileTree;
 
@@ -39,6 +40,17 @@ pub(crate) fn schema(args: &args::Schema) -> anyhow::Result<Done> {
     let path = args.dir.join("configuration.schema.json");
     std::fs::write(&path, format!("{:#}\n", crate::config::schema()))
         .with_context(|| format!("cannot write {}", path.display()))?;
+    print(&format!("{}\n", path.display()));
+    Ok(Done::Fine)
+}
+
+pub(crate) async fn kubernetes_schema(global: &Global, args: &args::Schema) -> anyhow::Result<Done> {
+    let cluster = session::connect(global, &global.data_dir()).await?;
+    let table = distil(&cluster.openapi().await?, TABLE)?;
+    let dir = args.dir.join("kubernetes");
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let path = dir.join("builtin.txt");
+    std::fs::write(&path, table).with_context(|| format!("cannot write {}", path.display()))?;
     print(&format!("{}\n", path.display()));
     Ok(Done::Fine)
 }
