@@ -39,7 +39,7 @@ pub(super) const TRAVELLING: &[&str] = &[
 const ANNOTATIONS: [&str; 2] = ["metadata", "annotations"];
 
 /// Most that is read: bytes of all resources together.
-const LIMITS: Limits = Limits { bytes: 64 << 20, documents: 10_000, depth: 64, nodes: 4_000_000 };
+const LIMITS: Limits = Limits { bytes: 64 << 20, documents: 10_000, depth: 70, nodes: 4_000_000, aliases: 10_000 };
 
 /// One resource of a list.
 #[derive(Debug, Clone)]
