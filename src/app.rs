@@ -2,6 +2,7 @@
 
 pub mod examples;
 pub mod functions;
+pub mod packages;
 pub mod world;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! What can be typed. Parsing does nothing else.
 
 mod functions;
+mod pkg;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use functions::*;
+pub(crate) use pkg::{DiffType, Pkg, PkgDiff, PkgGet, PkgInit, PkgTree, PkgUpdate, PkgVerb};
 
 /// Git-native GitOps for KRM packages: intents in Git, plans you approve, clusters that follow.
 #[derive(Debug, Parser)]
@@ -141,7 +143,13 @@ pub(crate) enum Verb {
     /// Run a package's pipeline and print the objects
     Render(Render),
     /// Check a package or a folder of intents; every problem at once, with file and line
+    ///
+    /// Of a package: its Kptfile and pipeline, the schema of every object, and what objects refer to. A Service without
+    /// pods, or a `ConfigMap` that a pod names and the package does not have, is a warning: it may come from elsewhere.
+    /// Exit 0 without problems (warnings are none), 2 with problems.
     Validate(Validate),
+    /// Get, make, update and compare packages, as kpt does
+    Pkg(Pkg),
     /// Run functions on packages and resources; see what is built in, and what each takes
     #[command(name = "fn")]
     Function(Function),
@@ -255,6 +263,9 @@ pub(crate) struct Render {
     /// The package
     #[arg(default_value = ".", value_name = "PATH")]
     pub(crate) path: PathBuf,
+    /// Render again whenever a file changes, until stopped
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 /// `validate`.
@@ -263,6 +274,9 @@ pub(crate) struct Validate {
     /// A package or a folder of intents
     #[arg(default_value = ".", value_name = "PATH")]
     pub(crate) path: PathBuf,
+    /// Check again whenever a file changes, until stopped
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 /// `get`.

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod files;
 mod output;
 mod session;
 
@@ -71,6 +72,7 @@ fn run(cli: &Cli) -> anyhow::Result<Done> {
         Verb::Schema(args) => commands::schema(args),
         Verb::Render(args) => commands::render(global, args),
         Verb::Function(args) => commands::function(global, args),
+        Verb::Pkg(args) => commands::pkg(global, args),
         Verb::Validate(args) => commands::validate(global, args),
         Verb::Demo(args) => session::block_on(commands::demo(global, args)),
         Verb::Up(args) => session::block_on(commands::up(global, args)),

@@ -7,9 +7,11 @@ use serde_json::json;
 use super::super::args::{self, Cli, Format, Global};
 use super::super::output::{counted, machine, note, print};
 use super::super::{Done, session};
+use super::watch::watch;
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::document::to_yaml;
 use crate::domain::krm::schema::{TABLE, distil};
+use crate::domain::package::check::{Findings, check};
 use crate::domain::package::{Catalog, Problem, RenderError, kptfile, render as render_package};
 use crate::domain::source::FileTree;
 
@@ -56,6 +58,10 @@ pub(crate) async fn kubernetes_schema(global: &Global, args: &args::Schema) -> a
 }
 
 pub(crate) fn render(global: &Global, args: &args::Render) -> anyhow::Result<Done> {
+    if args.watch { watch(&args.path, || render_once(global, args)) } else { render_once(global, args) }
+}
+
+fn render_once(global: &Global, args: &args::Render) -> anyhow::Result<Done> {
     let tree = session::tree(&args.path)?;
     let rendered = match render_package(&tree, &Catalog) {
         Ok(rendered) => rendered,
@@ -88,47 +94,64 @@ fn told(path: &std::path::Path, error: &RenderError) -> String {
 }
 
 pub(crate) fn validate(global: &Global, args: &args::Validate) -> anyhow::Result<Done> {
+    if args.watch { watch(&args.path, || validate_once(global, args)) } else { validate_once(global, args) }
+}
+
+fn validate_once(global: &Global, args: &args::Validate) -> anyhow::Result<Done> {
     let tree = session::tree(&args.path)?;
-    let (problems, checked) = if tree.get(kptfile::FILE).is_some() { package(&tree) } else { intents(&tree, global) };
-    if let Some(text) = machine(global.output, &problems.iter().map(json_of).collect::<Vec<_>>())? {
+    let (found, checked) = if tree.get(kptfile::FILE).is_some() { package(&tree) } else { intents(&tree, global) };
+    let Findings { errors, warnings } = found;
+    let values = |severity: &'static str, all: &[Problem]| -> Vec<_> {
+        all.iter().map(|problem| json_of(severity, problem)).collect()
+    };
+    if let Some(text) = machine(global.output, &[values("error", &errors), values("warning", &warnings)].concat())? {
         print(&text);
     } else {
-        for problem in &problems {
+        for problem in &errors {
             note(&format!("{}/{problem}", args.path.display()));
         }
-        if problems.is_empty() && !global.quiet {
+        for problem in warnings.iter().filter(|_| !global.quiet) {
+            note(&format!("warning: {}/{problem}", args.path.display()));
+        }
+        if errors.is_empty() && !global.quiet {
             print(&format!("{checked}: no problem\n"));
         }
     }
-    Ok(if problems.is_empty() { Done::Fine } else { Done::Problems })
+    Ok(if errors.is_empty() { Done::Fine } else { Done::Problems })
 }
 
-fn package(tree: &FileTree) -> (Vec<Problem>, String) {
+fn package(tree: &FileTree) -> (Findings, String) {
+    let failed = |problem: Problem| (Findings { errors: vec![problem], ..Findings::default() }, String::new());
     match render_package(tree, &Catalog) {
-        Ok(rendered) => (Vec::new(), counted(rendered.objects.len(), "object")),
-        Err(RenderError::Problems { problems }) => (problems, String::new()),
+        Ok(rendered) => match check(&rendered.tree) {
+            Ok(found) => (found, counted(rendered.objects.len(), "object")),
+            Err(errors) => (Findings { errors, ..Findings::default() }, String::new()),
+        },
+        Err(RenderError::Problems { problems }) => {
+            (Findings { errors: problems, ..Findings::default() }, String::new())
+        }
         Err(RenderError::UnknownFunction { file, line, image, known }) => {
             let problem = Problem::new("fn.unknown", &file, line, format!("function {image} is not built in"));
-            (vec![problem.hint(format!("built in: {known}"))], String::new())
+            failed(problem.hint(format!("built in: {known}")))
         }
         Err(RenderError::UnknownTag { file, line, image, known }) => {
             let problem = Problem::new("fn.unknown_tag", &file, line, format!("{image} was never published"));
-            (vec![problem.hint(format!("known tags: {known}"))], String::new())
+            failed(problem.hint(format!("known tags: {known}")))
         }
         Err(RenderError::Function { file, line, image, source }) => {
-            (vec![Problem::new("fn.failed", &file, line, format!("{image}: {source}"))], String::new())
+            failed(Problem::new("fn.failed", &file, line, format!("{image}: {source}")))
         }
     }
 }
 
-fn intents(tree: &FileTree, global: &Global) -> (Vec<Problem>, String) {
-    let (declared, problems) = read_intents(tree, global.namespace());
-    (problems, counted(declared.len(), "intent"))
+fn intents(tree: &FileTree, global: &Global) -> (Findings, String) {
+    let (declared, errors) = read_intents(tree, global.namespace());
+    (Findings { errors, ..Findings::default() }, counted(declared.len(), "intent"))
 }
 
-fn json_of(problem: &Problem) -> serde_json::Value {
+fn json_of(severity: &str, problem: &Problem) -> serde_json::Value {
     json!({
-        "code": problem.code, "file": problem.file, "line": problem.line, "field": problem.field,
+        "severity": severity, "code": problem.code, "file": problem.file, "line": problem.line, "field": problem.field,
         "message": problem.message, "hint": problem.hint
     })
 }

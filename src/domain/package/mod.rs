@@ -1,6 +1,7 @@
 //! kpt packages: Kptfile, pipeline, functions, render, and how one package is made from another.
 
 mod absorb;
+pub mod check;
 pub mod derive;
 pub mod external;
 pub mod functions;
@@ -10,11 +11,13 @@ mod layout;
 mod parts;
 mod planned;
 mod problem;
+pub mod reference;
 pub mod render;
 pub mod rendering;
 pub mod report;
 mod resources;
 pub mod transfer;
+pub mod upgrade;
 mod wire;
 
 pub use functions::Catalog;

@@ -1,0 +1,260 @@
+//! Packages on disk: read with their modes and links, written whole or not at all.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::domain::source::{File, FileMode, FileTree};
+
+/// Largest file that is read; a larger one is an error, not read.
+const FILE_LIMIT: u64 = 4 << 20;
+/// Most files of a package.
+const FILES_LIMIT: usize = 20_000;
+/// Where an update puts files before they are moved, in the package.
+const STAGE: &str = "update";
+
+/// What is never part of a package: what git and Loggia keep there, and what a killed update left behind.
+fn is_left_out(name: &str) -> bool {
+    name == ".git" || name == ".loggia" || name.starts_with(&format!(".{STAGE}.loggia-"))
+}
+
+/// Reads a package: all files but those of git and of Loggia itself, with exec bits; links as links.
+pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
+    if !root.is_dir() {
+        bail!("{} is not a directory", root.display());
+    }
+    let mut tree = FileTree::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        let told = || format!("cannot read {}", directory.display());
+        for entry in fs::read_dir(&directory).with_context(told)? {
+            let entry = entry.with_context(told)?;
+            if is_left_out(&entry.file_name().to_string_lossy()) {
+                continue;
+            }
+            if entry.file_type().with_context(told)?.is_dir() {
+                open.push(entry.path());
+                continue;
+            }
+            if tree.len() >= FILES_LIMIT {
+                bail!("{} holds more than {FILES_LIMIT} files", root.display());
+            }
+            let path = entry.path();
+            let name = path.strip_prefix(root).unwrap_or(&path).to_str().map(str::to_owned);
+            let Some(name) = name else { bail!("{} has a name that is not UTF-8", path.display()) };
+            tree.insert(name, file(&path)?).with_context(|| format!("cannot read {}", path.display()))?;
+        }
+    }
+    Ok(tree)
+}
+
+fn file(path: &Path) -> anyhow::Result<File> {
+    let told = || format!("cannot read {}", path.display());
+    let meta = fs::symlink_metadata(path).with_context(told)?;
+    if meta.is_symlink() {
+        let target = fs::read_link(path).with_context(told)?;
+        return Ok(File { mode: FileMode::Symlink, bytes: target.to_string_lossy().as_bytes().into() });
+    }
+    if !meta.is_file() {
+        bail!("{} is neither a file nor a directory nor a link [path.file_type]", path.display());
+    }
+    if meta.len() > FILE_LIMIT {
+        bail!("{} has {} bytes; the limit is {FILE_LIMIT} a file", path.display(), meta.len());
+    }
+    let mode = if meta.permissions().mode() & 0o111 == 0 { FileMode::Regular } else { FileMode::Executable };
+    Ok(File { mode, bytes: fs::read(path).with_context(told)?.into() })
+}
+
+fn write(path: &Path, file: &File) -> anyhow::Result<()> {
+    let told = || format!("cannot write {}", path.display());
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).with_context(told)?;
+    }
+    if file.mode == FileMode::Symlink {
+        return symlink(String::from_utf8_lossy(&file.bytes).as_ref(), path).with_context(told);
+    }
+    fs::write(path, &file.bytes).with_context(told)?;
+    if file.mode == FileMode::Executable {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).with_context(told)?;
+    }
+    Ok(())
+}
+
+/// Writes every file of a tree below a directory.
+pub(super) fn write_all(root: &Path, tree: &FileTree) -> anyhow::Result<()> {
+    fs::create_dir_all(root).with_context(|| format!("cannot make {}", root.display()))?;
+    tree.iter().try_for_each(|(path, file)| write(&root.join(path), file))
+}
+
+/// A directory beside or in another that is removed in the end.
+struct Stage(PathBuf);
+
+impl Stage {
+    fn new(parent: &Path, name: &str) -> anyhow::Result<Self> {
+        let path = parent.join(format!(".{name}.loggia-{}", std::process::id()));
+        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // What is left behind is named as ours and harmless.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Makes a directory with these files: beside its place first, then moved there.
+pub(super) fn create(destination: &Path, tree: &FileTree) -> anyhow::Result<()> {
+    if fs::symlink_metadata(destination).is_ok() {
+        bail!("{} is there already; name another directory", destination.display());
+    }
+    let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = destination.file_name().unwrap_or_default().to_string_lossy();
+    let stage = Stage::new(parent, &name)?;
+    let draft = stage.0.join("package");
+    write_all(&draft, tree)?;
+    fs::rename(&draft, destination).with_context(|| format!("cannot make {}", destination.display()))
+}
+
+/// What an update does to one file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Change {
+    /// Its path in the package.
+    pub(super) path: String,
+    /// `added`, `changed` or `removed`.
+    pub(super) change: &'static str,
+}
+
+/// What differs between two trees, in path order.
+pub(super) fn changes(old: &FileTree, new: &FileTree) -> Vec<Change> {
+    let paths = old.iter().chain(new.iter()).map(|(path, _)| path).collect::<std::collections::BTreeSet<_>>();
+    let change = |path: &str| match (old.get(path), new.get(path)) {
+        (Some(old), Some(new)) if old == new => None,
+        (Some(_), Some(_)) => Some("changed"),
+        (Some(_), None) => Some("removed"),
+        _ => Some("added"),
+    };
+    paths.into_iter().filter_map(|path| Some(Change { path: path.to_owned(), change: change(path)? })).collect()
+}
+
+/// Turns the package `old` on disk into `new`. All new files are written before the first old one is touched, and each is
+/// moved into its place; when a move fails, all others are taken back.
+pub(super) fn replace(root: &Path, old: &FileTree, new: &FileTree) -> anyhow::Result<()> {
+    let changes = changes(old, new);
+    let stage = Stage::new(root, STAGE)?;
+    let (fresh, kept) = (stage.0.join("new"), stage.0.join("old"));
+    for change in &changes {
+        if let Some(file) = new.get(&change.path) {
+            write(&fresh.join(&change.path), file)?;
+        }
+    }
+    let mut moved: Vec<(PathBuf, PathBuf)> = Vec::new();
+    let done = moves(root, &changes, &fresh, &kept, &mut moved);
+    if let Err(error) = done {
+        for (from, to) in moved.iter().rev() {
+            if let Err(undo) = move_file(to, from) {
+                return Err(error.context(format!("taking back {}: {undo}; the package is half updated", to.display())));
+            }
+        }
+        return Err(error.context("nothing was changed"));
+    }
+    Ok(())
+}
+
+fn moves(
+    root: &Path,
+    changes: &[Change],
+    fresh: &Path,
+    kept: &Path,
+    moved: &mut Vec<(PathBuf, PathBuf)>,
+) -> anyhow::Result<()> {
+    let mut act = |from: PathBuf, to: PathBuf| -> anyhow::Result<()> {
+        move_file(&from, &to)?;
+        moved.push((from, to));
+        Ok(())
+    };
+    for change in changes.iter().filter(|change| change.change != "added") {
+        act(root.join(&change.path), kept.join(&change.path))?;
+        let mut directory = Path::new(&change.path).parent();
+        // An empty directory is no part of a package; one that is not empty stays.
+        while let Some(path) = directory.filter(|path| !path.as_os_str().is_empty()) {
+            if fs::remove_dir(root.join(path)).is_err() {
+                break;
+            }
+            directory = path.parent();
+        }
+    }
+    for change in changes.iter().filter(|change| change.change != "removed") {
+        let to = root.join(&change.path);
+        if fs::symlink_metadata(&to).is_ok() {
+            bail!("{} is in the way", to.display());
+        }
+        act(fresh.join(&change.path), to)?;
+    }
+    Ok(())
+}
+
+fn move_file(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let told = || format!("cannot move {} to {}", from.display(), to.display());
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).with_context(told)?;
+    }
+    fs::rename(from, to).with_context(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, FileMode, &str)]) -> FileTree {
+        let mut tree = FileTree::new();
+        for (path, mode, text) in files {
+            tree.insert(*path, File { mode: *mode, bytes: text.as_bytes().into() }).unwrap();
+        }
+        tree
+    }
+
+    #[test]
+    fn a_package_comes_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let (regular, exec, link) = (FileMode::Regular, FileMode::Executable, FileMode::Symlink);
+        let old = tree(&[
+            ("Kptfile", regular, "k"),
+            ("d/run.sh", exec, "x"),
+            ("l", link, "d/run.sh"),
+            (".hidden/a", regular, "h"),
+        ]);
+        let root = dir.path().join("deep/p");
+        create(&root, &old).unwrap();
+        assert_eq!(read(&root).unwrap(), old);
+        assert!(create(&root, &old).is_err());
+        fs::create_dir(root.join(".git")).unwrap();
+        fs::write(root.join(".git/config"), "c").unwrap();
+        // A directory becomes a file, a link becomes a directory.
+        let new = tree(&[("Kptfile", exec, "k"), ("d", regular, "file"), ("l/x", regular, "1")]);
+        replace(&root, &old, &new).unwrap();
+        assert_eq!(read(&root).unwrap(), new);
+        assert!(root.join(".git/config").exists());
+        assert_eq!(fs::read_dir(root.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failure_takes_everything_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("p");
+        let old = tree(&[("a", FileMode::Regular, "1"), ("b", FileMode::Regular, "1")]);
+        create(&root, &old).unwrap();
+        let new = tree(&[("a", FileMode::Regular, "2"), ("z", FileMode::Regular, "2")]);
+        // Somebody made `z` in the meantime.
+        fs::write(root.join("z"), "theirs").unwrap();
+        let error = replace(&root, &old, &new).unwrap_err();
+        assert!(format!("{error:#}").contains("nothing was changed"), "{error:#}");
+        let now =
+            tree(&[("a", FileMode::Regular, "1"), ("b", FileMode::Regular, "1"), ("z", FileMode::Regular, "theirs")]);
+        assert_eq!(read(&root).unwrap(), now);
+    }
+}

@@ -1,0 +1,381 @@
+//! What is doubtful about a rendered package: objects that do not fit their schema, and names that lead nowhere.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Problem;
+use super::ignore::Ignored;
+use super::resources::{Place, Resources, is_local};
+use crate::domain::krm::path::{Path, PathElement};
+use crate::domain::krm::{Gvk, Schemas, validate};
+use crate::domain::source::FileTree;
+
+/// What a check of objects found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What an API server would refuse.
+    pub errors: Vec<Problem>,
+    /// What may be meant: something outside of the package can be what is named.
+    pub warnings: Vec<Problem>,
+}
+
+/// Checks every object of a rendered package: its schema (built-in kinds and CRDs of the package), and what it refers to.
+///
+/// Warned about are a Service whose selector matches no pod template, and a `ConfigMap`, `Secret`, `ServiceAccount` or
+/// `PersistentVolumeClaim` that a pod template names and the package does not have, unless it is optional.
+///
+/// # Errors
+/// The problems of files that cannot be read.
+pub fn check(tree: &FileTree) -> Result<Findings, Vec<Problem>> {
+    let resources = Resources::read(tree, &Ignored::read(tree))?;
+    let objects: Vec<Object> = resources
+        .places("")
+        .into_iter()
+        .map(|place| Object { value: resources.value(&place), place })
+        .filter(|object| !is_local(&object.value))
+        .collect();
+    let mut schemas = Schemas::builtin();
+    for object in objects.iter().filter(|object| object.kind() == "CustomResourceDefinition") {
+        // A CRD that cannot be read declares nothing; its own schema tells what is wrong with it.
+        let _ = schemas.add_crd(&object.value);
+    }
+    let mut check = Check { resources: &resources, objects: &objects, findings: Findings::default() };
+    for object in &objects {
+        check.schema(object, &schemas);
+        check.service(object);
+        check.pod(object);
+    }
+    Ok(check.findings)
+}
+
+/// An object and where it stands.
+struct Object {
+    place: Place,
+    value: Value,
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+impl Object {
+    fn kind(&self) -> &str {
+        text(&self.value, "/kind")
+    }
+
+    fn shown(&self) -> String {
+        format!("{}/{}", self.kind(), text(&self.value, "/metadata/name"))
+    }
+
+    /// Where the pod template is; the pod itself for a Pod.
+    fn template(&self) -> Option<&'static [&'static str]> {
+        match self.kind() {
+            "Pod" => Some(&[]),
+            "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController" | "Job" => {
+                Some(&["spec", "template"])
+            }
+            "CronJob" => Some(&["spec", "jobTemplate", "spec", "template"]),
+            _ => None,
+        }
+    }
+
+    /// Whether two objects can be in one namespace; one that names none goes wherever it is applied to.
+    fn meets(&self, other: &Self) -> bool {
+        let [a, b] = [self, other].map(|object| text(&object.value, "/metadata/namespace"));
+        a == b || a.is_empty() || b.is_empty()
+    }
+}
+
+fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, part| match value {
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        value => value.get(part),
+    })
+}
+
+struct Check<'a> {
+    resources: &'a Resources,
+    objects: &'a [Object],
+    findings: Findings,
+}
+
+/// Something that a pod template names.
+struct Reference {
+    kind: &'static str,
+    name: String,
+    key: Option<String>,
+    /// Where it is named, from the pod template.
+    path: Vec<String>,
+}
+
+impl Check<'_> {
+    fn problem(&self, code: &'static str, object: &Object, path: &[String], message: String) -> Problem {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let line = self.resources.line_of(&object.place, &path);
+        let problem = Problem::new(code, &object.place.file, line, format!("{}: {message}", object.shown()));
+        problem.field(path.join("."))
+    }
+
+    fn schema(&mut self, object: &Object, schemas: &Schemas) {
+        let gvk = Gvk::parse(text(&object.value, "/apiVersion"), object.kind());
+        for violation in validate(&object.value, schemas.lookup(&gvk).0) {
+            let path = steps(&object.value, &violation.path);
+            let problem = self.problem("k8s.schema", object, &path, violation.message);
+            self.findings.errors.push(problem);
+        }
+    }
+
+    fn service(&mut self, object: &Object) {
+        let is_external = text(&object.value, "/spec/type") == "ExternalName";
+        let selector = object.value.pointer("/spec/selector").and_then(Value::as_object);
+        let Some(selector) = selector.filter(|selector| !selector.is_empty() && !is_external) else { return };
+        if object.kind() != "Service" || !text(&object.value, "/apiVersion").eq("v1") {
+            return;
+        }
+        let matches = |other: &Object| {
+            let labels =
+                other.template().and_then(|path| at(&other.value, path)).map(|pod| pod.pointer("/metadata/labels"));
+            let labels = labels.flatten();
+            object.meets(other)
+                && selector.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
+        };
+        if self.objects.iter().any(|other| other.template().is_some() && matches(other)) {
+            return;
+        }
+        let shown: BTreeMap<&String, &Value> = selector.iter().collect();
+        let shown: Vec<String> = shown.into_iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
+        let message = format!("its selector {} matches no pod template of the package", shown.join(","));
+        let path = ["spec", "selector"].map(str::to_owned);
+        let problem = self.problem("ref.no_pods", object, &path, message);
+        self.findings.warnings.push(problem.hint("a Service without pods answers nobody"));
+    }
+
+    fn pod(&mut self, object: &Object) {
+        let Some(template) = object.template() else { return };
+        let Some(pod) = at(&object.value, template) else { return };
+        for reference in references(pod) {
+            let named = |other: &&Object| {
+                other.kind() == reference.kind
+                    && text(&other.value, "/metadata/name") == reference.name
+                    && object.meets(other)
+            };
+            let Reference { kind, name, key, path } = &reference;
+            let (code, message) = match (self.objects.iter().find(named), key) {
+                (None, _) => ("ref.not_found", format!("the package has no {kind} {name}")),
+                (Some(found), Some(key)) if !has_key(&found.value, key) => {
+                    ("ref.key_missing", format!("{kind} {name} has no key {key}"))
+                }
+                _ => continue,
+            };
+            let path: Vec<String> = template.iter().map(|part| (*part).to_owned()).chain(path.clone()).collect();
+            let problem = self.problem(code, object, &path, message);
+            self.findings.warnings.push(problem);
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn has_key(object: &Value, key: &str) -> bool {
+    ["data", "stringData", "binaryData"].iter().any(|field| object.get(field).is_some_and(|map| map.get(key).is_some()))
+}
+
+/// The steps of a path with list items by number.
+fn steps(value: &Value, path: &Path) -> Vec<String> {
+    let mut here = Some(value);
+    let mut steps = Vec::new();
+    for element in path.elements() {
+        let item = |matches: &dyn Fn(&Value) -> bool| {
+            here.and_then(Value::as_array)
+                .and_then(|items| items.iter().position(matches))
+                .unwrap_or_default()
+                .to_string()
+        };
+        let step = match element {
+            PathElement::Field(name) => name.clone(),
+            PathElement::Index(index) => index.to_string(),
+            PathElement::Value(atom) => item(&|value| *value == atom.0),
+            PathElement::Key(keys) => {
+                item(&|value| keys.iter().all(|(name, atom)| value.get(name).is_none_or(|found| *found == atom.0)))
+            }
+        };
+        here = here.and_then(|value| at(value, &[step.as_str()]));
+        steps.push(step);
+    }
+    steps
+}
+
+/// Everything that a pod needs and that is not optional.
+fn references(pod: &Value) -> Vec<Reference> {
+    let mut found = Vec::new();
+    let mut add = |kind: &'static str, holder: &Value, field: &str, key: &str, path: &[String]| {
+        let is_optional = holder.get("optional") == Some(&Value::Bool(true));
+        let name = holder.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if !name.is_empty() && !is_optional {
+            let key = holder.get(key).and_then(Value::as_str).map(str::to_owned);
+            let path = path.iter().cloned().chain([field.to_owned()]).collect();
+            found.push(Reference { kind, name, key, path });
+        }
+    };
+    let owned = |path: &[&str]| -> Vec<String> { path.iter().map(|part| (*part).to_owned()).collect() };
+    let mut each = |pointer: &str, fields: &[(&str, &'static str, &str, &str)]| {
+        for (path, value) in expanded(pod, pointer) {
+            for (below, kind, field, key) in fields {
+                let steps: Vec<&str> = below.split('/').filter(|part| !part.is_empty()).collect();
+                if let Some(holder) = at(value, &steps) {
+                    let path: Vec<String> = path.iter().cloned().chain(owned(&steps)).collect();
+                    add(kind, holder, field, key, &path);
+                }
+            }
+        }
+    };
+    each(
+        "spec/volumes/*",
+        &[
+            ("configMap", "ConfigMap", "name", ""),
+            ("secret", "Secret", "secretName", ""),
+            ("persistentVolumeClaim", "PersistentVolumeClaim", "claimName", ""),
+        ],
+    );
+    let projected = [("configMap", "ConfigMap", "name", ""), ("secret", "Secret", "name", "")];
+    each("spec/volumes/*/projected/sources/*", &projected);
+    for containers in ["spec/containers/*", "spec/initContainers/*"] {
+        let from = [("configMapRef", "ConfigMap", "name", ""), ("secretRef", "Secret", "name", "")];
+        each(&format!("{containers}/envFrom/*"), &from);
+        let keys = [
+            ("valueFrom/configMapKeyRef", "ConfigMap", "name", "key"),
+            ("valueFrom/secretKeyRef", "Secret", "name", "key"),
+        ];
+        each(&format!("{containers}/env/*"), &keys);
+    }
+    each("spec/imagePullSecrets/*", &[("", "Secret", "name", "")]);
+    if text(pod, "/spec/serviceAccountName") != "default" {
+        each("spec", &[("", "ServiceAccount", "serviceAccountName", "")]);
+    }
+    found
+}
+
+/// The values at a path in which `*` stands for every item of a list.
+fn expanded<'v>(value: &'v Value, path: &str) -> Vec<(Vec<String>, &'v Value)> {
+    path.split('/').fold(vec![(Vec::new(), value)], |found, part| {
+        let below = |(path, value): (Vec<String>, &'v Value)| -> Vec<(Vec<String>, &'v Value)> {
+            let with = |step: String| path.iter().cloned().chain([step]).collect();
+            if part == "*" {
+                return list(value, "")
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| (with(index.to_string()), item))
+                    .collect();
+            }
+            value.get(part).map(|value| (with(part.to_owned()), value)).into_iter().collect()
+        };
+        found.into_iter().flat_map(below).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::source::File;
+
+    fn told(files: &[(&str, &str)]) -> Vec<String> {
+        let mut tree = FileTree::new();
+        for (path, text) in files {
+            tree.insert(*path, File::regular(text.as_bytes().to_vec())).unwrap();
+        }
+        let findings = check(&tree).unwrap();
+        let errors = findings.errors.iter().map(|problem| format!("error: {problem}"));
+        errors.chain(findings.warnings.iter().map(|problem| format!("warning: {problem}"))).collect()
+    }
+
+    const POD: &str = "apiVersion: v1
+kind: Pod
+metadata:
+  name: p
+  labels:
+    app: web
+spec:
+  serviceAccountName: runner
+  imagePullSecrets:
+  - name: pull
+  volumes:
+  - name: a
+    configMap:
+      name: settings
+  - name: b
+    secret:
+      secretName: maybe
+      optional: true
+  - name: c
+    persistentVolumeClaim:
+      claimName: disk
+  - name: d
+    projected:
+      sources:
+      - secret:
+          name: cert
+  containers:
+  - name: web
+    image: web:1
+    envFrom:
+    - configMapRef:
+        name: settings
+    env:
+    - name: LEVEL
+      valueFrom:
+        configMapKeyRef:
+          name: settings
+          key: level
+    - name: PASSWORD
+      valueFrom:
+        secretKeyRef:
+          name: login
+          key: password
+";
+
+    #[test]
+    fn names_that_lead_nowhere_are_warned_about() {
+        let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  other: x\n";
+        let told = told(&[("pod.yaml", POD), ("settings.yaml", settings)]);
+        let expected = [
+            "pod.yaml:21: spec.volumes.2.persistentVolumeClaim.claimName: Pod/p: the package has no PersistentVolumeClaim disk [ref.not_found]",
+            "pod.yaml:26: spec.volumes.3.projected.sources.0.secret.name: Pod/p: the package has no Secret cert [ref.not_found]",
+            "pod.yaml:37: spec.containers.0.env.0.valueFrom.configMapKeyRef.name: Pod/p: ConfigMap settings has no key level [ref.key_missing]",
+            "pod.yaml:42: spec.containers.0.env.1.valueFrom.secretKeyRef.name: Pod/p: the package has no Secret login [ref.not_found]",
+            "pod.yaml:10: spec.imagePullSecrets.0.name: Pod/p: the package has no Secret pull [ref.not_found]",
+            "pod.yaml:8: spec.serviceAccountName: Pod/p: the package has no ServiceAccount runner [ref.not_found]",
+        ];
+        let expected: Vec<String> = expected.iter().map(|line| format!("warning: {line}")).collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_service_without_pods_is_warned_about() {
+        let service = |selector: &str, more: &str| {
+            format!("apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  selector:\n    {selector}\n{more}")
+        };
+        let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  labels:\n    app: web\nspec:\n  containers: []\n";
+        let with = |text: &str| told(&[("p.yaml", pod), ("s.yaml", text)]);
+        assert_eq!(with(&service("app: web", "")), [""; 0]);
+        assert_eq!(with(&service("app: api", "  type: ExternalName\n  externalName: e.com\n")), [""; 0]);
+        let expected = "warning: s.yaml:6: spec.selector: Service/s: its selector app=api matches no pod template of the package (a Service without pods answers nobody) [ref.no_pods]";
+        assert_eq!(with(&service("app: api", "")), [expected]);
+    }
+
+    #[test]
+    fn what_does_not_fit_its_schema_is_an_error_with_its_line() {
+        let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  replica: 1\n  template:\n    spec:\n      containers:\n      - name: a\n        image: 5\n";
+        let expected = [
+            "error: d.yaml:6: spec.replica: Deployment/d: field not declared in schema [k8s.schema]",
+            "error: d.yaml:11: spec.template.spec.containers.0.image: Deployment/d: expected string, got 5 [k8s.schema]",
+        ];
+        assert_eq!(told(&[("d.yaml", text)]), expected);
+    }
+}

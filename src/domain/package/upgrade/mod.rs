@@ -1,0 +1,236 @@
+//! Bringing a package to another version of what it was made from: a three-way merge of trees, as kpt does it, plus a
+//! report of what both sides changed.
+//!
+//! Source: kpt's `pkg update` (four strategies, identity by merge comment, updated wins). What kpt lacks is added: a
+//! [`Conflict`] for each place that both sides changed, and a choice of who wins ([`OnConflict`]).
+
+mod fields;
+mod kptfile;
+mod links;
+mod mark;
+mod packages;
+mod resources;
+mod text;
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Problem;
+use crate::domain::source::FileTree;
+
+pub use kptfile::{Lock, Source, fresh, record, source};
+pub use links::escaping_links;
+pub use mark::{line_before_mark, mark};
+
+/// How an update treats what was changed locally.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Resource by resource and field by field; what only one side changed stays as that side has it.
+    #[default]
+    ResourceMerge,
+    /// Only when nothing was changed locally.
+    FastForward,
+    /// Local changes are lost.
+    ForceDeleteReplace,
+    /// Files of the new version are copied over; files that only the package has stay.
+    CopyMerge,
+}
+
+impl Strategy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::ResourceMerge, Self::FastForward, Self::ForceDeleteReplace, Self::CopyMerge];
+
+    /// The word that a Kptfile has for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ResourceMerge => "resource-merge",
+            Self::FastForward => "fast-forward",
+            Self::ForceDeleteReplace => "force-delete-replace",
+            Self::CopyMerge => "copy-merge",
+        }
+    }
+
+    /// The strategy of a word; an empty or unknown one is [`Strategy::ResourceMerge`], as kpt has it.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        Self::ALL.into_iter().find(|strategy| strategy.name() == name).unwrap_or_default()
+    }
+}
+
+/// Who wins where both sides changed the same field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// The new version, as in kpt.
+    #[default]
+    Upstream,
+    /// The local package.
+    Local,
+    /// Nobody: the update fails and names every conflict.
+    Fail,
+}
+
+/// Three versions of a package.
+#[derive(Debug, Clone, Copy)]
+pub struct Trees<'a> {
+    /// What the local package was made from.
+    pub origin: &'a FileTree,
+    /// What it shall follow now.
+    pub updated: &'a FileTree,
+    /// The package as it is.
+    pub local: &'a FileTree,
+}
+
+/// An updated package.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upgraded {
+    /// Its files.
+    pub tree: FileTree,
+    /// What both sides changed, in path order, and who won.
+    pub conflicts: Vec<Conflict>,
+    /// What a person may want to know, such as a subpackage that was left alone.
+    pub notes: Vec<String>,
+}
+
+/// What one side has where both sides changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Held {
+    /// A value.
+    Value(Value),
+    /// Something that is not shown: a whole object, a file, or part of a Secret.
+    Changed,
+    /// Nothing: it was removed.
+    Nothing,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => {
+                let text = value.to_string();
+                match text.char_indices().nth(120) {
+                    Some((at, _)) => write!(f, "has {}...", &text[..at]),
+                    None => write!(f, "has {text}"),
+                }
+            }
+            Self::Changed => f.write_str("changed it"),
+            Self::Nothing => f.write_str("removed it"),
+        }
+    }
+}
+
+/// One side of a conflict.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Side {
+    /// What it has.
+    pub held: Held,
+    /// File and line in that version of the package, such as `web.yaml:12`; of what is nearest when it was removed.
+    pub at: String,
+}
+
+/// Whose version was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Taken {
+    /// The new version.
+    Upstream,
+    /// The local package.
+    Local,
+}
+
+/// Something that both sides changed, each in its own way.
+///
+/// A field goes to whom [`OnConflict`] names. A whole resource, subpackage or file that is no resource stays as the
+/// local package has it, as in kpt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conflict {
+    /// The object, such as `Deployment.apps/shop/web`; else the file or the subpackage.
+    pub object: String,
+    /// The field, such as `.spec.replicas`; `None` when the object as a whole is meant.
+    pub field: Option<String>,
+    /// The local package.
+    pub local: Side,
+    /// The new version.
+    pub upstream: Side,
+    /// Who won.
+    pub taken: Taken,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.object)?;
+        if let Some(field) = &self.field {
+            write!(f, " {field}")?;
+        }
+        let Self { local, upstream, .. } = self;
+        write!(f, ": local {} ({}), upstream {} ({})", local.held, local.at, upstream.held, upstream.at)
+    }
+}
+
+/// Why a package was not updated; nothing of it is kept then.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum UpgradeError {
+    /// Files that cannot be read or told apart.
+    #[error("{}", lines(problems))]
+    Problems {
+        /// What is wrong; the path begins with the version: `origin`, `updated` or `local`.
+        problems: Vec<Problem>,
+    },
+    /// Something was changed locally, and the strategy does not allow it.
+    #[error(
+        "fast-forwarding the package: these files were changed since it was fetched: {} (use another --strategy)",
+        files.join(", ")
+    )]
+    Modified {
+        /// The files.
+        files: Vec<String>,
+    },
+    /// Both sides have a new subpackage at the same place.
+    #[error(
+        "merging subpackage {directory}: it is new both in the local package and upstream (rename or remove the local one)"
+    )]
+    AddedTwice {
+        /// Its directory.
+        directory: String,
+    },
+    /// Both sides changed the same, and nobody shall win.
+    #[error(
+        "merging the package: both sides changed\n{}\n(choose with --on-conflict upstream or local)",
+        lines(conflicts)
+    )]
+    Conflicts {
+        /// All conflicts.
+        conflicts: Vec<Conflict>,
+    },
+}
+
+fn lines<T: fmt::Display>(all: &[T]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Updates a package.
+///
+/// The Kptfile keeps its name, namespace, `upstream`, `upstreamLock` and `status`; [`record`] writes where the package
+/// comes from now.
+///
+/// # Errors
+/// [`UpgradeError`].
+pub fn upgrade(trees: &Trees<'_>, strategy: Strategy, on_conflict: OnConflict) -> Result<Upgraded, UpgradeError> {
+    let upgraded = match strategy {
+        Strategy::ResourceMerge => packages::resource_merge(trees, on_conflict)?,
+        Strategy::FastForward => packages::fast_forward(trees)?,
+        Strategy::ForceDeleteReplace => packages::replace(trees.updated, trees.local)?,
+        Strategy::CopyMerge => packages::copy_merge(trees, on_conflict)?,
+    };
+    if on_conflict == OnConflict::Fail && !upgraded.conflicts.is_empty() {
+        return Err(UpgradeError::Conflicts { conflicts: upgraded.conflicts });
+    }
+    Ok(upgraded)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,402 @@
+//! The life of a package with the real program and real git: get, update, diff, tree, init.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use git::git;
+
+#[path = "support/git.rs"]
+mod git;
+#[path = "support/git_server.rs"]
+mod git_server;
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 1
+  selector:
+    matchLabels:
+      app: web
+  template:
+    metadata:
+      labels:
+        app: web
+    spec:
+      containers:
+      - name: web
+        image: web:1 # the program
+";
+
+/// A blueprint repository with a checkout of it, and a place to work in.
+struct World {
+    dir: tempfile::TempDir,
+}
+
+/// What the program said.
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl World {
+    /// `web` is published as `v1.0.0` and `web/v1`; `v1.1.0` and `web/v2` bring a new image and a file.
+    fn new() -> Self {
+        let world = Self { dir: tempfile::tempdir().unwrap() };
+        let root = world.dir.path();
+        git(root, &["init", "-q", "--bare", "blueprints.git"]);
+        git(root, &["clone", "-q", "blueprints.git", "blueprints"]);
+        let web = root.join("blueprints/web");
+        fs::create_dir_all(&web).unwrap();
+        fs::write(web.join("Kptfile"), "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: web\n").unwrap();
+        fs::write(web.join("web.yaml"), DEPLOYMENT).unwrap();
+        fs::write(web.join("run.sh"), "#!/bin/sh\n").unwrap();
+        fs::set_permissions(web.join("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink("run.sh", web.join("start")).unwrap();
+        world.publish("first", &["v1.0.0", "web/v1"]);
+        fs::write(web.join("web.yaml"), DEPLOYMENT.replace("web:1", "web:2")).unwrap();
+        fs::write(web.join("notes.txt"), "second\n").unwrap();
+        world.publish("second", &["v1.1.0", "web/v2"]);
+        world
+    }
+
+    fn publish(&self, message: &str, tags: &[&str]) {
+        let work = self.dir.path().join("blueprints");
+        git(&work, &["add", "-A"]);
+        git(&work, &["commit", "-qm", message]);
+        for tag in tags {
+            git(&work, &["tag", tag]);
+        }
+        git(&work, &["push", "-q", "origin", "HEAD:main", "--tags"]);
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    fn edit(&self, path: &str, old: &str, new: &str) {
+        let text = self.read(path);
+        assert!(text.contains(old), "{old} is not in {text}");
+        fs::write(self.path(path), text.replacen(old, new, 1)).unwrap();
+    }
+
+    fn run(&self, args: &[&str]) -> Said {
+        let output = Command::new(env!("CARGO_BIN_EXE_loggia"))
+            .arg("pkg")
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_remove("LOGGIA_DATA_DIR")
+            .env_remove("KPT_EXTERNAL_DIFF")
+            .env_remove("KPT_EXTERNAL_DIFF_OPTS")
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .output()
+            .unwrap();
+        Said {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs what has to succeed; gives what it printed.
+    fn done(&self, args: &[&str]) -> String {
+        let said = self.run(args);
+        assert_eq!(said.code, 0, "{args:?}: {}{}", said.out, said.err);
+        said.out
+    }
+
+    /// Runs what has to fail with these words; nothing in `mine` may change.
+    fn fails(&self, args: &[&str], words: &[&str]) {
+        let before = snapshot(&self.path("mine"));
+        let said = self.run(args);
+        assert_eq!(said.code, 2, "{args:?}: {}{}", said.out, said.err);
+        for word in words {
+            assert!(said.err.contains(word), "{word:?} is not in {}", said.err);
+        }
+        assert_eq!(snapshot(&self.path("mine")), before, "{args:?} changed something");
+    }
+}
+
+/// Every file below a directory: path, mode, content or target.
+fn snapshot(root: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            if meta.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let content = match fs::read_link(&path) {
+                Ok(target) => target.to_str().unwrap().as_bytes().to_vec(),
+                Err(_) => fs::read(&path).unwrap(),
+            };
+            found.push((path, meta.permissions().mode(), content));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_package_is_got_with_modes_links_and_where_it_comes_from() {
+    let world = World::new();
+    let said = world.run(&["get", "blueprints.git/web@v1", "mine"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("Package \"mine\":") && said.err.contains("Fetched 1 package(s)."), "{}", said.err);
+    let commit = git(&world.path("blueprints"), &["rev-parse", "web/v1"]);
+    let repo = fs::canonicalize(world.path("blueprints.git")).unwrap();
+    let place = format!("  type: git\n  git:\n    repo: {}\n    directory: /web\n", repo.display());
+    let kptfile = format!(
+        "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: mine\nupstream:\n{place}    ref: v1\n  \
+         updateStrategy: resource-merge\nupstreamLock:\n{place}    ref: web/v1\n    commit: {commit}\n"
+    );
+    assert_eq!(world.read("mine/Kptfile"), kptfile);
+    let marked = DEPLOYMENT.replace(
+        "metadata:\n  name: web\n",
+        "metadata: # kpt-merge: /web\n  name: web\n  annotations:\n    internal.kpt.dev/upstream-identifier: \
+         apps|Deployment|default|web\n",
+    );
+    assert_eq!(world.read("mine/web.yaml").replace('"', ""), marked);
+    assert_eq!(fs::metadata(world.path("mine/run.sh")).unwrap().permissions().mode() & 0o111, 0o111);
+    assert_eq!(fs::read_link(world.path("mine/start")).unwrap(), Path::new("run.sh"));
+    assert!(!world.path("mine/notes.txt").exists());
+}
+
+#[test]
+fn versions_are_branches_tags_commits_and_ranges() {
+    let world = World::new();
+    let first = git(&world.path("blueprints"), &["rev-parse", "v1.0.0"]);
+    let short = &first[..9];
+    for (reference, image) in [
+        ("main", "web:2"),
+        ("v1", "web:1"),
+        ("web/v2", "web:2"),
+        ("v1.0.0", "web:1"),
+        // The package's own tags, web/v1 and web/v2, are the versions that its ranges are about.
+        ("~1.0", "web:1"),
+        (">=1 <2", "web:1"),
+        (first.as_str(), "web:1"),
+        (short, "web:1"),
+        ("refs/heads/main", "web:2"),
+    ] {
+        world.done(&["get", &format!("file://{}/web@{reference}", world.path("blueprints.git").display()), "p"]);
+        assert!(world.read("p/web.yaml").contains(image), "{reference}: {}", world.read("p/web.yaml"));
+        fs::remove_dir_all(world.path("p")).unwrap();
+    }
+    world.done(&["get", "blueprints/web"]);
+    assert!(world.read("web/web.yaml").contains("web:2"), "a checkout is a repository; the default is main");
+    fs::create_dir(world.path("in")).unwrap();
+    world.done(&["get", "blueprints.git/web", "in"]);
+    assert!(world.path("in/web/Kptfile").exists());
+}
+
+#[test]
+fn an_update_merges_and_is_idempotent() {
+    let world = World::new();
+    world.done(&["get", "blueprints.git/web@v1", "mine"]);
+    world.edit("mine/web.yaml", "replicas: 1", "replicas: 5 # ours");
+    fs::write(world.path("mine/own.txt"), "ours\n").unwrap();
+    let dry = world.run(&["update", "mine@v2", "--dry-run"]);
+    let planned = "changed Kptfile\nadded notes.txt\nchanged web.yaml\n";
+    assert_eq!((dry.code, dry.out.as_str()), (1, planned), "{}", dry.err);
+    assert!(world.read("mine/web.yaml").contains("web:1"));
+    let said = world.done(&["update", "mine@v2"]);
+    assert_eq!(said, "", "no conflict is told, because there is none");
+    let text = world.read("mine/web.yaml");
+    assert!(text.contains("replicas: 5 # ours\n") && text.contains("image: web:2 # the program\n"), "{text}");
+    assert_eq!(world.read("mine/notes.txt"), "second\n");
+    assert_eq!(world.read("mine/own.txt"), "ours\n");
+    let kptfile = world.read("mine/Kptfile");
+    let commit = git(&world.path("blueprints"), &["rev-parse", "web/v2"]);
+    assert!(kptfile.contains("    ref: v2\n") && kptfile.contains(&format!("    commit: {commit}\n")), "{kptfile}");
+    let before = snapshot(&world.path("mine"));
+    let again = world.run(&["update", "mine", "--dry-run"]);
+    assert_eq!((again.code, again.out.as_str()), (0, ""), "{}", again.err);
+    world.done(&["update", "mine"]);
+    assert_eq!(snapshot(&world.path("mine")), before);
+}
+
+#[test]
+fn conflicts_are_told_and_decided() {
+    let world = World::new();
+    world.done(&["get", "blueprints.git/web@v1", "mine"]);
+    world.edit("mine/web.yaml", "web:1", "web:ours");
+    let told = "Deployment.apps/web .spec.template.spec.containers[name=\"web\"].image: local has \"web:ours\" \
+                (web.yaml:19), upstream has \"web:2\" (web.yaml:17)";
+    world.fails(&["update", "mine@v2", "--on-conflict", "fail"], &["both sides changed", told]);
+    let json = world.run(&["update", "mine@v2", "--dry-run", "-o", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(report["conflicts"][0]["local"]["held"]["value"], "web:ours", "{}", json.out);
+    assert_eq!(world.done(&["update", "mine@v2", "--on-conflict", "local"]), format!("conflict: {told}; kept local\n"));
+    assert!(world.read("mine/web.yaml").contains("web:ours # the program"));
+    fs::remove_dir_all(world.path("mine")).unwrap();
+    world.done(&["get", "blueprints.git/web@v1", "mine"]);
+    world.edit("mine/web.yaml", "web:1", "web:ours");
+    assert_eq!(world.done(&["update", "mine@v2"]), format!("conflict: {told}; took upstream\n"));
+    assert!(world.read("mine/web.yaml").contains("web:2 # the program"));
+}
+
+#[test]
+fn strategies_are_kept_in_the_kptfile() {
+    let world = World::new();
+    world.done(&["get", "blueprints.git/web@v1", "mine", "--strategy", "fast-forward"]);
+    world.edit("mine/web.yaml", "replicas: 1", "replicas: 5");
+    world.fails(&["update", "mine@v2"], &["fast-forwarding the package", "web.yaml", "--strategy"]);
+    world.edit("mine/web.yaml", "replicas: 5", "replicas: 1");
+    world.done(&["update", "mine@v2"]);
+    assert!(world.read("mine/web.yaml").contains("web:2"));
+    world.edit("mine/web.yaml", "replicas: 1", "replicas: 5");
+    world.done(&["update", "mine@v1", "--strategy", "force-delete-replace"]);
+    assert!(world.read("mine/Kptfile").contains("updateStrategy: force-delete-replace\n"));
+    assert!(world.read("mine/web.yaml").contains("replicas: 1\n") && !world.path("mine/notes.txt").exists());
+    fs::write(world.path("mine/own.txt"), "ours\n").unwrap();
+    world.done(&["update", "mine@v2", "--strategy", "copy-merge"]);
+    assert!(world.path("mine/own.txt").exists() && world.path("mine/notes.txt").exists());
+}
+
+#[test]
+fn subpackages_follow_upstreams_of_their_own() {
+    let world = World::new();
+    world.done(&["get", "blueprints.git/web@v1", "mine"]);
+    world.done(&["get", "blueprints.git/web@v1", "mine/sub"]);
+    world.edit("mine/sub/web.yaml", "replicas: 1", "replicas: 7");
+    let said = world.run(&["update", "mine@v2"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("Updated 2 package(s)."), "{}", said.err);
+    let sub = world.read("mine/sub/web.yaml");
+    assert!(sub.contains("replicas: 7\n") && sub.contains("web:2 # the program"), "{sub}");
+    assert!(world.read("mine/sub/Kptfile").contains("  name: sub\n"));
+}
+
+#[test]
+fn subpackages_that_were_never_fetched_are_fetched_too() {
+    let world = World::new();
+    let group = world.path("blueprints/group");
+    fs::create_dir_all(group.join("web")).unwrap();
+    let kptfile = |name: &str| format!("apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: {name}\n");
+    fs::write(group.join("Kptfile"), kptfile("group")).unwrap();
+    let repo = fs::canonicalize(world.path("blueprints.git")).unwrap();
+    let from = format!(
+        "upstream:\n  type: git\n  git:\n    repo: {}\n    directory: /web\n    ref: v1\n  updateStrategy: fast-forward\n",
+        repo.display()
+    );
+    fs::write(group.join("web/Kptfile"), format!("{}{from}", kptfile("part"))).unwrap();
+    world.publish("a group", &[]);
+    let said = world.run(&["get", "blueprints.git/group", "mine"]);
+    assert!(said.code == 0 && said.err.contains("Fetched 2 package(s)."), "{}", said.err);
+    assert!(world.read("mine/web/web.yaml").contains("web:1"));
+    let text = world.read("mine/web/Kptfile");
+    assert!(text.contains("  name: part\n") && text.contains("ref: web/v1\n"), "{text}");
+    assert!(text.contains("updateStrategy: fast-forward\n"), "{text}");
+    // A package that includes itself has no end.
+    let endless = from.replace("/web", "/endless").replace("ref: v1", "ref: main");
+    fs::create_dir_all(world.path("blueprints/endless/sub")).unwrap();
+    fs::write(world.path("blueprints/endless/Kptfile"), kptfile("endless")).unwrap();
+    fs::write(world.path("blueprints/endless/sub/Kptfile"), format!("{}{endless}", kptfile("sub"))).unwrap();
+    world.publish("endless", &[]);
+    world.fails(&["get", "blueprints.git/endless", "p"], &["package.cycle"]);
+    assert!(!world.path("p").exists());
+}
+
+#[test]
+fn differences_are_shown_by_diff() {
+    let world = World::new();
+    world.done(&["get", "blueprints.git/web@v1", "mine"]);
+    let none = world.run(&["diff", "mine"]);
+    assert_eq!((none.code, none.out.as_str()), (0, ""), "{}", none.err);
+    world.edit("mine/web.yaml", "replicas: 1", "replicas: 5");
+    let table: [(&[&str], &[&str], &[&str]); 4] = [
+        (&["diff", "mine"], &["-  replicas: 1", "+  replicas: 5"], &["web:2"]),
+        (&["diff", "mine@v2", "--diff-type", "remote"], &["+        image: web:2", "+second"], &["replicas: 5"]),
+        (&["diff", "mine@v2", "--diff-type", "combined"], &["+  replicas: 5", "-        image: web:2"], &[]),
+        (&["diff", "mine@v2", "--diff-type", "3way"], &["+  replicas: 5", "+        image: web:2"], &[]),
+    ];
+    for (args, there, not) in table {
+        let said = world.run(args);
+        assert_eq!(said.code, 1, "{args:?}: {}", said.err);
+        assert!(there.iter().all(|line| said.out.contains(line)), "{args:?}: {}", said.out);
+        assert!(!not.iter().any(|line| said.out.contains(line)), "{args:?}: {}", said.out);
+    }
+    world.fails(&["diff", "mine", "--diff-tool", "no-such-program"], &["running no-such-program", "--diff-tool"]);
+}
+
+#[test]
+fn a_new_package_is_a_package() {
+    let world = World::new();
+    fs::create_dir(world.path("mine")).unwrap();
+    world.done(&["init", "mine", "--description", "what it is", "--keywords", "a,b"]);
+    let kptfile = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  annotations:\n    config.kubernetes.io/local-config: \"true\"\n  name: mine\ninfo:\n  description: what it is\n  keywords:\n  - a\n  - b\n";
+    assert_eq!(world.read("mine/Kptfile"), kptfile);
+    let tree = world.done(&["tree", "mine"]);
+    let drawn = "Package \"mine\"\n├── [Kptfile]  Kptfile mine\n├── [package-context.yaml]  ConfigMap kptfile.kpt.dev\n└── README.md\n";
+    assert_eq!(tree, drawn);
+    world.fails(&["init", "mine"], &["is a package already"]);
+    world.fails(&["init", "nowhere"], &["nowhere is not a directory"]);
+    world.fails(&["update", "mine"], &["mine/Kptfile has no upstream"]);
+    let valid = Command::new(env!("CARGO_BIN_EXE_loggia")).arg("validate").arg(world.path("mine")).output().unwrap();
+    assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
+}
+
+#[test]
+fn what_cannot_be_fetched_changes_nothing() {
+    let world = World::new();
+    world.done(&["get", "blueprints.git/web@v1", "mine"]);
+    world.fails(&["get", "blueprints.git/web@v1", "mine/web.yaml"], &["is there already"]);
+    world.fails(
+        &["get", "blueprints.git/nothing", "p"],
+        &["there is no directory nothing in main", "packages there: web"],
+    );
+    world.fails(&["get", "blueprints.git/web@nothing", "p"], &["git.ref_not_found", "web/v2"]);
+    world.fails(&["get", "blueprints.git/web@^7", "p"], &["no tag is in the range ^7"]);
+    world.fails(&["get", "blueprints.git/../web", "p"], &["path.escape"]);
+    world.fails(&["get", "blueprints.git/web@--output=x", "p"], &["git.ref_invalid"]);
+    world.fails(&["get", "ext::sh -c touch% x.git", "p"], &["remote helpers are not run"]);
+    world.fails(&["get", "nowhere.git/web", "p"], &["cannot open git repository", "nowhere.git"]);
+    world.fails(&["update", "mine@nothing"], &["git.ref_not_found"]);
+    world.fails(&["update", "mine@fffffff"], &["git.commit_missing"]);
+    world.edit("mine/Kptfile", "commit: ", "commit: f00");
+    world.fails(&["update", "mine"], &[]);
+    assert!(!world.path("p").exists());
+}
+
+#[test]
+fn links_out_of_a_package_are_refused() {
+    let world = World::new();
+    std::os::unix::fs::symlink("../../../etc/passwd", world.path("blueprints/web/out")).unwrap();
+    world.publish("a link", &["web/v3"]);
+    world.fails(&["get", "blueprints.git/web@v3", "p"], &["path.symlink", "out:1", "../../../etc/passwd"]);
+    assert!(!world.path("p").exists());
+    world.done(&["get", "blueprints.git/web@v1", "mine"]);
+    world.fails(&["update", "mine@v3"], &["path.symlink"]);
+    std::os::unix::fs::symlink("/etc", world.path("mine/etc")).unwrap();
+    world.fails(&["update", "mine@v2"], &["path.symlink", "etc:1"]);
+}
+
+#[test]
+fn packages_come_over_http_too() {
+    let world = World::new();
+    let Some(server) = git_server::GitServer::start(world.dir.path(), std::sync::Arc::new(|_, _, _| {})) else {
+        return;
+    };
+    let url = server.url("blueprints.git");
+    world.done(&["get", &format!("{url}/web@v1"), "mine"]);
+    assert!(world.read("mine/Kptfile").contains(&format!("repo: {url}\n")));
+    world.done(&["update", "mine@^2"]);
+    let kptfile = world.read("mine/Kptfile");
+    assert!(kptfile.contains("ref: \"^2\"\n") && kptfile.contains("ref: web/v2\n"), "{kptfile}");
+    assert!(world.read("mine/web.yaml").contains("web:2"));
+    assert!(!world.path("mine/.loggia").exists() && world.path("cache/loggia/cache").exists());
+}
