@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use loggia::domain::package::{Catalog, Rendered, render};
+use loggia::domain::krm::document::{Limits, YamlFile};
+use loggia::domain::package::external::Answer;
+use loggia::domain::package::kptfile::Function;
+use loggia::domain::package::rendering::Single;
+use loggia::domain::package::{Catalog, Rendered, Rendering, Turn, render};
 use loggia::domain::source::{File, FileTree};
 
 /// Files of `expected/` that are about the rendering and not of it.
@@ -131,4 +135,25 @@ fn every_function_has_a_case() {
             assert!(kptfiles.contains(&format!("{alias}:")), "no case calls {alias}");
         }
     }
+}
+
+/// What a function that is not built in gets, given back as it is or as JSON without a comment, changes no byte.
+#[test]
+fn every_package_comes_back_from_a_function_as_it_was() {
+    let mut checked = 0;
+    for case in cases() {
+        let input = tree(&files(&case.join("input")));
+        let function = Function { exec: Some("cat".to_owned()), ..Function::default() };
+        let single = Single { function, ..Single::default() };
+        let Ok(rendering) = Rendering::single(&input, single, Catalog) else { continue };
+        let Ok(Turn::Waits(request)) = rendering.clone().step() else { continue };
+        let whole = YamlFile::parse(request.list.as_bytes(), &Limits::default()).unwrap().value(0).unwrap();
+        for list in [request.list.clone().into_bytes(), serde_json::to_vec(&whole).unwrap()] {
+            let mut rendering = rendering.clone();
+            rendering.resume(Ok(Answer { list, stderr: String::new() })).unwrap();
+            assert_eq!(rendering.tree(), input, "{}", case.display());
+        }
+        checked += 1;
+    }
+    assert!(checked >= 60, "only {checked} packages were given to a function");
 }

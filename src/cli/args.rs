@@ -150,7 +150,7 @@ pub(crate) enum Verb {
     Validate(Validate),
     /// Get, make, update and compare packages, as kpt does
     Pkg(Pkg),
-    /// The functions that packages can call: what is built in, what each takes
+    /// Run functions on packages and resources; see what is built in, and what each takes
     #[command(name = "fn")]
     Function(Function),
     /// List syncs, proposals, revisions, targets, repositories or intents

@@ -51,6 +51,12 @@ impl Containers {
         if image.starts_with('-') || image.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(Failure::new("fn.failed", format!("{image:?} is no name of an image")));
         }
+        if image.contains(['<', '>', '=', '~', '^', '*', '|', ',']) {
+            let message = format!(
+                "{image} names a range of versions, which is resolved only for functions that are built in; name one version"
+            );
+            return Err(Failure::new("fn.failed", message));
+        }
         let engine = self.engine(image)?;
         let name = format!("loggia-fn-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new(&engine);
@@ -58,7 +64,8 @@ impl Containers {
         let answer = process::run(command, image, list, limits);
         if answer.as_ref().is_err_and(|failure| failure.exit_code.is_none()) {
             // The engine's client is gone; the container may not be.
-            let remove = Command::new(&engine).args(["rm", "-f", &name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            let remove =
+                Command::new(&engine).args(["rm", "-f", &name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
             drop(remove);
         }
         answer
@@ -93,10 +100,13 @@ impl Containers {
             Pull::IfNotPresent => "missing",
             Pull::Never => "never",
         };
-        let mut arguments: Vec<String> = ["run", "--rm", "-i", "--name", name, "--network", network, "--user", &self.user()]
-            .map(str::to_owned)
-            .to_vec();
-        arguments.extend(["--security-opt=no-new-privileges", "--read-only", "--tmpfs", "/tmp", "--pull", pull].map(str::to_owned));
+        let mut arguments: Vec<String> =
+            ["run", "--rm", "-i", "--name", name, "--network", network, "--user", &self.user()]
+                .map(str::to_owned)
+                .to_vec();
+        arguments.extend(
+            ["--security-opt=no-new-privileges", "--read-only", "--tmpfs", "/tmp", "--pull", pull].map(str::to_owned),
+        );
         for mount in &self.mounts {
             arguments.extend(["--mount".to_owned(), mount.clone()]);
         }

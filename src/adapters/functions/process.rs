@@ -39,12 +39,12 @@ enum Heard {
 pub(super) fn run(mut command: Command, name: &str, input: &str, limits: &Limits) -> Result<Answer, Failure> {
     let deadline = Instant::now() + limits.time;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut child = command
-        .spawn()
-        .map_err(|error| Failure::new("fn.failed", format!("{name} cannot be started: {error}; is it there, and may it be run?")))?;
+    let mut child = command.spawn().map_err(|error| {
+        Failure::new("fn.failed", format!("{name} cannot be started: {error}; is it there, and may it be run?"))
+    })?;
     let heard = converse(&mut child, input, limits);
     match ended(&mut child, &heard, deadline) {
-        Ok((status, output, stderr)) => answer(name, status, output, stderr),
+        Ok((status, output, stderr)) => answer(name, status, output, &stderr),
         Err(Stop::Time) => {
             kill(&mut child);
             Err(Failure::new("fn.timeout", format!("{name} was stopped: it took longer than {:?}", limits.time)))
@@ -97,7 +97,11 @@ enum Stop {
 }
 
 /// Waits until both pipes are closed and the process has ended.
-fn ended(child: &mut Child, heard: &Receiver<Heard>, deadline: Instant) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Stop> {
+fn ended(
+    child: &mut Child,
+    heard: &Receiver<Heard>,
+    deadline: Instant,
+) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Stop> {
     let (mut output, mut stderr) = (None, None);
     while output.is_none() || stderr.is_none() {
         match heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -126,8 +130,8 @@ fn kill(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn answer(name: &str, status: ExitStatus, list: Vec<u8>, stderr: Vec<u8>) -> Result<Answer, Failure> {
-    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+fn answer(name: &str, status: ExitStatus, list: Vec<u8>, stderr: &[u8]) -> Result<Answer, Failure> {
+    let stderr = String::from_utf8_lossy(stderr).into_owned();
     if status.success() {
         return Ok(Answer { list, stderr });
     }

@@ -130,15 +130,15 @@ pub(crate) struct FnEval {
           action = ArgAction::Set, value_name = "BOOL")]
     pub(crate) as_current_user: bool,
     /// Resources of packages themselves are always included
-    #[arg(short = 'm', long, hide = true)]
-    pub(crate) include_meta_resources: bool,
+    #[arg(short = 'm', long, hide = true, action = ArgAction::Count)]
+    pub(crate) include_meta_resources: u8,
     /// Which resources.
     #[command(flatten)]
     pub(crate) chosen: Chosen,
     /// How images are run.
     #[command(flatten)]
     pub(crate) images: Images,
-    /// Configuration: values of a ConfigMap; a first word without = is the kind to use instead
+    /// Configuration: values of a `ConfigMap`; a first word without = is the kind to use instead
     #[arg(last = true, value_name = "KEY=VALUE")]
     pub(crate) arguments: Vec<String>,
 }

@@ -62,12 +62,7 @@ pub(super) fn absorb(
 }
 
 /// Says where everything belongs, and refuses what may not be there.
-fn arrivals(
-    resources: &Resources,
-    given: &[Place],
-    items: Vec<Item>,
-    directory: &str,
-) -> Result<Vec<Arrival>, String> {
+fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory: &str) -> Result<Vec<Arrival>, String> {
     let mut used = BTreeSet::new();
     let mut taken = BTreeSet::new();
     let mut arrivals = Vec::new();
@@ -177,7 +172,7 @@ fn settle(
     let count = resources.count(file);
     let left: Vec<usize> = (0..count).filter(|index| !gone.contains(index)).collect();
     let behind = new.iter().all(|(index, _)| left.last().is_none_or(|last| index > last));
-    if behind && !(left.is_empty() && !new.is_empty()) {
+    if behind && (new.is_empty() || !left.is_empty()) {
         for index in gone.iter().rev() {
             resources.remove_document(&Place { file: file.to_owned(), index: *index })?;
         }
@@ -256,5 +251,90 @@ fn differences(old: &Value, new: &Value, path: &mut Vec<String>, edits: &mut Vec
             }
         }
         (_, new) => edits.push(Edit { path: path.clone(), value: Some(new.clone()) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::package::external::Answer;
+    use crate::domain::package::kptfile::Function;
+    use crate::domain::package::rendering::Single;
+    use crate::domain::package::{Catalog, Rendering, Turn};
+    use crate::domain::source::{File, FileTree};
+
+    const ONE: &str = "apiVersion: v1\nkind: A # kind\nmetadata:\n  name: one\nspec:\n  # above\n  list: [1, 2] # list\n  text: 'x'\n";
+    const TWO: &str = "apiVersion: v1\nkind: B\nmetadata:\n  name: two\n";
+
+    /// The files after a function that makes of its input what `function` does.
+    fn after(function: impl Fn(&str) -> String) -> Result<Vec<(String, String)>, String> {
+        let mut tree = FileTree::new();
+        tree.insert("a.yaml", File::regular(format!("{ONE}---\n{TWO}").into_bytes())).unwrap();
+        let single =
+            Single { function: Function { exec: Some("f".to_owned()), ..Function::default() }, ..Single::default() };
+        let mut rendering = Rendering::single(&tree, single, Catalog).unwrap();
+        let Ok(Turn::Waits(request)) = rendering.step() else { panic!("it does not wait") };
+        let answer = Answer { list: function(&request.list).into_bytes(), stderr: String::new() };
+        rendering.resume(Ok(answer)).map_err(|error| error.to_string())?;
+        let text = |file: &File| String::from_utf8(file.bytes.to_vec()).unwrap();
+        Ok(rendering.tree().iter().map(|(path, file)| (path.to_owned(), text(file))).collect())
+    }
+
+    fn file(path: &str, text: &str) -> (String, String) {
+        (path.to_owned(), text.to_owned())
+    }
+
+    #[test]
+    fn only_what_changed_is_written() {
+        let changed = after(|list| list.replace("text: 'x'", "text: y").replace(" # list", "").replace(" # kind", ""));
+        assert_eq!(changed.unwrap(), [file("a.yaml", &format!("{}---\n{TWO}", ONE.replace("'x'", "y")))]);
+        let longer = after(|list| list.replace("[1, 2] # list", "[1, 2, 3]")).unwrap();
+        assert!(longer[0].1.contains("# above\n  list: [1, 2, 3] # list\n"), "{}", longer[0].1);
+    }
+
+    #[test]
+    fn a_function_that_writes_comments_is_taken_by_its_text() {
+        let changed = after(|list| list.replace("name: two\n", "name: two # kpt-set: ${name}\n")).unwrap();
+        assert_eq!(
+            changed,
+            [file("a.yaml", &format!("{ONE}---\n{}", TWO.replace("two\n", "two # kpt-set: ${name}\n")))]
+        );
+    }
+
+    #[test]
+    fn either_name_of_the_path_moves_a_resource() {
+        for name in ["internal.config.kubernetes.io/path", "config.kubernetes.io/path"] {
+            let (old, new) = (format!("    {name}: a.yaml"), format!("    {name}: b.yaml"));
+            let split = |list: &str| {
+                let at = list.find("name: two").unwrap();
+                format!("{}{}", &list[..at], list[at..].replacen(&old, &new, 1))
+            };
+            assert_eq!(after(split).unwrap(), [file("a.yaml", ONE), file("b.yaml", TWO)], "{name}");
+        }
+        let torn = |list: &str| {
+            let first =
+                list.replacen("internal.config.kubernetes.io/path: a", "internal.config.kubernetes.io/path: b", 1);
+            first.replacen("    config.kubernetes.io/path: a", "    config.kubernetes.io/path: c", 1)
+        };
+        assert!(after(torn).unwrap_err().contains("config.kubernetes.io/path \"c.yaml\""));
+    }
+
+    #[test]
+    fn indices_order_a_file() {
+        let swap = |list: &str| {
+            list.replace("index: \"0\"", "index: \"9\"")
+                .replace("index: \"1\"", "index: \"0\"")
+                .replace("\"9\"", "\"1\"")
+        };
+        assert_eq!(after(swap).unwrap(), [file("a.yaml", &format!("{TWO}---\n{ONE}"))]);
+    }
+
+    #[test]
+    fn what_is_not_given_back_goes() {
+        let first = |list: &str| {
+            let second = list.match_indices("\n- ").nth(1).unwrap().0;
+            format!("{}\n", &list[..second])
+        };
+        assert_eq!(after(first).unwrap(), [file("a.yaml", ONE)]);
+        assert_eq!(after(|_| "kind: ResourceList\napiVersion: config.kubernetes.io/v1\n".to_owned()).unwrap(), []);
     }
 }

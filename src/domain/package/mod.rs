@@ -9,6 +9,7 @@ mod ignore;
 pub mod kptfile;
 mod layout;
 mod parts;
+mod planned;
 mod problem;
 pub mod reference;
 pub mod render;

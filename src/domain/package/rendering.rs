@@ -1,26 +1,20 @@
 //! A rendering on its way: a value that runs one function after the other. At a function that is not built in it waits,
 //! says what is to be run on what, and goes on with the answer; who runs it, and how, is not known here.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
-
+use super::Problem;
 use super::absorb::{absorb, check_identity};
 use super::external::{Answer, Failure, Program, Request};
-use super::functions::{Call, Catalog, ConfigAt, FunctionError, FunctionResult, Native, NotFound, PREFIX, Version, resolved};
+use super::functions::{Call, Catalog, FunctionError, FunctionResult, Native, PREFIX, Version};
 use super::ignore::Ignored;
 use super::kptfile::{self, Function};
-use super::layout::{Layout, Package};
+use super::layout::Layout;
+use super::planned::{Planned, pipeline};
 use super::render::{RenderError, Rendered, applied};
-use super::resources::{Place, Resources, is_selected};
+use super::resources::{Place, Resources};
 use super::wire;
-use super::Problem;
 use crate::domain::id::Digest;
-use crate::domain::krm::document::to_yaml;
+use crate::domain::krm::document::EditError;
 use crate::domain::source::FileTree;
-
-/// Most functions in one pipeline.
-const MAX_FUNCTIONS: usize = 100;
 
 /// What a rendering did, or needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,18 +68,6 @@ pub struct Single {
     pub left_out: Option<String>,
 }
 
-/// A call of a pipeline.
-#[derive(Debug, Clone)]
-struct Planned {
-    directory: String,
-    file: String,
-    validator: bool,
-    index: usize,
-    function: Function,
-    /// A document beside the package that configures the function.
-    aside: Option<String>,
-}
-
 /// A package whose pipeline runs. Cloning it is a way back.
 #[derive(Debug, Clone)]
 pub struct Rendering {
@@ -104,10 +86,6 @@ pub struct Rendering {
 
 fn one(problem: Problem) -> RenderError {
     RenderError::Problems { problems: vec![problem] }
-}
-
-fn join(directory: &str, file: &str) -> String {
-    if directory.is_empty() { file.to_owned() } else { format!("{directory}/{file}") }
 }
 
 impl Rendering {
@@ -264,11 +242,7 @@ impl Rendering {
 
     fn request(&self, planned: &Planned) -> Result<Request, RenderError> {
         let places = planned.places(&self.resources);
-        for place in &places {
-            let line = self.resources.line(place, &[]);
-            let missing = |message: String| one(Problem::new("k8s.identity_missing", &place.file, line, message));
-            check_identity(&place.file, &self.resources.value(place)).map_err(missing)?;
-        }
+        self.identified(&places)?;
         let items = items(&self.resources, &places).map_err(|(place, source)| {
             planned.failed(FunctionError::Edit { origin: format!("{}:1", place.file), source })
         })?;
@@ -347,6 +321,24 @@ impl Rendering {
         list(&self.resources)
     }
 
+    /// Whether every resource is one: with an apiVersion, a kind and a name, as kpt asks of what it writes. Whether the
+    /// result can be applied is for [`Rendering::finish`].
+    ///
+    /// # Errors
+    /// [`RenderError::Problems`], all of them.
+    pub fn check(&self) -> Result<(), RenderError> {
+        self.identified(&self.resources.all())
+    }
+
+    fn identified(&self, places: &[Place]) -> Result<(), RenderError> {
+        let wrong = |place: &Place| {
+            let message = check_identity(&place.file, &self.resources.value(place)).err()?;
+            Some(Problem::new("k8s.identity_missing", &place.file, self.resources.line(place, &[]), message))
+        };
+        let problems: Vec<Problem> = places.iter().filter_map(wrong).collect();
+        if problems.is_empty() { Ok(()) } else { Err(RenderError::Problems { problems }) }
+    }
+
     /// Ends a rendering whose functions were all run.
     ///
     /// # Errors
@@ -377,7 +369,7 @@ pub(super) fn list(resources: &Resources) -> Result<String, RenderError> {
         .iter()
         .map(|place| {
             let position = position(&place.file, place.index);
-            let wrong = |error: crate::domain::krm::document::EditError| {
+            let wrong = |error: EditError| {
                 one(Problem::new("fn.edit", &place.file, resources.line(place, &[]), error.to_string()))
             };
             wire::annotated(&resources.text(place), &position).map_err(wrong)
@@ -396,10 +388,7 @@ fn position(path: &str, index: usize) -> [(&'static str, String); 4] {
 }
 
 /// The texts of resources, each with its place and its number.
-fn items<'p>(
-    resources: &Resources,
-    places: &'p [Place],
-) -> Result<Vec<String>, (&'p Place, crate::domain::krm::document::EditError)> {
+fn items<'p>(resources: &Resources, places: &'p [Place]) -> Result<Vec<String>, (&'p Place, EditError)> {
     let item = |(id, place): (usize, &'p Place)| {
         let home = resources.home(&place.file);
         let path = place.file.strip_prefix(home).map_or(place.file.as_str(), |rest| rest.trim_start_matches('/'));
@@ -409,112 +398,4 @@ fn items<'p>(
         wire::annotated(&resources.text(place), &annotations).map_err(|error| (place, error))
     };
     places.iter().enumerate().map(item).collect()
-}
-
-/// The calls of a package's own pipeline.
-fn pipeline(package: &Package) -> Result<Vec<Planned>, RenderError> {
-    let file = join(&package.directory, kptfile::FILE);
-    let (mutators, validators) = (&package.kptfile.mutators, &package.kptfile.validators);
-    if mutators.len() + validators.len() > MAX_FUNCTIONS {
-        let message = format!("the pipeline has more than {MAX_FUNCTIONS} functions");
-        return Err(one(Problem::new("fn.limit", &file, 1, message).field("pipeline")));
-    }
-    let planned = |validator: bool| {
-        let (directory, file) = (package.directory.clone(), file.clone());
-        move |(index, function): (usize, &Function)| Planned {
-            directory: directory.clone(),
-            file: file.clone(),
-            validator,
-            index,
-            function: function.clone(),
-            aside: None,
-        }
-    };
-    let mutators = mutators.iter().enumerate().map(planned(false));
-    Ok(mutators.chain(validators.iter().enumerate().map(planned(true))).collect())
-}
-
-impl Planned {
-    fn native(&self, catalog: Catalog) -> Option<(&'static Native, Version)> {
-        let function = &self.function;
-        if function.exec.is_some() {
-            return None;
-        }
-        catalog.find(&function.image, function.tag.as_deref()).ok()
-    }
-
-    fn program(&self, prefix: &str) -> Program {
-        match &self.function.exec {
-            Some(exec) => Program::Exec(exec.clone()),
-            None => Program::Image(resolved(&self.function.image, self.function.tag.as_deref(), prefix)),
-        }
-    }
-
-    fn places(&self, resources: &Resources) -> Vec<Place> {
-        let (selectors, exclude) = (&self.function.selectors, &self.function.exclude);
-        let mut places = resources.places(&self.directory);
-        if !(selectors.is_empty() && exclude.is_empty()) {
-            places.retain(|place| is_selected(&resources.value(place), selectors, exclude));
-        }
-        places
-    }
-
-    fn failed(&self, source: FunctionError) -> RenderError {
-        let image = self.function.exec.clone().unwrap_or_else(|| self.function.image.clone());
-        RenderError::Function { file: self.file.clone(), line: self.function.line, image, source }
-    }
-
-    fn refusal(&self, catalog: Catalog) -> RenderError {
-        let (file, line, function) = (self.file.clone(), self.function.line, &self.function);
-        if let Some(exec) = &function.exec {
-            let denied = Problem::new("fn.exec_denied", &file, line, format!("exec {exec:?} is not run"));
-            return one(denied.hint("use a function that is built in"));
-        }
-        let image = function.image.clone();
-        match catalog.find(&image, function.tag.as_deref()) {
-            Err(NotFound::Tag(known)) => {
-                let image = function.tag.as_ref().map_or(image.clone(), |tag| format!("{image} with tag {tag}"));
-                RenderError::UnknownTag { file, line, image, known }
-            }
-            _ => RenderError::UnknownFunction { file, line, image, known: catalog.names().join(", ") },
-        }
-    }
-
-    /// Where the configuration stands when it is a document: at `configPath`, or beside the package.
-    fn config_place(&self) -> Option<Place> {
-        let in_package = self.function.config_path.as_ref().map(|path| join(&self.directory, path));
-        self.aside.clone().or(in_package).map(|file| Place { file, index: 0 })
-    }
-
-    /// `configMap` as it stands, or the resource at `configPath`, as earlier functions left it; and where it is.
-    fn config(&self, resources: &Resources) -> Result<(Value, ConfigAt), RenderError> {
-        let Some(place) = self.config_place() else {
-            let list = if self.validator { "validators" } else { "mutators" };
-            let function = ["pipeline", list, &self.index.to_string()].map(str::to_owned).to_vec();
-            let place = Place { file: self.file.clone(), index: 0 };
-            return Ok((self.config_map(), ConfigAt { place, function: Some(function) }));
-        };
-        match resources.value(&place) {
-            Value::Null => {
-                let path = self.function.config_path.as_deref().unwrap_or(&place.file);
-                let missing = Problem::new("fn.config_missing", &self.file, self.function.line, format!("there is no {path}"));
-                Err(one(missing.field("configPath")))
-            }
-            value => Ok((value, ConfigAt { place, function: None })),
-        }
-    }
-
-    fn config_map(&self) -> Value {
-        let data: BTreeMap<&String, &String> = self.function.config_map.iter().collect();
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "function-input"}, "data": data})
-    }
-
-    /// The configuration as a function that is not built in gets it; none when nothing is configured.
-    fn config_text(&self, resources: &Resources) -> Result<Option<String>, RenderError> {
-        if self.config_place().is_none() && self.function.config_map.is_empty() {
-            return Ok(None);
-        }
-        let (value, at) = self.config(resources)?;
-        Ok(Some(if at.function.is_some() { to_yaml(&value) } else { resources.text(&at.place) }))
-    }
 }

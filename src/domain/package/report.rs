@@ -188,13 +188,11 @@ pub fn with_function(
 
 fn is_same(old: &Value, function: &Function, prefix: &str) -> bool {
     let text = |field: &str| old.get(field).and_then(Value::as_str).unwrap_or_default();
-    match &function.exec {
-        Some(exec) => text("exec") == exec,
-        None => {
-            let image = text("image");
-            !image.is_empty() && resolved(image, None, prefix) == resolved(&function.image, None, prefix)
-        }
+    if let Some(exec) = &function.exec {
+        return text("exec") == exec;
     }
+    let image = text("image");
+    !image.is_empty() && resolved(image, None, prefix) == resolved(&function.image, None, prefix)
 }
 
 fn entry(function: &Function) -> Value {
@@ -276,8 +274,8 @@ fn with_line(file: &YamlFile, path: &[&str], item: &Value) -> Option<YamlFile> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rendering::{About, Rendering, Turn};
     use super::super::Catalog;
+    use super::super::rendering::{About, Rendering, Turn};
     use super::*;
 
     const KPTFILE: &str = "apiVersion: kpt.dev/v1
@@ -322,13 +320,20 @@ info:
     mutationSteps:
     - exitCode: 0
       image: ghcr.io/kptdev/krm-functions-catalog/set-labels:v0.2
+      results:
+      - message: set 0 labels in total
+        severity: info
 "
         );
         assert_eq!(text(&done), expected);
         let again = with_status(&done, &runs(KPTFILE), None).unwrap();
         assert_eq!(again, done, "the same rendering, the same status");
         let failed = with_status(&done, &[], Some("no")).unwrap();
-        assert!(text(&failed).contains("message: \"no\"") && !text(&failed).contains("renderStatus"), "{}", text(&failed));
+        assert!(
+            text(&failed).contains("message: \"no\"") && !text(&failed).contains("renderStatus"),
+            "{}",
+            text(&failed)
+        );
     }
 
     #[test]
@@ -342,7 +347,8 @@ info:
     #[test]
     fn functions_are_added_or_replaced() {
         let function = Function { image: "set-image".into(), ..Function::default() };
-        let (added, replaced) = with_function(&tree(KPTFILE), &function, false, super::super::functions::PREFIX).unwrap();
+        let (added, replaced) =
+            with_function(&tree(KPTFILE), &function, false, super::super::functions::PREFIX).unwrap();
         assert!(!replaced);
         let expected = KPTFILE.replace("{a: b}\n", "{a: b}\n  - image: set-image\n");
         assert_eq!(text(&added), expected);

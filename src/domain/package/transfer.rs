@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::absorb::default_path;
-use super::functions::resolved;
 use super::ignore::Ignored;
 use super::render::RenderError;
 use super::rendering::list;
@@ -21,7 +20,8 @@ pub struct TransferError(String);
 /// # Errors
 /// [`RenderError::Problems`], all of them.
 pub fn source(tree: &FileTree, config: Option<&str>) -> Result<String, RenderError> {
-    let resources = Resources::read(tree, &Ignored::read(tree)).map_err(|problems| RenderError::Problems { problems })?;
+    let resources =
+        Resources::read(tree, &Ignored::read(tree)).map_err(|problems| RenderError::Problems { problems })?;
     let list = list(&resources)?;
     Ok(match config {
         None => list,
@@ -79,12 +79,6 @@ pub fn resource_files(tree: &FileTree) -> FileTree {
     found
 }
 
-/// Whether an image and an entry of a pipeline mean the same function, whatever its version is called.
-#[must_use]
-pub fn is_same_image(one: &str, other: &str, prefix: &str) -> bool {
-    resolved(one, None, prefix) == resolved(other, None, prefix)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,7 +95,8 @@ mod tests {
     fn files_come_back_as_they_were() {
         let one = "apiVersion: v1\nkind: A # c\nmetadata:\n  name: a\n";
         let two = format!("{one}---\n{}", one.replace("name: a", "name: b\n  annotations:\n    x: y"));
-        let tree = tree(&[("a.yaml", one), ("sub/b.yaml", two.as_str()), ("Kptfile", &one.replace("A #", "Kptfile #"))]);
+        let tree =
+            tree(&[("a.yaml", one), ("sub/b.yaml", two.as_str()), ("Kptfile", &one.replace("A #", "Kptfile #"))]);
         assert_eq!(files(source(&tree, None).unwrap().as_bytes()).unwrap(), tree);
     }
 
@@ -113,9 +108,9 @@ mod tests {
 
     #[test]
     fn what_has_no_path_gets_one() {
-        let text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\n---\napiVersion: v1\nkind: B\nmetadata: {name: b}\n";
+        let text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: core}\n---\napiVersion: v1\nkind: B\nmetadata: {name: b}\n";
         let files = files(text).unwrap();
-        assert_eq!(files.iter().map(|(path, _)| path).collect::<Vec<_>>(), ["b_b.yaml", "n/configmap_a.yaml"]);
+        assert_eq!(files.iter().map(|(path, _)| path).collect::<Vec<_>>(), ["b_b.yaml", "core/configmap_a.yaml"]);
         assert_eq!(unwrapped(text).unwrap().as_bytes(), text);
     }
 

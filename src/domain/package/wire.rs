@@ -39,7 +39,7 @@ pub(super) const TRAVELLING: &[&str] = &[
 const ANNOTATIONS: [&str; 2] = ["metadata", "annotations"];
 
 /// Most that is read: bytes of all resources together.
-const LIMITS: Limits = Limits { bytes: 64 << 20, documents: 10_000, depth: 64, nodes: 4_000_000, aliases: 10_000 };
+const LIMITS: Limits = Limits { bytes: 64 << 20, documents: 10_000, depth: 70, nodes: 4_000_000, aliases: 10_000 };
 
 /// One resource of a list.
 #[derive(Debug, Clone)]
@@ -111,7 +111,10 @@ fn without_travelling(item: &Item) -> Result<String, EditError> {
         return Ok(item.text.clone());
     };
     let mut file = YamlFile::parse(item.text.as_bytes(), &LIMITS)?;
-    if map.keys().all(|key| TRAVELLING.contains(&key.as_str())) {
+    let alone = item.value.get("metadata").and_then(Value::as_object).is_some_and(|metadata| metadata.len() == 1);
+    if alone && map.keys().all(|key| TRAVELLING.contains(&key.as_str())) {
+        file.remove(0, &ANNOTATIONS[..1])?;
+    } else if map.keys().all(|key| TRAVELLING.contains(&key.as_str())) {
         file.remove(0, &ANNOTATIONS)?;
     } else {
         for key in TRAVELLING.iter().filter(|key| map.contains_key(**key)) {
@@ -131,6 +134,9 @@ pub(super) fn stripped(value: &Value) -> Value {
         if matches!(metadata.get("annotations"), Some(Value::Null)) || is_empty_map(metadata.get("annotations")) {
             metadata.remove("annotations");
         }
+    }
+    if let (true, Some(map)) = (is_empty_map(value.get("metadata")), value.as_object_mut()) {
+        map.remove("metadata");
     }
     value
 }
@@ -197,15 +203,24 @@ fn unwrap(file: &YamlFile, node: &Node, value: &Value, list: &mut List) -> Resul
     Ok(())
 }
 
-/// The text of an item of a list, as a document of its own.
+/// The text of an item of a list, as a document of its own, with the comments above its first key.
 fn text_of(file: &YamlFile, node: &Node) -> String {
     let text = file.text();
     let end = node.end();
     let rest = text.get(end..).unwrap_or_default();
     let ended = text[..end].ends_with('\n');
     let end = if ended { end } else { end + rest.find('\n').unwrap_or(rest.len()) };
-    let margin = format!("\n{}", " ".repeat(node.column.saturating_sub(1)));
-    format!("{}\n", text[node.span.start..end].replace(&margin, "\n").trim_end())
+    let margin = " ".repeat(node.column.saturating_sub(1));
+    let start = comments_above(&text[..node.span.start], node.column).unwrap_or(node.span.start);
+    format!("{}\n", text[start..end].replace(&format!("\n{margin}"), "\n").trim_end())
+}
+
+/// Where the comments begin that stand between the dash of an item and its first key.
+fn comments_above(before: &str, column: usize) -> Option<usize> {
+    let dash = format!("\n{}- ", " ".repeat(column.checked_sub(3)?));
+    let start = before.rfind(&dash)? + dash.len();
+    let is_comment = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    before[start..].lines().all(is_comment).then_some(start)
 }
 
 fn values_equal(text: &str, value: &Value) -> bool {
@@ -269,8 +284,7 @@ mod tests {
         assert_eq!(annotation(&read.items[0].value, INDEX), Some("0"));
         let whole = YamlFile::parse(list.as_bytes(), &LIMITS).unwrap().value(0).unwrap();
         assert_eq!(whole["functionConfig"]["data"]["a"], "1");
-        // The comment above the first key is outside of the item's node.
-        assert_eq!(plain(&read.items[0]), RESOURCE.trim_start_matches("# head\n"));
+        assert_eq!(plain(&read.items[0]), RESOURCE);
         assert_eq!(plain(&read.items[1]), flow);
     }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::super::super::args::{Chosen, FnEval, FnType, Global};
 use super::super::super::output::note;
-use super::super::super::{Done, session};
+use super::super::super::{Done, files as disk};
 use super::render::elsewhere;
 use super::run::{Teller, containers, drive};
 use super::{folder, pipe};
@@ -28,7 +28,7 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
     if let Some(folder) = place.filter(|place| !matches!(*place, "stdout" | "unwrap")) {
         folder::absent(Path::new(folder))?;
     }
-    let tree = if from_stdin { files(&pipe::input()?)? } else { session::tree(&args.path)? };
+    let tree = if from_stdin { files(&pipe::input()?)? } else { disk::read(&args.path)? };
     let single = single(args, from_stdin)?;
     let read = Rendering::single(&tree, single.clone(), Catalog);
     let mut rendering = read?.with_prefix(&args.images.image_prefix);
@@ -49,7 +49,7 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
 
 /// What no parser can tell.
 fn check(args: &FnEval) -> anyhow::Result<()> {
-    if args.include_meta_resources {
+    if args.include_meta_resources > 0 {
         bail!("--include-meta-resources means nothing any more: resources of packages themselves are always included");
     }
     let for_images = args.network || args.as_current_user || !args.mount.is_empty() || !args.env.is_empty();
@@ -163,7 +163,7 @@ fn write(args: &FnEval, old: &FileTree, rendering: &Rendering, function: &Functi
             saved = Some((validator, replaced));
         }
     }
-    folder::update(&args.path, old, &new)?;
+    disk::replace(&args.path, old, &new)?;
     if let Some((validator, replaced)) = saved {
         let verb = if replaced { "Updated" } else { "Added" };
         let name = function.exec.as_deref().unwrap_or(&function.image);

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 
 use super::super::super::args::{FnSink, FnSource, Global};
 use super::super::super::output::{note, print};
-use super::super::super::{Done, session};
+use super::super::super::{Done, files as disk};
 use super::folder;
 use super::run::told;
 use crate::domain::package::transfer::{files, source as list_of, unwrapped};
@@ -26,7 +26,7 @@ pub(super) fn source(global: &Global, args: &FnSource) -> anyhow::Result<Done> {
         std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))
     });
     let config = config.transpose()?;
-    match list_of(&session::tree(&args.path)?, config.as_deref()) {
+    match list_of(&disk::read(&args.path)?, config.as_deref()) {
         Ok(list) if place == "unwrap" => print(&unwrapped(list.as_bytes())?),
         Ok(list) => print(&list),
         Err(error) => {
@@ -39,7 +39,7 @@ pub(super) fn source(global: &Global, args: &FnSource) -> anyhow::Result<Done> {
 
 pub(super) fn sink(args: &FnSink) -> anyhow::Result<Done> {
     folder::absent(&args.path)?;
-    folder::create(&args.path, &files(&input()?)?)?;
+    disk::create(&args.path, &files(&input()?)?)?;
     Ok(Done::Fine)
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::super::super::args::{FnRender, Global};
 use super::super::super::output::{note, print};
-use super::super::super::{Done, session};
+use super::super::super::{Done, files as disk};
 use super::folder;
 use super::run::{Teller, containers, drive, told};
 use crate::app::functions::{LocalRunner, runner};
@@ -26,7 +26,7 @@ pub(crate) fn render(global: &Global, args: &FnRender) -> anyhow::Result<Done> {
         ..LocalRunner::default()
     });
     let root = args.path.canonicalize().with_context(|| format!("cannot read {}", args.path.display()))?;
-    let tree = session::tree(&root)?;
+    let tree = disk::read(&root)?;
     let mut rendering = match Rendering::start(&tree, Catalog) {
         Ok(rendering) => rendering.with_prefix(&args.images.image_prefix),
         Err(error) => return Ok(refused(&args.path, &error)),
@@ -38,7 +38,7 @@ pub(crate) fn render(global: &Global, args: &FnRender) -> anyhow::Result<Done> {
         let path = folder::results(dir, &result_list(rendering.runs()))?;
         note(&format!("For complete results, see \"{}\"", path.display()));
     }
-    let outcome = outcome.and_then(|()| rendering.clone().finish().map(|_| ()));
+    let outcome = outcome.and_then(|()| rendering.check());
     if let Some(place) = place {
         return match outcome {
             Ok(()) => elsewhere(place, &rendering),
@@ -69,7 +69,7 @@ fn in_place(root: &Path, old: &FileTree, rendering: &Rendering, error: Option<&R
     };
     let message = error.map(ToString::to_string);
     let new = with_status(&new, rendering.runs(), message.as_deref())?;
-    folder::update(root, old, &new)
+    disk::replace(root, old, &new)
 }
 
 fn summary(rendering: &Rendering) {
@@ -92,7 +92,7 @@ pub(super) fn elsewhere(place: &str, rendering: &Rendering) -> anyhow::Result<Do
     match place {
         "stdout" => print(&list),
         "unwrap" => print(&unwrapped(list.as_bytes())?),
-        folder => folder::create(Path::new(folder), &files(list.as_bytes())?)?,
+        folder => disk::create(Path::new(folder), &files(list.as_bytes())?)?,
     }
     Ok(Done::Fine)
 }

@@ -14,6 +14,7 @@ mod ensure_name_substring;
 mod fields;
 mod format;
 pub(super) mod glob;
+mod kubeconform;
 mod list_setters;
 mod names;
 mod remove_local_config_resources;
@@ -171,6 +172,8 @@ const NATIVE: &[Native] = &[
     delete_annotations::NATIVE,
     ensure_name_substring::NATIVE,
     format::NATIVE,
+    kubeconform::NATIVE,
+    kubeconform::KUBEVAL,
     list_setters::NATIVE,
     remove_local_config_resources::NATIVE,
     search_replace::NATIVE,
@@ -184,7 +187,7 @@ const NATIVE: &[Native] = &[
 
 impl Catalog {
     /// Version of the built-in functions; part of every render's digest.
-    pub const VERSION: &'static str = "2";
+    pub const VERSION: &'static str = "3";
 
     /// The functions, by name.
     #[must_use]
@@ -207,7 +210,7 @@ impl Catalog {
 
     /// Finds a function by image: short or with a prefix of the catalogue, with a published tag, a digest, or neither.
     /// A `tag`, which may be a range of versions, takes the place of the image's.
-    pub(super) fn find(&self, image: &str, tag: Option<&str>) -> Result<(&'static Native, Version), NotFound> {
+    pub(super) fn find(self, image: &str, tag: Option<&str>) -> Result<(&'static Native, Version), NotFound> {
         let native = self.named(image).ok_or(NotFound::Name)?;
         let version = match tag {
             Some(tag) => names::version_of_tag(tag, native.families).or_else(|| names::newest(tag, native.families)),
