@@ -5,6 +5,7 @@ RUN apk add --no-cache musl-dev gcc make
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
+COPY schemas schemas
 COPY benches benches
 COPY examples-repo examples-repo
 RUN cargo build --locked --profile dist --bin loggia \

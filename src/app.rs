@@ -1,6 +1,7 @@
 //! The composition root: the only module that names adapters and engine together. It owns the order of shutdown.
 
 pub mod examples;
+pub mod functions;
 pub mod packages;
 pub mod world;
 
@@ -28,6 +29,7 @@ use crate::domain::package::Catalog;
 use crate::domain::time::{SignedDuration, Timestamp};
 use crate::engine::leader::Elector;
 use crate::engine::reconcile::StateCache;
+use crate::engine::renders::RenderCache;
 use crate::engine::targets::Targets;
 use crate::engine::{Engine, MANAGER, Settings, controllers};
 use crate::ports::forge::Forge;
@@ -142,6 +144,7 @@ pub fn engine(
         claims,
         targets: Targets::new(wake),
         catalog: Catalog,
+        renders: RenderCache::default(),
         schemas: Schemas::builtin(),
         states: StateCache::default(),
         metrics: Metrics::new()?,

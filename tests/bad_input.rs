@@ -215,6 +215,56 @@ async fn an_intent_that_asks_for_the_impossible_is_told_why() {
     desk.world.stop().await.unwrap();
 }
 
+/// A setting that no setter of the blueprint takes is told, on the laptop and in the status; the rest goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_setting_that_does_nothing_is_told() {
+    let desk = Desk::new().await;
+    let typo = "    dnn: internet\n    dnm: {a: 1}\n    image: [a, b]\n";
+    let intent = example("upf-edge.yaml").replace("    dnn: internet\n", typo);
+    let intent = intent.replacen("    image: registry.example/upf:1.4.2\n", "", 1).replace("[a, b]", "{a: b}");
+    desk.commit("intents/upf-edge.yaml", &intent);
+    let told = |text: &str| {
+        text.contains("spec.configuration.dnm is not used: upf/v1 has no setter for it; it has cpu, dnn, image,")
+            && text.contains("spec.configuration.image is not used: a setter takes text")
+            && !text.contains("spec.configuration.dnn ")
+    };
+    desk.eventually("the status says so", async || {
+        let intent = desk.get("nephoran.com", "v1", "CNFDeployment", "upf-edge").await;
+        intent["status"]["message"].as_str().is_some_and(|message| told(message) && message.contains("proposal 1"))
+    })
+    .await;
+    let (code, text) = desk.loggia(&["diff", desk.checkout.to_str().unwrap()]);
+    assert!(code == 1 && told(&text), "{code} {text}");
+    desk.world.stop().await.unwrap();
+}
+
+/// A merge of a proposal to which a person added something is no approval, and is not passed over in silence.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_with_something_added_is_no_approval() {
+    let desk = Desk::new().await;
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    desk.eventually("proposal 1 opens", async || desk.summary().await == "proposal 1 waits for you").await;
+    let work = desk.world.directory.join("merging");
+    let bare = desk.world.repository("deployments");
+    git(&desk.world.directory, &["clone", "-q", bare.to_str().unwrap(), "merging"]);
+    git(&work, &["merge", "-q", "--no-ff", "--no-commit", "origin/proposed/core/upf-edge/intent-1"]);
+    let file = work.join("core/upf-edge/configmap.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}  added: \"by hand\"\n")).unwrap();
+    git(&work, &["commit", "-qam", "Merge, and a little more"]);
+    git(&work, &["push", "-q", "origin", "HEAD:main"]);
+    let told = "proposal 1 waits for you; the branch holds what is neither published nor proposed, it is not used";
+    desk.eventually("it is told", async || desk.summary().await == told).await;
+    assert_eq!(desk.running().await, ["", ""]);
+
+    // What was proposed can be approved all the same; the branch then holds what was approved.
+    desk.approve("1").await;
+    desk.eventually("v1 is settled", async || desk.summary().await == "settled").await;
+    git(&work, &["pull", "-q", "--ff-only"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "the approved content");
+    desk.world.stop().await.unwrap();
+}
+
 /// A repository that is gone in the middle of everything prunes nothing, and all goes on when it is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repository_that_vanishes_prunes_nothing() {

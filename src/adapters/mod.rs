@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod forge;
+pub mod functions;
 pub mod git;
 pub mod native;
 pub mod state;

@@ -27,6 +27,24 @@ pub enum FieldValidation {
 /// Deepest nesting of an object that is accepted.
 const MAX_DEPTH: usize = 100;
 
+/// Reads an object of a request: its type, its fields, then its place, a namespace and a name where the path says them. Gives the
+/// warnings.
+///
+/// # Errors
+/// 400 that names what is wrong, in the order in which the server reads.
+pub fn read(
+    kinds: &Kinds,
+    kind: &Kind,
+    object: &mut Value,
+    place: (Option<&str>, Option<&str>),
+    validation: FieldValidation,
+) -> Result<Vec<String>, ApiError> {
+    check_form(kinds, kind, object)?;
+    let warnings = settle(kinds, kind, object, validation)?;
+    check_place(kind, object, place.0, place.1).map_err(|error| error.with_warnings(&warnings))?;
+    Ok(warnings)
+}
+
 /// Checks that an object is of this kind, in this namespace and of this name (where the path says so), and fills in the namespace.
 ///
 /// # Errors
@@ -38,6 +56,11 @@ pub fn check_envelope(
     namespace: Option<&str>,
     name: Option<&str>,
 ) -> Result<(), ApiError> {
+    check_form(kinds, kind, object)?;
+    check_place(kind, object, namespace, name)
+}
+
+fn check_form(kinds: &Kinds, kind: &Kind, object: &mut Value) -> Result<(), ApiError> {
     if !object.is_object()
         || object.get("metadata").is_some_and(|metadata| !metadata.is_object() && !metadata.is_null())
     {
@@ -46,7 +69,10 @@ pub fn check_envelope(
     if object.get("metadata").is_none_or(Value::is_null) {
         object["metadata"] = serde_json::json!({});
     }
-    check_type(kinds, kind, object)?;
+    check_type(kinds, kind, object)
+}
+
+fn check_place(kind: &Kind, object: &mut Value, namespace: Option<&str>, name: Option<&str>) -> Result<(), ApiError> {
     match (kind.namespaced, metadata::text(object, "namespace")) {
         (true, "") => metadata::set(object, "namespace", namespace.unwrap_or_default().into()),
         (true, found) if namespace.is_none_or(|wanted| wanted == found) => {}

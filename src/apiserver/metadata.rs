@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::apiserver::kinds::Kind;
 use crate::apiserver::status::Cause;
-use crate::domain::krm::value::same;
+use crate::domain::krm::value::{is_void, same};
 use crate::domain::time::{Timestamp, rfc3339_seconds};
 
 /// Letters of generated name suffixes: no vowels, nothing that looks like another letter.
@@ -138,10 +138,17 @@ pub(super) fn count_generation(kind: &Kind, old: &Value, new: &mut Value) {
     if !has_generation(kind) || kind.gvk.kind == "PriorityClass" {
         return;
     }
-    if same(&declared(kind, old), &declared(kind, new)) {
+    if same(&declared(kind, old), &declared(kind, new)) && !marks_anew(kind, old, new) {
         return;
     }
     bump(new);
+}
+
+/// The annotations of a deployment count as declared: it hands them on to its replica sets.
+fn marks_anew(kind: &Kind, old: &Value, new: &Value) -> bool {
+    let annotations = |object: &Value| object.pointer("/metadata/annotations").filter(|all| !is_void(all)).cloned();
+    let is_deployment = kind.gvk.group == "apps" && kind.gvk.kind == "Deployment";
+    is_deployment && annotations(old) != annotations(new)
 }
 
 /// Counts the generation up.
@@ -192,21 +199,22 @@ pub(super) fn remove_finalizer(object: &mut Value, name: &str) {
     }
 }
 
-/// What is wrong with the metadata of an object, of a new one or of a successor of another.
+/// What is wrong with the metadata of an object by itself.
 #[must_use]
-pub(super) fn validate(kind: &Kind, object: &Value, is_update: bool) -> Vec<Cause> {
-    let mut found = Vec::new();
+pub(super) fn validate(kind: &Kind, object: &Value) -> Vec<Cause> {
     let name = text(object, "name");
-    if name.is_empty() {
-        found.push(Cause::required("metadata.name", "name or generateName is required"));
-    } else if let Some(detail) = name_fault(kind, name) {
-        found.push(Cause::invalid("metadata.name", &json!(name), &detail));
-    }
-    let (again, finalizers_again) = if is_update { repeats(kind) } else { (1, 1) };
-    let entries = [label_faults(object), annotation_faults(object)].concat();
-    (0..again).for_each(|_| found.extend(entries.clone()));
-    (0..finalizers_again).for_each(|_| found.extend(finalizer_faults(kind, object)));
-    found
+    let name = if name.is_empty() {
+        Some(Cause::required("metadata.name", "name or generateName is required"))
+    } else {
+        name_fault(kind, name).map(|detail| Cause::invalid("metadata.name", &json!(name), &detail))
+    };
+    name.into_iter().chain(validate_entries(object)).chain(plain_finalizers(kind, object)).collect()
+}
+
+/// What is wrong with labels, annotations and finalizers, whatever the kind.
+#[must_use]
+pub(super) fn validate_entries(object: &Value) -> Vec<Cause> {
+    [label_faults(object), annotation_faults(object), finalizer_faults(object)].concat()
 }
 
 fn label_faults(object: &Value) -> Vec<Cause> {
@@ -229,61 +237,42 @@ fn annotation_faults(object: &Value) -> Vec<Cause> {
     faulty.map(|(key, detail)| Cause::invalid("metadata.annotations", &json!(key), &detail)).collect()
 }
 
-/// How often an update is told what is wrong with its labels and annotations, and with its finalizers: the generic registry
-/// looks at them, the update of metadata does, and that of some kinds looks at the whole object once more.
-fn repeats(kind: &Kind) -> (usize, usize) {
-    if kind.is_custom() {
-        return (3, 1);
-    }
-    match kind.gvk.kind.as_str() {
-        "PodDisruptionBudget" => (2, 1),
-        "Service"
-        | "Deployment"
-        | "StatefulSet"
-        | "DaemonSet"
-        | "ReplicaSet"
-        | "CronJob"
-        | "NetworkPolicy"
-        | "HorizontalPodAutoscaler"
-        | "PriorityClass" => (3, 1),
-        _ => (4, 2),
-    }
-}
-
 /// What is wrong with the metadata of an object as a successor of another.
 #[must_use]
 pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<Cause> {
+    let late = is_terminating(old).then(|| late_finalizers(old, new)).flatten();
     let (uid, found) = (text(old, "uid"), text(new, "uid"));
-    if uid != found && !uid.is_empty() {
-        return vec![Cause::invalid("metadata.uid", &json!(found), "field is immutable"); 2];
-    }
-    if !is_terminating(old) {
-        return Vec::new();
-    }
+    let renewed = uid != found && !uid.is_empty();
+    let renewed = renewed.then(|| Cause::invalid("metadata.uid", &json!(found), "field is immutable"));
+    late.into_iter().chain(renewed).chain(label_faults(new)).chain(annotation_faults(new)).collect()
+}
+
+fn late_finalizers(old: &Value, new: &Value) -> Option<Cause> {
     let known = finalizers(old);
     let added: Vec<String> =
         finalizers(new).into_iter().filter(|name| !known.contains(name)).map(|n| format!("{n:?}")).collect();
-    if added.is_empty() {
-        return Vec::new();
-    }
     let detail = format!(
         "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         added.join(", ")
     );
-    vec![Cause::forbidden("metadata.finalizers", &detail); 2]
+    (!added.is_empty()).then(|| Cause::forbidden("metadata.finalizers", &detail))
 }
 
-fn finalizer_faults(kind: &Kind, object: &Value) -> Vec<Cause> {
+fn finalizer_faults(object: &Value) -> Vec<Cause> {
     let names = finalizers(object);
     let faulty = names.iter().filter_map(|name| Some((name, key_fault(name)?)));
-    let mut found: Vec<Cause> =
-        faulty.map(|(name, detail)| Cause::invalid("metadata.finalizers", &json!(name), &detail)).collect();
-    if !kind.is_custom() && kind.gvk.kind != "PodDisruptionBudget" {
-        let detail = "name is neither a standard finalizer name nor is it fully qualified";
-        let odd = names.iter().enumerate().filter(|(_, name)| is_plain(name));
-        found.extend(odd.map(|(at, name)| Cause::invalid(format!("metadata.finalizers[{at}]"), &json!(name), detail)));
+    faulty.map(|(name, detail)| Cause::invalid("metadata.finalizers", &json!(name), &detail)).collect()
+}
+
+/// Finalizers that a built-in kind refuses: a custom resource may have them, with a warning.
+#[must_use]
+pub(super) fn plain_finalizers(kind: &Kind, object: &Value) -> Vec<Cause> {
+    if kind.is_custom() || kind.gvk.kind == "CustomResourceDefinition" {
+        return Vec::new();
     }
-    found
+    let detail = "name is neither a standard finalizer name nor is it fully qualified";
+    let names = finalizers(object).into_iter().enumerate().filter(|(_, name)| is_plain(name));
+    names.map(|(at, name)| Cause::invalid(format!("metadata.finalizers[{at}]"), &json!(name), detail)).collect()
 }
 
 /// Whether a finalizer is neither one of Kubernetes' own nor has a domain.
@@ -394,7 +383,7 @@ mod tests {
     fn faults(kind: &str, object: &Value) -> Vec<String> {
         let kinds = Kinds::builtin();
         let kind = kinds.by_gvk(&Gvk::new("", "v1", kind)).unwrap();
-        validate(kind, object, false).into_iter().map(|cause| cause.field + ": " + &cause.message).collect()
+        validate(kind, object).into_iter().map(|cause| cause.field + ": " + &cause.message).collect()
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! | [`kinds`], `builtin` | kinds and resources |
 //! | [`store`], [`persist`] | objects, revisions, history, disk |
 //! | [`core`] with `write`, `patch`, `delete`, `list`, `scale`, `life` | the rules by which objects change |
-//! | `decode`, `zero`, `admit`, `metadata`, `structural`, `validate`, `addresses` | what a single object must be like |
+//! | `decode`, `zero`, `admit`, `metadata`, `structural`, `judge`, `validate`, `addresses` | what a single object must be like |
 //! | `request`, `route`, `negotiate`, `view`, `watch`, `handle` | HTTP |
 //! | [`discovery`], [`openapi`], [`table`] | what clients ask about kinds, and rows for people |
 //! | [`gc`], [`workloads`] | controllers that run beside it |
@@ -25,6 +25,7 @@ pub mod discovery;
 pub mod gc;
 mod handle;
 mod jsonpatch;
+mod judge;
 pub mod kinds;
 mod labels;
 mod life;

@@ -73,6 +73,24 @@ pub(super) fn has_owner(kind: &Kind, object: &Value) -> bool {
     owners.iter().any(|entry| entry.fields.contains(path.elements()))
 }
 
+/// Replicas of a custom resource that no scale could show.
+#[must_use]
+pub(super) fn faults(kind: &Kind, object: &Value) -> Vec<Cause> {
+    let Some(paths) = &kind.subresources.scale else { return Vec::new() };
+    let counted = [&paths.spec_replicas, &paths.status_replicas];
+    let replicas = counted.into_iter().filter_map(|path| Some((path, object.pointer(&pointer(path))?.as_i64()?)));
+    let fault = |(path, count): (&String, i64)| {
+        let most = i64::from(i32::MAX);
+        let detail = match count {
+            ..0 => "should be a non-negative integer".to_owned(),
+            count if count > most => format!("should be less than or equal to {most}"),
+            _ => return None,
+        };
+        Some(Cause::invalid(path, &json!(count), &detail))
+    };
+    replicas.filter_map(fault).collect()
+}
+
 /// A custom resource that says nothing of its replicas has no scale.
 fn check_scaled(target: &Target, object: &Value, paths: &ScalePaths) -> Result<(), ApiError> {
     if !target.kind.is_custom() || object.pointer(&pointer(&paths.spec_replicas)).is_some() {
@@ -164,11 +182,7 @@ impl Core {
                 _ => {}
             }
             let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or_else(|| json!(0));
-            if replicas.as_i64().is_none_or(|replicas| replicas < 0) {
-                if target.kind.is_custom() {
-                    let cause = Cause::invalid(&paths.spec_replicas, &replicas, "should be a non-negative integer");
-                    return Err(ApiError::invalid(&target.kind, name, vec![cause]));
-                }
+            if !target.kind.is_custom() && replicas.as_i64().is_none_or(|replicas| replicas < 0) {
                 let cause = Cause::invalid("spec.replicas", &replicas, "must be greater than or equal to 0");
                 return Err(ApiError::invalid_as(&Resource::new("autoscaling", "Scale"), name, vec![cause]));
             }

@@ -163,8 +163,7 @@ fn check_fields(fields: &Map<String, Value>, schema: &Value, path: &str, depth: 
     limit("minProperties", |count, limit| count < limit, "at least");
     limit("maxProperties", |count, limit| count > limit, "at most");
     for (name, value) in fields {
-        let below = schema.get("properties").and_then(|all| all.get(name)).or(schema.get("additionalProperties"));
-        if let Some(below) = below {
+        if let Some(below) = schema_of(schema, name) {
             check(value, below, &join(path, name), depth - 1, found);
         }
     }
@@ -181,12 +180,47 @@ fn check_items(items: &[Value], schema: &Value, path: &str, depth: usize, found:
         let message = format!("Too many: {count}: must have at most {most} items");
         found.push(Cause { reason: "FieldValueTooMany", message, field: path.to_owned() });
     }
-    check_unique(items, schema, path, found);
     if let Some(below) = schema.get("items") {
         for (index, item) in items.iter().enumerate() {
             check(item, below, &format!("{path}[{index}]"), depth - 1, found);
         }
     }
+}
+
+/// Items that a list of type `set` or `map` holds more than once.
+#[must_use]
+pub(super) fn duplicates(object: &Value, schema: &Value) -> Vec<Cause> {
+    let mut found = Vec::new();
+    find_duplicates(object, schema, "", MAX_DEPTH, &mut found);
+    found
+}
+
+fn find_duplicates(value: &Value, schema: &Value, path: &str, depth: usize, found: &mut Vec<Cause>) {
+    if depth == 0 {
+        return;
+    }
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if let Some(below) = schema_of(schema, name) {
+                    find_duplicates(value, below, &join(path, name), depth - 1, found);
+                }
+            }
+        }
+        Value::Array(items) => {
+            check_unique(items, schema, path, found);
+            for (index, item) in items.iter().enumerate() {
+                if let Some(below) = schema.get("items") {
+                    find_duplicates(item, below, &format!("{path}[{index}]"), depth - 1, found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn schema_of<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+    schema.get("properties").and_then(|all| all.get(name)).or(schema.get("additionalProperties"))
 }
 
 /// Lists of type `set` hold each value once, lists of type `map` each key.
@@ -382,7 +416,8 @@ mod tests {
             ),
         ];
         for (spec, expected) in table {
-            let causes = validate(&json!({"spec": spec}), &schema());
+            let object = json!({"spec": spec});
+            let causes = [validate(&object, &schema()), duplicates(&object, &schema())].concat();
             assert_eq!(causes.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected], "{spec}");
         }
         assert!(validate(&json!({"spec": {"size": 2, "port": "http"}}), &schema()).is_empty());

@@ -3,33 +3,19 @@
 //! Source: `pkg/apis/*/validation` of Kubernetes v1.36. What is not checked here is accepted.
 
 mod kinds;
+mod pods;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::apiserver::selector::LabelSelector;
 use crate::apiserver::status::Cause;
 use crate::domain::krm::Gvk;
 use crate::domain::krm::value::{is_void, same};
 
-const IMMUTABLE: &str = "field is immutable";
+pub(super) use self::pods::labels_of_pods;
 
-/// Fields without which an object of a kind is none.
-const REQUIRED: &[(&str, &str, &[&str])] = &[
-    ("apps", "Deployment", &["spec.selector"]),
-    ("apps", "ReplicaSet", &["spec.selector"]),
-    ("apps", "StatefulSet", &["spec.selector"]),
-    ("autoscaling", "HorizontalPodAutoscaler", &["spec.scaleTargetRef.kind", "spec.scaleTargetRef.name"]),
-    ("batch", "CronJob", &["spec.schedule"]),
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding", &["roleRef.name"]),
-    ("rbac.authorization.k8s.io", "RoleBinding", &["roleRef.name"]),
-    (
-        "apiextensions.k8s.io",
-        "CustomResourceDefinition",
-        &["spec.group", "spec.names.plural", "spec.names.kind", "spec.scope", "spec.versions"],
-    ),
-];
+const IMMUTABLE: &str = "field is immutable";
 
 /// Fields that never change.
 const FIXED: &[(&str, &str, &[&str])] = &[
@@ -44,47 +30,20 @@ const FIXED: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-/// Where the pod template of a kind is.
-const TEMPLATES: &[(&str, &str, &str)] = &[
-    ("", "Pod", ""),
-    ("", "ReplicationController", "spec.template."),
-    ("apps", "DaemonSet", "spec.template."),
-    ("apps", "Deployment", "spec.template."),
-    ("apps", "ReplicaSet", "spec.template."),
-    ("apps", "StatefulSet", "spec.template."),
-    ("batch", "CronJob", "spec.jobTemplate.spec.template."),
-    ("batch", "Job", "spec.template."),
-];
-
-/// What is wrong with an object.
+/// What is wrong with an object, in the order in which the server looks at it.
 #[must_use]
 pub(super) fn validate(gvk: &Gvk, object: &Value) -> Vec<Cause> {
-    let here = |row: &&(&str, &str, &[&str])| row.0 == gvk.group && row.1 == gvk.kind;
-    let required = REQUIRED.iter().find(here).map(|row| row.2).unwrap_or_default();
-    // An empty selector is refused for what it is.
-    let says_nothing = |path: &str, value: &Value| {
-        if path == "spec.selector" { value.is_null() } else { kinds::is_missing(value) }
-    };
-    let missing = required.iter().filter(|path| get(object, path).is_none_or(|value| says_nothing(path, value)));
-    let mut found: Vec<Cause> = missing.map(|path| Cause::required(*path, "")).collect();
-    found.extend(negative(object, "spec.replicas"));
-    if let Some((.., prefix)) = TEMPLATES.iter().find(|row| row.0 == gvk.group && row.1 == gvk.kind) {
-        if gvk.group == "apps" {
-            found.extend(selected(object));
-            found.extend(kinds::empty_selector(gvk, object));
-        }
-        found.extend(pod_spec(object, &format!("{prefix}spec")));
-    }
     match (gvk.group.as_str(), gvk.kind.as_str()) {
-        ("", "Service") => found.extend(service(object)),
-        ("", "ConfigMap" | "Secret") => found.extend(data_keys(object)),
-        ("batch", "Job") => found.extend(restarts(object, "spec.template.spec.restartPolicy")),
-        ("batch", "CronJob") => found.extend(restarts(object, "spec.jobTemplate.spec.template.spec.restartPolicy")),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => found.extend(definition(object)),
-        _ => {}
+        ("", "Pod") => pods::pod_spec(object, "spec"),
+        ("", "ReplicationController") => pods::pod_spec(object, "spec.template.spec"),
+        ("", "Service") => service(object).into_iter().chain(kinds::service_type(object)).collect(),
+        ("", "ConfigMap" | "Secret") => data_keys(object).into_iter().chain(kinds::faults(gvk, object)).collect(),
+        ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet") => pods::workload(&gvk.kind, object),
+        ("batch", "Job") => pods::job(object),
+        ("batch", "CronJob") => pods::cron_job(object),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(object),
+        _ => kinds::faults(gvk, object),
     }
-    found.extend(kinds::faults(gvk, object));
-    found
 }
 
 /// What is wrong with an object as a successor of another.
@@ -124,80 +83,6 @@ fn items<'a>(object: &'a Value, path: &str) -> &'a [Value] {
 
 fn text<'a>(object: &'a Value, name: &str) -> &'a str {
     object.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn negative(object: &Value, path: &str) -> Option<Cause> {
-    let value = get(object, path)?;
-    let detail = "must be greater than or equal to 0";
-    value.as_i64().filter(|&number| number < 0).map(|_| Cause::invalid(path, value, detail))
-}
-
-/// The labels of a template must be what the selector selects.
-fn selected(object: &Value) -> Option<Cause> {
-    let selector = get(object, "spec.selector");
-    let template = get(object, "spec.template").cloned().unwrap_or_default();
-    // No selector selects nothing, an empty one everything.
-    if selector.is_some_and(|selector| !selector.is_null() && LabelSelector::of(selector).matches(&template)) {
-        return None;
-    }
-    let labels = template.pointer("/metadata/labels").cloned().unwrap_or(Value::Null);
-    Some(Cause::invalid("spec.template.metadata.labels", &labels, "`selector` does not match template `labels`"))
-}
-
-fn pod_spec(object: &Value, path: &str) -> Vec<Cause> {
-    let containers = format!("{path}.containers");
-    let mut found = Vec::new();
-    if items(object, &containers).is_empty() {
-        found.push(Cause::required(containers.clone(), ""));
-    }
-    for list in [containers, format!("{path}.initContainers")] {
-        let mut names = BTreeSet::new();
-        for (index, container) in items(object, &list).iter().enumerate() {
-            found.extend(container_faults(container, &format!("{list}[{index}]")));
-            if !text(container, "name").is_empty() && !names.insert(text(container, "name")) {
-                found.push(Cause::duplicate(format!("{list}[{index}].name"), &json!(text(container, "name"))));
-            }
-        }
-    }
-    found.extend(mounts(object, path));
-    found.extend(kinds::pod_spec(object, path));
-    found
-}
-
-fn container_faults(container: &Value, path: &str) -> Vec<Cause> {
-    let missing = ["name", "image"].into_iter().filter(|name| text(container, name).is_empty());
-    let mut found: Vec<Cause> = missing.map(|name| Cause::required(format!("{path}.{name}"), "")).collect();
-    found.extend(kinds::container_name(container, path));
-    for (index, port) in items(container, "ports").iter().enumerate() {
-        found.extend(port_fault(port.get("containerPort"), &format!("{path}.ports[{index}].containerPort")));
-    }
-    found
-}
-
-/// A mount needs a volume of its name.
-fn mounts(object: &Value, path: &str) -> Vec<Cause> {
-    let volumes: BTreeSet<&str> = items(object, &format!("{path}.volumes"))
-        .iter()
-        .map(|volume| text(volume, "name"))
-        .chain(
-            items(object, "spec.volumeClaimTemplates")
-                .iter()
-                .map(|claim| claim.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()),
-        )
-        .collect();
-    let mut found = Vec::new();
-    for list in ["containers", "initContainers"] {
-        for (index, container) in items(object, &format!("{path}.{list}")).iter().enumerate() {
-            for (at, mount) in items(container, "volumeMounts").iter().enumerate() {
-                if !volumes.contains(text(mount, "name")) {
-                    let field = format!("{path}.{list}[{index}].volumeMounts[{at}].name");
-                    let message = format!("Not found: {:?}", text(mount, "name"));
-                    found.push(Cause { reason: "FieldValueNotFound", message, field });
-                }
-            }
-        }
-    }
-    found
 }
 
 fn port_fault(port: Option<&Value>, path: &str) -> Option<Cause> {
@@ -247,10 +132,8 @@ fn data_keys(object: &Value) -> Vec<Cause> {
     found
 }
 
-/// A job ends, so its pods do not restart for ever. `Always` is what a template has that says nothing.
-fn restarts(object: &Value, path: &str) -> Option<Cause> {
-    let forever = get(object, path)?.as_str() == Some("Always");
-    forever.then(|| Cause::required(path, "valid values: \"OnFailure\", \"Never\""))
+fn required(object: &Value, path: &str) -> Option<Cause> {
+    get(object, path).is_none_or(kinds::is_missing).then(|| Cause::required(path, ""))
 }
 
 fn definition(object: &Value) -> Vec<Cause> {
@@ -261,21 +144,34 @@ fn definition(object: &Value) -> Vec<Cause> {
         let detail = "must be spec.names.plural+\".\"+spec.group";
         found.push(Cause::invalid("metadata.name", &json!(text("metadata.name")), detail));
     }
+    found.extend(required(object, "spec.group"));
+    found.extend(required(object, "spec.scope"));
     if !matches!(text("spec.scope"), "Cluster" | "Namespaced" | "") {
         let allowed = ["\"Cluster\"".to_owned(), "\"Namespaced\"".to_owned()];
         found.push(Cause::not_supported("spec.scope", &json!(text("spec.scope")), &allowed));
     }
+    found.extend(definition_versions(object));
+    found.extend(
+        ["plural", "singular", "kind", "listKind"]
+            .iter()
+            .filter_map(|name| required(object, &format!("spec.names.{name}"))),
+    );
+    found
+}
+
+fn definition_versions(object: &Value) -> Vec<Cause> {
+    let mut found = Vec::new();
     let versions = items(object, "spec.versions");
-    let stored = versions.iter().filter(|version| version.get("storage") == Some(&Value::Bool(true))).count();
-    if !versions.is_empty() && stored != 1 {
-        let detail = "must have exactly one version marked as storage version";
-        found.push(Cause::invalid("spec.versions", &json!(null), detail));
-    }
     for (index, version) in versions.iter().enumerate() {
         if version.pointer("/schema/openAPIV3Schema").is_none() {
             let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
             found.push(Cause::required(field, "schemas are required"));
         }
+    }
+    let stored = versions.iter().filter(|version| version.get("storage") == Some(&Value::Bool(true))).count();
+    if stored != 1 {
+        let detail = "must have exactly one version marked as storage version";
+        found.push(Cause::invalid("spec.versions", &json!(null), detail));
     }
     found
 }
@@ -344,8 +240,8 @@ mod tests {
             [
                 "spec.containers[0].image: Required value",
                 "spec.containers[1].ports[0].containerPort: Invalid value: 0: must be between 1 and 65535, inclusive",
-                "spec.containers[1].name: Duplicate value: \"a\"",
                 "spec.containers[1].volumeMounts[0].name: Not found: \"v\"",
+                "spec.containers[1].name: Duplicate value: \"a\"",
             ]
         );
         assert_eq!(faults("", "Service", &json!({"spec": {}})), ["spec.ports: Required value"]);

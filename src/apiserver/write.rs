@@ -7,11 +7,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::apiserver::core::{Core, Writer, Written, top};
+use crate::apiserver::judge::judge;
 use crate::apiserver::kinds::Kind;
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Key, StoreError, revision_of};
-use crate::apiserver::{addresses, admit, convert, decode, metadata, scale, structural, validate, zero};
+use crate::apiserver::{addresses, admit, convert, decode, metadata, scale, zero};
 use crate::domain::krm::value::same;
 use crate::domain::krm::{ApplyOptions, Gvk, Path, update};
 
@@ -44,8 +45,8 @@ impl Core {
         if !metadata::text(&object, "resourceVersion").is_empty() {
             return Err(ApiError::unforeseen("resourceVersion should not be set on objects to be created"));
         }
-        decode::check_envelope(&self.kinds(), kind, &mut object, target.namespace.as_deref(), target.name.as_deref())?;
-        let warnings = decode::settle(&self.kinds(), kind, &mut object, writer.validation)?;
+        let place = (target.namespace.as_deref(), target.name.as_deref());
+        let warnings = decode::read(&self.kinds(), kind, &mut object, place, writer.validation)?;
         let object = self.owned(kind, None, &object, &Part::Whole, writer);
         let told = warnings.clone();
         self.insert(target, object, writer, warnings).map_err(|error| error.with_warnings(&told))
@@ -68,7 +69,7 @@ impl Core {
             addresses::assign(self, &kind.gvk, &mut object);
         }
         let name = metadata::text(&object, "name").to_owned();
-        judge(kind, None, &object)?;
+        judge(kind, &Part::Whole, None, &object)?;
         let key = Key::new(&kind.stored_as, target.namespace.as_deref().unwrap_or_default(), &name);
         let stored = convert::stored(kind, &self.storage_of(kind), object);
         let refuse = |error| {
@@ -149,8 +150,8 @@ impl Core {
         if metadata::text(&object, "name").is_empty() {
             return Err(self.nameless(target, &name, object, writer));
         }
-        decode::check_envelope(&self.kinds(), &target.kind, &mut object, target.namespace.as_deref(), Some(&name))?;
-        let warnings = decode::settle(&self.kinds(), &target.kind, &mut object, writer.validation)?;
+        let place = (target.namespace.as_deref(), Some(name.as_str()));
+        let warnings = decode::read(&self.kinds(), &target.kind, &mut object, place, writer.validation)?;
         if needs_revision(&target.kind) && metadata::text(&object, "resourceVersion").is_empty() {
             let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
             let absent = self.store().get(&target.key(&name)).is_none();
@@ -159,10 +160,7 @@ impl Core {
             return Err(if absent { missing() } else { error }.with_warnings(&warnings));
         }
         let told = |written: Written| Written { warnings: [warnings.clone(), written.warnings].concat(), ..written };
-        if target.part == Part::Whole
-            && creates_on_update(&target.kind)
-            && self.store().get(&target.key(&name)).is_none()
-        {
+        if creates_on_update(&target.kind) && self.store().get(&target.key(&name)).is_none() {
             check_uid(target, &name, &json!({}), &object, writer).map_err(|error| error.with_warnings(&warnings))?;
             return self.create_in(target, object, writer).map(told).map_err(|error| error.with_warnings(&warnings));
         }
@@ -265,7 +263,7 @@ impl Core {
         if same(old, &new) {
             return Ok(Written { object: Arc::new(old.clone()), created: false, warnings: Vec::new() });
         }
-        judge(kind, Some(old), &new)?;
+        judge(kind, &target.part, Some(old), &new)?;
         let warnings = warnings_of(target, Some(old), &new);
         let key = target.key(name);
         let expected = revision_of(old);
@@ -285,28 +283,6 @@ impl Core {
         }
         Ok(Written { object, created: false, warnings })
     }
-}
-
-/// Refuses an object that breaks the rules of its kind.
-fn judge(kind: &Kind, old: Option<&Value>, object: &Value) -> Result<(), ApiError> {
-    let mut causes = metadata::validate(kind, object, old.is_some());
-    match kind.schema.as_deref() {
-        Some(schema) => causes.extend(structural::validate(object, schema)),
-        None if kind.is_custom() => {}
-        None => {
-            // The update of a job looks at the whole object twice.
-            let twice = old.is_some() && kind.gvk.kind == "Job";
-            (0..=usize::from(twice)).for_each(|_| causes.extend(validate::validate(&kind.gvk, object)));
-        }
-    }
-    if let Some(old) = old {
-        causes.extend(metadata::validate_update(old, object));
-        causes.extend(validate::validate_update(&kind.gvk, old, object));
-    }
-    if causes.is_empty() {
-        return Ok(());
-    }
-    Err(ApiError::invalid(kind, metadata::text(object, "name"), causes))
 }
 
 /// What the server warns of in an object that it takes.

@@ -1,12 +1,16 @@
 //! What can be typed. Parsing does nothing else.
 
+mod functions;
+mod pkg;
+
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-mod pkg;
-
+pub(crate) use functions::*;
 pub(crate) use pkg::{DiffType, Pkg, PkgDiff, PkgGet, PkgInit, PkgTree, PkgUpdate, PkgVerb};
 
 /// Git-native GitOps for KRM packages: intents in Git, plans you approve, clusters that follow.
@@ -40,8 +44,8 @@ pub(crate) struct Global {
     /// Where mirrors of remote repositories, a kubeconfig, and the world of `up` are kept [default: .loggia]
     #[arg(long, global = true, env = "LOGGIA_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Output format
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    /// Output format; for `fn` also stdout, unwrap or a new folder
+    #[arg(short, long, global = true, value_parser = Output, default_value = "text", value_name = "FORMAT")]
     pub(crate) output: Format,
     /// Say more about what is going on
     #[arg(short, long, global = true, conflicts_with = "quiet")]
@@ -76,6 +80,45 @@ pub(crate) enum Format {
     Markdown,
     /// Only names, one a line.
     Name,
+    /// No format: where `fn` writes to. The command line lives as long as the process.
+    #[value(skip)]
+    Place(&'static str),
+}
+
+impl Format {
+    /// The word that was given; none when none was.
+    pub(crate) fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Text => None,
+            Self::Json => Some("json"),
+            Self::Yaml => Some("yaml"),
+            Self::Markdown => Some("markdown"),
+            Self::Name => Some("name"),
+            Self::Place(place) => Some(place),
+        }
+    }
+}
+
+/// Reads a [`Format`]: one of the known words, or a place.
+#[derive(Debug, Clone, Copy)]
+struct Output;
+
+impl TypedValueParser for Output {
+    type Value = Format;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<Format, clap::Error> {
+        let text = value.to_str().ok_or_else(|| clap::Error::new(ErrorKind::InvalidUtf8).with_cmd(command))?;
+        Ok(Format::from_str(text, false).unwrap_or_else(|_| Format::Place(String::leak(text.to_owned()))))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Format::value_variants().iter().filter_map(Format::to_possible_value)))
+    }
 }
 
 /// The verbs.
@@ -236,26 +279,6 @@ pub(crate) struct Validate {
     pub(crate) watch: bool,
 }
 
-/// `fn`.
-#[derive(Debug, Args)]
-pub(crate) struct Function {
-    /// What to do.
-    #[command(subcommand)]
-    pub(crate) verb: FunctionVerb,
-}
-
-/// What `fn` does.
-#[derive(Debug, Subcommand)]
-pub(crate) enum FunctionVerb {
-    /// List the functions that are built in
-    List,
-    /// Tell what a function takes and does, with an example
-    Doc {
-        /// Name or image of the function
-        name: String,
-    },
-}
-
 /// `get`.
 #[derive(Debug, Args)]
 pub(crate) struct Get {
@@ -377,6 +400,9 @@ pub(crate) struct Schema {
     /// Folder to write to
     #[arg(default_value = "schemas", value_name = "DIR")]
     pub(crate) dir: PathBuf,
+    /// Write the table of Kubernetes' own kinds instead, from what the API server of the kubeconfig says of them
+    #[arg(long)]
+    pub(crate) kubernetes: bool,
 }
 
 /// `completions`.

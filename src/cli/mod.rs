@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Verb};
+use args::{Cli, Format, Verb};
 
 /// How a verb ended, short of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +61,14 @@ fn told(error: &anyhow::Error) -> String {
 
 fn run(cli: &Cli) -> anyhow::Result<Done> {
     let global = &cli.global;
+    if let (Format::Place(word), false) = (global.output, matches!(cli.verb, Verb::Function(_))) {
+        anyhow::bail!("there is no output format {word:?}; there are text, json, yaml, markdown and name");
+    }
     match &cli.verb {
         Verb::Version => Ok(commands::version(global)),
         Verb::Completions(args) => Ok(commands::completions(args)),
         Verb::Config(args) => commands::config(global, args),
+        Verb::Schema(args) if args.kubernetes => session::block_on(commands::kubernetes_schema(global, args)),
         Verb::Schema(args) => commands::schema(args),
         Verb::Render(args) => commands::render(global, args),
         Verb::Function(args) => commands::function(global, args),

@@ -48,6 +48,11 @@ impl Table {
     }
 }
 
+/// `1 intent`, `2 intents`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Writes to standard output; a closed pipe is the reader's choice, not an error.
 pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();

@@ -6,6 +6,7 @@ mod counts;
 mod discover;
 mod error;
 mod mirror;
+mod openapi;
 mod read;
 mod write;
 

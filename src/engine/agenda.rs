@@ -37,6 +37,8 @@ pub struct Agenda {
     pub candidate: Option<PackageRevision>,
     /// All published revisions of the package.
     pub all_published: Vec<PackageRevision>,
+    /// What the branch holds, when the Sync follows the latest.
+    pub branch: Option<PackageRevision>,
 }
 
 impl Agenda {
@@ -53,7 +55,8 @@ impl Agenda {
         let follows = *wanted == Wanted::Latest;
         let pending = |lifecycle| mine().filter(move |r| follows && r.lifecycle == lifecycle && r.revision == 0);
         let candidate = pending(Lifecycle::Proposed).next().or_else(|| pending(Lifecycle::Draft).next());
-        Self { published: published.cloned(), candidate: candidate.cloned(), all_published }
+        let branch = mine().find(|revision| follows && revision.revision < 0);
+        Self { published: published.cloned(), candidate: candidate.cloned(), branch: branch.cloned(), all_published }
     }
 
     /// Whether the package waits for its deletion, or for the rest of it.
@@ -61,6 +64,13 @@ impl Agenda {
     pub fn is_leaving(&self) -> bool {
         !self.all_published.is_empty()
             && self.all_published.iter().all(|revision| revision.lifecycle == Lifecycle::DeletionProposed)
+    }
+
+    /// Whether the branch holds what was neither published nor proposed, such as a merge with something added to it.
+    #[must_use]
+    pub fn is_astray(&self) -> bool {
+        let known = |tree| self.all_published.iter().chain(&self.candidate).any(|revision| revision.tree == tree);
+        self.branch.as_ref().is_some_and(|branch| !known(branch.tree.clone()))
     }
 
     /// The published revision with this number.

@@ -2,21 +2,30 @@
 //! it is: both get it from here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::gather::World;
 use super::{Engine, EngineError};
 use crate::domain::id::RepositoryName;
 use crate::domain::intent::expand::{Blueprint, ExpandContext};
 use crate::domain::intent::{Demand, repository};
-use crate::domain::package::derive::{Derivation, derive};
+use crate::domain::package::Rendered;
+use crate::domain::package::derive::{Derivation, derive, setters};
 use crate::domain::package::kptfile::{FILE, Kptfile, Upstream};
-use crate::domain::package::{Rendered, render};
 use crate::domain::source::FileTree;
 use crate::ports::revisions::{PackageRevision, RevisionError};
 
 /// Annotation or recorded upstream: which published revision of a blueprint is used.
 fn upstream_number(reference: &str) -> Option<i64> {
     crate::domain::revision::refs::number(reference.rsplit('/').next().unwrap_or(reference))
+}
+
+/// What a demand comes to.
+pub struct Candidate {
+    /// The package.
+    pub rendered: Arc<Rendered>,
+    /// What the person who asked for it should know: settings that do nothing.
+    pub remarks: Vec<String>,
 }
 
 impl Engine {
@@ -65,7 +74,7 @@ impl Engine {
         namespace: &str,
         demand: &Demand,
         existing: Option<&FileTree>,
-    ) -> Result<Rendered, EngineError> {
+    ) -> Result<Candidate, EngineError> {
         let location = world.location(who, namespace, demand.blueprint.repository.as_str())?;
         let store = self.repositories.packages(&location)?;
         let revisions = store.list().await?;
@@ -88,8 +97,26 @@ impl Engine {
         };
         let failed = |source| EngineError::Render { package: demand.blueprint.package.to_string(), source };
         let derived = derive(&tree, &derivation).map_err(failed)?;
-        render(&derived, &self.catalog).map_err(failed)
+        let rendered = self.renders.render(&derived, self.catalog).map_err(failed)?;
+        Ok(Candidate { rendered, remarks: unused(&tree, &derivation.upstream.reference, demand) })
     }
+}
+
+/// What `configuration` names and no setter of the blueprint takes.
+fn unused(blueprint: &FileTree, which: &str, demand: &Demand) -> Vec<String> {
+    let known = setters(blueprint);
+    let remark = |name: &String| {
+        if !known.contains(name) {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            Some(format!("{which} has no setter for it; it has {}", known.join(", ")))
+        } else if !demand.params.contains_key(name) {
+            Some("a setter takes text, a number, a boolean or a list".to_owned())
+        } else {
+            None
+        }
+    };
+    let told = |name: &String| Some(format!("spec.configuration.{name} is not used: {}", remark(name)?));
+    demand.named.iter().filter_map(told).collect()
 }
 
 fn pinned(existing: &FileTree) -> Option<i64> {

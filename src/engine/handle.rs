@@ -28,8 +28,8 @@ pub struct Preview {
     pub plan: Plan,
     /// Targets that do not answer, and why.
     pub silent: Vec<String>,
-    /// Why it would not be carried out, such as a hold.
-    pub note: Option<String>,
+    /// What else to know: why it would not be carried out, such as a hold; settings that do nothing.
+    pub notes: Vec<String>,
 }
 
 /// A proposal with the forge it is on.
@@ -102,8 +102,10 @@ impl Engine {
             Some(revision) => Some(situation.packages.content(revision).await?),
             None => None,
         };
-        let rendered = self.candidate(&who, world, &unit.namespace, &demand, published.as_ref()).await?;
-        self.preview_objects(world, &sync, &rendered.objects, judge).await
+        let found = self.candidate(&who, world, &unit.namespace, &demand, published.as_ref()).await?;
+        let mut preview = self.preview_objects(world, &sync, &found.rendered.objects, judge).await?;
+        preview.notes.extend(found.remarks);
+        Ok(preview)
     }
 
     /// What is left to do for a Sync as it is published.
@@ -143,9 +145,9 @@ impl Engine {
         let (plan, silent) = self.plan(key, &sync.spec, seats, objects, judge == Judge::Teardown).await?;
         let plan = if judge == Judge::Targets { self.confirm(key, seats, objects, plan).await? } else { plan };
         let state = self.state.get(&situation.key).await?.value;
-        let note =
-            state.holds.get(&plan.declared).map(|hold| format!("held since {} failed: {}", hold.revision, hold.reason));
-        Ok(Preview { sync: situation.key, plan, silent, note })
+        let held = |hold: &Hold| format!("held since {} failed: {}", hold.revision, hold.reason);
+        let notes = state.holds.get(&plan.declared).map(held).into_iter().collect();
+        Ok(Preview { sync: situation.key, plan, silent, notes })
     }
 
     /// A Sync by name; `None` when there is none.

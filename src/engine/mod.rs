@@ -15,6 +15,7 @@ pub mod observe;
 pub mod planning;
 pub mod propose;
 pub mod reconcile;
+pub mod renders;
 pub mod retire;
 pub mod rollout;
 mod status;
@@ -57,6 +58,8 @@ pub struct Engine {
     pub targets: Targets,
     /// The functions that packages may call.
     pub catalog: Catalog,
+    /// Packages that were rendered already.
+    pub renders: renders::RenderCache,
     /// Schemas of built-in kinds.
     pub schemas: Schemas,
     /// States that were read already.

@@ -29,6 +29,8 @@ pub struct Round {
     pub rollout: RolloutReport,
     /// The candidate or deletion.
     pub asked: Asked,
+    /// Whether the branch holds what was neither published nor proposed.
+    pub astray: bool,
     /// Whether the package is gone.
     pub gone: bool,
     /// State after the round.
@@ -145,7 +147,15 @@ impl Engine {
         let reverting = self.revert(claim, situation, state, &report).await?;
         let revision = situation.agenda.published.as_ref().map_or(0, |published| published.revision);
         let outcome = outcome(situation, &report, &asked, reverting);
-        Ok(Round { outcome, revision, rollout: report, asked, gone: false, state: state.value.clone() })
+        Ok(Round {
+            outcome,
+            revision,
+            rollout: report,
+            asked,
+            astray: situation.agenda.is_astray(),
+            gone: false,
+            state: state.value.clone(),
+        })
     }
 
     /// Drafts the known-good content again when the published revision is held after a rollback and nothing follows it.
@@ -199,7 +209,7 @@ fn leaving(situation: &Situation, retired: Retired, state: SyncState) -> Round {
         }
         Retired::Asked(asked) => (waiting_for(&asked).unwrap_or(Outcome::Settled), asked, false),
     };
-    Round { outcome, revision, rollout: RolloutReport::default(), asked, gone, state }
+    Round { outcome, revision, rollout: RolloutReport::default(), asked, astray: false, gone, state }
 }
 
 fn waiting_for(asked: &Asked) -> Option<Outcome> {

@@ -85,6 +85,8 @@ fn rolled_back(round: &Round) -> Vec<String> {
 fn summary(round: &Round) -> String {
     let back = rolled_back(round);
     let suffix = if back.is_empty() { String::new() } else { format!("; {} rolled back", back.join(", ")) };
+    let astray =
+        if round.astray { "; the branch holds what is neither published nor proposed, it is not used" } else { "" };
     let head = match (&round.outcome, &round.asked) {
         (_, Asked::Waiting { number, .. }) => format!("proposal {number} waits for you"),
         (Outcome::Settled, Asked::Rejected { number, reason }) => {
@@ -93,7 +95,7 @@ fn summary(round: &Round) -> String {
         (Outcome::Settled, _) => "settled".to_owned(),
         (Outcome::Waiting { reason, .. } | Outcome::Blocked { reason }, _) => reason.clone(),
     };
-    format!("{head}{suffix}").chars().take(200).collect()
+    format!("{head}{suffix}{astray}").chars().take(200).collect()
 }
 
 fn conditions(round: &Round) -> Vec<Says> {

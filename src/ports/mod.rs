@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod forge;
+pub mod function;
 pub mod git;
 pub mod repositories;
 pub mod revisions;

@@ -29,7 +29,7 @@ struct Exception {
 
 const EXCEPTIONS: &[Exception] = &[
     Exception {
-        reason: "the order of causes about entries of maps and about managers is that of Go's maps, another one each time",
+        reason: "a message repeats its causes in their order; they are compared themselves",
         rewrite: cut_list,
     },
     Exception {
@@ -73,7 +73,11 @@ const EXCEPTIONS: &[Exception] = &[
         rewrite: forget_account,
     },
     Exception { reason: "the order of entries follows their times, which are blurred", rewrite: sort_owners },
-    Exception { reason: "as above", rewrite: sort_causes },
+    Exception {
+        reason: "Go visits the entries of a map in another order each time: labels, annotations, data, the fields of a custom \
+                 resource, the managers of a conflict. Causes about neighbours in one map are compared as a set",
+        rewrite: sort_neighbours,
+    },
     Exception { reason: "addresses of services are drawn by chance", rewrite: hide_addresses },
 ];
 
@@ -131,9 +135,28 @@ fn forget_account(body: &mut Value) {
     }
 }
 
-fn sort_causes(body: &mut Value) {
-    if let Some(causes) = body.pointer_mut("/details/causes").and_then(Value::as_array_mut) {
-        causes.sort_by_key(ToString::to_string);
+/// Sorts causes within each run of causes that stem from the entries of one map.
+fn sort_neighbours(body: &mut Value) {
+    let group = body.pointer("/details/group").and_then(Value::as_str).unwrap_or_default();
+    let is_custom = group.ends_with("loggia.dev");
+    let Some(causes) = body.pointer_mut("/details/causes").and_then(Value::as_array_mut) else { return };
+    for run in causes.chunk_by_mut(|a, b| map_of(a, is_custom).is_some_and(|map| map_of(b, is_custom) == Some(map))) {
+        run.sort_by_key(ToString::to_string);
+    }
+}
+
+/// The map that a cause is about an entry of; none for causes with a fixed place.
+fn map_of(cause: &Value, is_custom: bool) -> Option<&str> {
+    let text = |name: &str| cause[name].as_str().unwrap_or_default();
+    let field = text("field");
+    let entry = field.split_once('[').map_or("", |(map, _)| map);
+    match text("reason") {
+        "FieldManagerConflict" => Some("managers"),
+        _ if matches!(field, "metadata.labels" | "metadata.annotations") => Some(field),
+        "FieldValueInvalid" if matches!(entry, "data" | "binaryData") => Some(entry),
+        _ if !is_custom || field.starts_with('.') || field.starts_with("metadata") => None,
+        "FieldValueDuplicate" => Some("duplicates"),
+        _ => Some("schema"),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::krm::Gvk;
 
 /// The table of `domain::krm::schema`; its first lines explain the notation.
-const TABLE: &str = include_str!("../../domain/krm/schema/builtin.txt");
+const TABLE: &str = crate::domain::krm::schema::TABLE;
 /// Descriptions: `Type text` and `Type.field text`; `.field text` is for that field of every type.
 const WORDS: &str = include_str!("words.txt");
 

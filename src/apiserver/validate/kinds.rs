@@ -2,24 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::{IMMUTABLE, get, items, text};
-use crate::apiserver::metadata;
+use super::{IMMUTABLE, get, items};
 use crate::apiserver::status::Cause;
 use crate::domain::krm::Gvk;
 use crate::domain::krm::value::{is_void, same};
-
-const POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
 
 fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
     static NULL: Value = Value::Null;
     get(object, path).unwrap_or(&NULL)
 }
 
-fn word<'a>(object: &'a Value, path: &str) -> &'a str {
+pub(super) fn word<'a>(object: &'a Value, path: &str) -> &'a str {
     at(object, path).as_str().unwrap_or_default()
 }
 
-fn unsupported(path: &str, value: &Value, supported: &[&str]) -> Cause {
+pub(super) fn unsupported(path: &str, value: &Value, supported: &[&str]) -> Cause {
     let supported: Vec<String> = supported.iter().map(|word| format!("{word:?}")).collect();
     Cause::not_supported(path, value, &supported)
 }
@@ -29,33 +26,23 @@ pub(super) fn faults(gvk: &Gvk, object: &Value) -> Vec<Cause> {
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Secret") => secret(object),
         ("", "ConfigMap") => config_map(object),
-        ("", "Service") => service_type(object).into_iter().collect(),
         ("", "PersistentVolumeClaim") => claim(object),
-        ("apps", "Deployment") => [lasting(object), strategy(object)].into_iter().flatten().collect(),
-        ("apps", "StatefulSet") => [lasting(object), update_strategy(object)].into_iter().flatten().collect(),
-        ("apps", "DaemonSet" | "ReplicaSet") => lasting(object).into_iter().collect(),
-        ("batch", "Job") => ["parallelism", "completions", "backoffLimit", "activeDeadlineSeconds"]
-            .into_iter()
-            .filter_map(|name| super::negative(object, &format!("spec.{name}")))
-            .collect(),
-        ("batch", "CronJob") => concurrency(object).into_iter().collect(),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object),
         ("policy", "PodDisruptionBudget") => budget(object).into_iter().collect(),
         ("networking.k8s.io", "Ingress") => ingress(object).into_iter().collect(),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => verbs(object),
-        ("rbac.authorization.k8s.io", "RoleBinding") => {
-            role_kind(object, &["Role", "ClusterRole"]).into_iter().collect()
-        }
-        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => {
-            role_kind(object, &["ClusterRole"]).into_iter().collect()
-        }
+        ("rbac.authorization.k8s.io", "RoleBinding") => role_of(object, &["Role", "ClusterRole"]),
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => role_of(object, &["ClusterRole"]),
         _ => Vec::new(),
     }
 }
 
-fn role_kind(object: &Value, known: &[&str]) -> Option<Cause> {
-    let value = get(object, "roleRef.kind")?;
-    (!known.contains(&value.as_str()?)).then(|| unsupported("roleRef.kind", value, known))
+fn role_of(object: &Value, known: &[&str]) -> Vec<Cause> {
+    let kind = || {
+        let value = get(object, "roleRef.kind")?;
+        (!known.contains(&value.as_str()?)).then(|| unsupported("roleRef.kind", value, known))
+    };
+    kind().into_iter().chain(super::required(object, "roleRef.name")).collect()
 }
 
 fn secret(object: &Value) -> Vec<Cause> {
@@ -95,32 +82,13 @@ fn claim(object: &Value) -> Vec<Cause> {
     found
 }
 
-fn service_type(object: &Value) -> Option<Cause> {
+pub(super) fn service_type(object: &Value) -> Option<Cause> {
     let known = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
     let value = get(object, "spec.type")?;
     (!known.contains(&value.as_str()?)).then(|| unsupported("spec.type", value, &known))
 }
 
-/// What is kept running has pods that restart for ever.
-fn lasting(object: &Value) -> Option<Cause> {
-    let path = "spec.template.spec.restartPolicy";
-    let value = get(object, path)?;
-    (value != "Always").then(|| unsupported(path, value, &["Always"]))
-}
-
-/// A selector that selects everything is none for a workload.
-pub(super) fn empty_selector(gvk: &Gvk, object: &Value) -> Option<Cause> {
-    let word = match gvk.kind.as_str() {
-        "Deployment" | "ReplicaSet" => "deployment",
-        "StatefulSet" => "statefulset",
-        _ => "daemonset",
-    };
-    let selector = get(object, "spec.selector").filter(|selector| selector.is_object())?;
-    let empty = ["matchLabels", "matchExpressions"].iter().all(|name| selector.get(name).is_none_or(is_void));
-    empty.then(|| Cause::invalid("spec.selector", selector, &format!("empty selector is invalid for {word}")))
-}
-
-fn strategy(object: &Value) -> Option<Cause> {
+pub(super) fn strategy(object: &Value) -> Option<Cause> {
     let rolling = at(object, "spec.strategy.rollingUpdate");
     match word(object, "spec.strategy.type") {
         "" | "RollingUpdate" => None,
@@ -159,7 +127,7 @@ fn invalid_text(path: &str, shown: &str, detail: &str) -> Cause {
     Cause { message: cause.message.replacen("null", shown, 1), ..cause }
 }
 
-fn update_strategy(object: &Value) -> Option<Cause> {
+pub(super) fn update_strategy(object: &Value) -> Option<Cause> {
     let path = "spec.updateStrategy.rollingUpdate";
     let rolling = at(object, path);
     if word(object, "spec.updateStrategy.type") == "RollingUpdate" || rolling.is_null() {
@@ -171,7 +139,7 @@ fn update_strategy(object: &Value) -> Option<Cause> {
     Some(invalid_text(path, &shown, "only allowed for updateStrategy 'RollingUpdate'"))
 }
 
-fn concurrency(object: &Value) -> Option<Cause> {
+pub(super) fn concurrency(object: &Value) -> Option<Cause> {
     let known = ["Allow", "Forbid", "Replace"];
     let value = get(object, "spec.concurrencyPolicy")?;
     (!known.contains(&value.as_str()?)).then(|| unsupported("spec.concurrencyPolicy", value, &known))
@@ -188,6 +156,8 @@ fn autoscaler(object: &Value) -> Vec<Cause> {
         let detail = "must be greater than or equal to `minReplicas`";
         found.push(Cause::invalid("spec.maxReplicas", &json!(most), detail));
     }
+    found.extend(super::required(object, "spec.scaleTargetRef.kind"));
+    found.extend(super::required(object, "spec.scaleTargetRef.name"));
     if word(object, "spec.scaleTargetRef.apiVersion").is_empty() {
         let detail = "apiVersion must specify API group";
         found.push(Cause::invalid("spec.scaleTargetRef.apiVersion", &json!(""), detail));
@@ -222,22 +192,6 @@ fn verbs(object: &Value) -> Vec<Cause> {
     silent
         .map(|(at, _)| Cause::required(format!("rules[{at}].verbs"), "verbs must contain at least one value"))
         .collect()
-}
-
-/// What is wrong with a pod's own fields, at a path that ends in a dot or is empty.
-pub(super) fn pod_spec(object: &Value, path: &str) -> Option<Cause> {
-    let path = format!("{path}.restartPolicy");
-    let value = get(object, &path)?;
-    (!POLICIES.contains(&value.as_str()?)).then(|| unsupported(&path, value, &POLICIES))
-}
-
-/// A container has a name that can be part of a host name.
-pub(super) fn container_name(container: &Value, path: &str) -> Option<Cause> {
-    let name = text(container, "name");
-    if name.is_empty() {
-        return None;
-    }
-    metadata::label_fault(name).map(|detail| Cause::invalid(format!("{path}.name"), &json!(name), detail))
 }
 
 /// What is wrong with an object as a successor of another, beyond what its table says.
@@ -293,7 +247,7 @@ fn claim_update(old: &Value, new: &Value) -> Vec<Cause> {
     let path = "spec.resources.requests.storage";
     let shrunk = at(new, path).is_null() && !at(old, path).is_null();
     let size = shrunk.then(|| Cause::forbidden(path, "field can not be less than status.capacity"));
-    [spec, mode, size].into_iter().flatten().collect()
+    [spec, size, mode].into_iter().flatten().collect()
 }
 
 fn job_update(old: &Value, new: &Value) -> Vec<Cause> {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::event;
 use super::parts::{
     MAX_PODS, controller_of, is_ending, name, namespace, number, number_or, put, template_hash, text, wished,
+    with_status,
 };
 use super::progress;
 use super::write::{Steps, Write};
@@ -50,7 +51,6 @@ pub fn step(deployment: &Value, sets: &[&Value], now: Timestamp) -> Steps {
     let revision = old.iter().map(|set| revision_of(set)).max().unwrap_or_default() + 1;
     let revision = new.map_or(revision, |new| revision_of(new).max(revision));
     let mut writes = Vec::new();
-    writes.extend(annotated(deployment, revision));
     let paused = deployment.pointer("/spec/paused") == Some(&Value::Bool(true));
     match new {
         None if paused => {}
@@ -63,7 +63,7 @@ pub fn step(deployment: &Value, sets: &[&Value], now: Timestamp) -> Steps {
     if progress::is_complete(&status, limits.desired) {
         writes.extend(forgotten(deployment, &old));
     }
-    writes.extend(Write::status_of(deployment, status));
+    writes.extend(revised(deployment, revision, status));
     Steps { writes, again }
 }
 
@@ -129,9 +129,13 @@ fn annotate(object: &mut Value, key: &str, value: &str) -> bool {
     changed
 }
 
-fn annotated(deployment: &Value, revision: i64) -> Option<Write> {
+/// The write that tells the status. The revision goes with it: an annotation by itself would count as a new generation.
+fn revised(deployment: &Value, revision: i64, status: Value) -> Option<Write> {
     let mut next = deployment.clone();
-    annotate(&mut next, REVISION, &revision.to_string()).then_some(Write::Update(next))
+    if annotate(&mut next, REVISION, &revision.to_string()) {
+        return Some(Write::Status(with_status(&next, status)));
+    }
+    Write::status_of(deployment, status)
 }
 
 fn created(deployment: &Value, old: &[&Value], limits: &Limits, revision: i64, now: Timestamp) -> Vec<Write> {

@@ -11,7 +11,7 @@ pub enum Write {
     Create(Value),
     /// Replaces the object, all but its status; holds only for the `resourceVersion` in it.
     Update(Value),
-    /// Replaces the status; holds for the `uid` in it, whatever its version.
+    /// Replaces the status and annotations; holds for the `uid` in it, whatever its version.
     Status(Value),
     /// Deletes the object with this `uid`, in the background or (`foreground`) after what it owns.
     Delete {

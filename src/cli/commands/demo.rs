@@ -118,8 +118,11 @@ impl Story {
     async fn registered(&self) -> Evidence {
         let published = async || {
             let revisions = self.revisions().await?;
-            let ready = ["amf", "upf", "web"].iter().all(|name| revisions.iter().any(|row| row[0] == *name));
-            Ok(ready.then_some(revisions))
+            let listed = ["amf", "upf", "web"].iter().all(|name| revisions.iter().any(|row| row[0] == *name));
+            let kind = Gvk::new("config.porch.kpt.dev", "v1alpha1", "Repository");
+            let repositories = self.management.list(&kind, "default", "").await?.objects;
+            let ready = repositories.iter().all(|object| object.value().pointer("/status/conditions").is_some());
+            Ok((listed && ready).then_some(revisions))
         };
         let revisions = self.eventually("the blueprints are listed", published).await?;
         Ok(vec![
@@ -430,7 +433,11 @@ impl Story {
         let columns = list(&answer["columnDefinitions"]);
         let shown: Vec<usize> =
             (0..columns.len()).filter(|index| columns[*index]["priority"].as_i64().unwrap_or(0) == 0).collect();
-        let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let word = |value: &Value| match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
         let head: Vec<String> = shown.iter().map(|index| word(&columns[*index]["name"]).to_uppercase()).collect();
         let head: Vec<&str> = head.iter().map(String::as_str).collect();
         let rows = list(&answer["rows"])

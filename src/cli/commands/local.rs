@@ -5,11 +5,12 @@ use clap::CommandFactory as _;
 use serde_json::json;
 
 use super::super::args::{self, Cli, Format, Global};
-use super::super::output::{machine, note, print};
+use super::super::output::{counted, machine, note, print};
 use super::super::{Done, session};
 use super::watch::watch;
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::document::to_yaml;
+use crate::domain::krm::schema::{TABLE, distil};
 use crate::domain::package::check::{Findings, check};
 use crate::domain::package::{Catalog, Problem, RenderError, kptfile, render as render_package};
 use crate::domain::source::FileTree;
@@ -41,6 +42,17 @@ pub(crate) fn schema(args: &args::Schema) -> anyhow::Result<Done> {
     let path = args.dir.join("configuration.schema.json");
     std::fs::write(&path, format!("{:#}\n", crate::config::schema()))
         .with_context(|| format!("cannot write {}", path.display()))?;
+    print(&format!("{}\n", path.display()));
+    Ok(Done::Fine)
+}
+
+pub(crate) async fn kubernetes_schema(global: &Global, args: &args::Schema) -> anyhow::Result<Done> {
+    let cluster = session::connect(global, &global.data_dir()).await?;
+    let table = distil(&cluster.openapi().await?, TABLE)?;
+    let dir = args.dir.join("kubernetes");
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let path = dir.join("builtin.txt");
+    std::fs::write(&path, table).with_context(|| format!("cannot write {}", path.display()))?;
     print(&format!("{}\n", path.display()));
     Ok(Done::Fine)
 }
@@ -112,7 +124,7 @@ fn package(tree: &FileTree) -> (Findings, String) {
     let failed = |problem: Problem| (Findings { errors: vec![problem], ..Findings::default() }, String::new());
     match render_package(tree, &Catalog) {
         Ok(rendered) => match check(&rendered.tree) {
-            Ok(found) => (found, format!("{} objects", rendered.objects.len())),
+            Ok(found) => (found, counted(rendered.objects.len(), "object")),
             Err(errors) => (Findings { errors, ..Findings::default() }, String::new()),
         },
         Err(RenderError::Problems { problems }) => {
@@ -134,7 +146,7 @@ fn package(tree: &FileTree) -> (Findings, String) {
 
 fn intents(tree: &FileTree, global: &Global) -> (Findings, String) {
     let (declared, errors) = read_intents(tree, global.namespace());
-    (Findings { errors, ..Findings::default() }, format!("{} intents", declared.len()))
+    (Findings { errors, ..Findings::default() }, counted(declared.len(), "intent"))
 }
 
 fn json_of(severity: &str, problem: &Problem) -> serde_json::Value {

@@ -26,7 +26,7 @@ pub(super) use functions::function;
 pub(super) use get::get;
 pub(super) use history::history;
 pub(super) use hold::{hold, resume, suspend};
-pub(super) use local::{completions, render, schema, validate, version};
+pub(super) use local::{completions, kubernetes_schema, render, schema, validate, version};
 pub(super) use pkg::pkg;
 pub(super) use plan::{diff, plan};
 pub(super) use rollback::rollback;

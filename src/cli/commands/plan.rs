@@ -64,7 +64,7 @@ async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
 fn print_all(global: &Global, previews: &[Preview]) -> anyhow::Result<()> {
     let values: Vec<_> = previews
         .iter()
-        .map(|preview| json!({"sync": preview.sync, "plan": preview.plan, "silent": preview.silent, "note": preview.note}))
+        .map(|preview| json!({"sync": preview.sync, "plan": preview.plan, "silent": preview.silent, "notes": preview.notes}))
         .collect();
     if let Some(out) = machine(global.output, &values)? {
         print(&out);
@@ -79,7 +79,7 @@ fn print_all(global: &Global, previews: &[Preview]) -> anyhow::Result<()> {
             Format::Markdown => print(&format!("## {}\n\n{}", preview.sync, markdown(&preview.plan))),
             _ => print(&format!("{}\n{}", preview.sync, text(&preview.plan))),
         }
-        for line in preview.silent.iter().chain(&preview.note) {
+        for line in preview.silent.iter().chain(&preview.notes) {
             note(&format!("{}: {line}", preview.sync));
         }
     }

@@ -1,6 +1,6 @@
 //! From an intent to a demand. Nothing past this point matches on the intent's kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -29,6 +29,8 @@ pub struct Demand {
     pub blueprint: Blueprint,
     /// Setters.
     pub params: BTreeMap<String, String>,
+    /// What the intent's `configuration` names itself; a person expects it to be used.
+    pub named: BTreeSet<String>,
     /// Namespace on the targets.
     pub namespace: String,
     /// Labels on every object.
@@ -105,6 +107,7 @@ pub fn expand(intent: &CNFDeployment, context: &ExpandContext) -> Result<Demand,
         package,
         blueprint,
         params: params(&name, spec),
+        named: configuration(spec).map(|(key, _)| key.clone()).collect(),
         namespace: target_namespace,
         labels: BTreeMap::from([
             ("app.kubernetes.io/instance".to_owned(), name),
@@ -143,7 +146,13 @@ fn targets(spec: &CnfDeploymentSpec) -> TargetsSpec {
     TargetsSpec { waves: vec![canary, Wave::default()], ..TargetsSpec::default() }
 }
 
-/// Setters, from least to most specific: resources, replicas, then every scalar of `configuration`.
+/// The fields of `configuration`.
+fn configuration(spec: &CnfDeploymentSpec) -> impl Iterator<Item = (&String, &Value)> {
+    spec.configuration.iter().filter_map(Value::as_object).flatten()
+}
+
+/// Setters, from least to most specific: resources, replicas, then every scalar and list of `configuration`. A list is
+/// written as JSON, which is a YAML sequence too, as `apply-setters` wants it.
 fn params(name: &str, spec: &CnfDeploymentSpec) -> BTreeMap<String, String> {
     let mut params = BTreeMap::from([
         ("name".to_owned(), name.to_owned()),
@@ -156,10 +165,10 @@ fn params(name: &str, spec: &CnfDeploymentSpec) -> BTreeMap<String, String> {
     if let Some(slice) = &spec.network_slice {
         params.insert("network-slice".to_owned(), slice.clone());
     }
-    for (key, value) in spec.configuration.iter().filter_map(Value::as_object).flatten() {
+    for (key, value) in configuration(spec) {
         match value {
             Value::String(text) => params.insert(key.clone(), text.clone()),
-            Value::Number(_) | Value::Bool(_) => params.insert(key.clone(), value.to_string()),
+            Value::Number(_) | Value::Bool(_) | Value::Array(_) => params.insert(key.clone(), value.to_string()),
             _ => None,
         };
     }

@@ -26,6 +26,7 @@ pub const CONTENT: &str = "loggia.dev/content";
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Packages", type_ = "integer", json_path = ".status.packageCount"),
     printcolumn(name = "Address", type_ = "string", json_path = ".spec.git.repo"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

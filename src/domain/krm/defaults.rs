@@ -242,6 +242,9 @@ fn daemon_set(object: &mut Value) {
                 ("spec.updateStrategy.rollingUpdate.maxUnavailable", "1"),
             ],
         );
+    } else {
+        // A number that is there has no default: it is zero.
+        all(object, &[("?spec.?updateStrategy.?rollingUpdate.maxUnavailable", "0")]);
     }
 }
 

@@ -5,6 +5,7 @@
 //! `x-kubernetes-map-type`, `x-kubernetes-patch-*`), and the structural schemas of CRDs.
 
 mod crd;
+mod distil;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ use crate::domain::krm::Gvk;
 use crate::domain::krm::defaults;
 
 pub use crd::CrdError;
+pub use distil::{DistilError, distil};
+pub use table::TABLE;
 
 /// How good a prediction is; ordered from the worst to the best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Problem;
+use super::ignore::Ignored;
 use super::resources::{Place, Resources, is_local};
 use crate::domain::krm::path::{Path, PathElement};
 use crate::domain::krm::{Gvk, Schemas, validate};
@@ -27,9 +28,9 @@ pub struct Findings {
 /// # Errors
 /// The problems of files that cannot be read.
 pub fn check(tree: &FileTree) -> Result<Findings, Vec<Problem>> {
-    let resources = Resources::read(tree)?;
+    let resources = Resources::read(tree, &Ignored::read(tree))?;
     let objects: Vec<Object> = resources
-        .places("")
+        .all()
         .into_iter()
         .map(|place| Object { value: resources.value(&place), place })
         .filter(|object| !is_local(&object.value))
@@ -133,7 +134,7 @@ impl Check<'_> {
         let is_external = text(&object.value, "/spec/type") == "ExternalName";
         let selector = object.value.pointer("/spec/selector").and_then(Value::as_object);
         let Some(selector) = selector.filter(|selector| !selector.is_empty() && !is_external) else { return };
-        if object.kind() != "Service" || !text(&object.value, "/apiVersion").eq("v1") {
+        if object.kind() != "Service" || text(&object.value, "/apiVersion") != "v1" {
             return;
         }
         let matches = |other: &Object| {

@@ -1,6 +1,6 @@
 //! Making a deployment's package from a blueprint: a clone with its upstream recorded and its pipeline configured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -36,8 +36,10 @@ pub fn derive(blueprint: &FileTree, derivation: &Derivation) -> Result<FileTree,
     let mut tree = blueprint.clone();
     let mut yaml = read(FILE, &file.bytes)?;
     edit(FILE, write_identity(&mut yaml, derivation))?;
-    let setters = known_setters(blueprint, &derivation.params);
-    configure(&mut yaml, &mut tree, &kptfile, "apply-setters", &setters)?;
+    let known = setters(blueprint);
+    let used = |(name, _): &(&String, &String)| known.contains(*name);
+    let values = derivation.params.iter().filter(used).map(|(name, value)| (name.clone(), value.clone())).collect();
+    configure(&mut yaml, &mut tree, &kptfile, "apply-setters", &values)?;
     let namespace = BTreeMap::from([("namespace".to_owned(), derivation.namespace.clone())]);
     configure(&mut yaml, &mut tree, &kptfile, "set-namespace", &namespace)?;
     configure(&mut yaml, &mut tree, &kptfile, "set-labels", &derivation.labels)?;
@@ -75,16 +77,21 @@ fn write_identity(yaml: &mut YamlFile, derivation: &Derivation) -> Result<(), Ed
     Ok(())
 }
 
-/// The setters that the blueprint's comments name.
-fn known_setters(blueprint: &FileTree, params: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let used = |name: &str| {
-        let mark = format!("${{{name}}}");
-        blueprint.iter().any(|(_, file)| {
-            let text = String::from_utf8_lossy(&file.bytes);
-            text.lines().any(|line| line.contains("kpt-set:") && line.contains(&mark))
-        })
-    };
-    params.iter().filter(|(name, _)| used(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+/// The setters that the comments of a package name.
+#[must_use]
+pub fn setters(package: &FileTree) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (_, file) in package.iter() {
+        let text = String::from_utf8_lossy(&file.bytes);
+        let patterns = text.lines().filter_map(|line| line.split_once("kpt-set:")).map(|(_, pattern)| pattern);
+        found.extend(patterns.flat_map(names));
+    }
+    found
+}
+
+/// The names in a setter's pattern: `registry/${image}:${tag}` has two.
+fn names(pattern: &str) -> impl Iterator<Item = String> {
+    pattern.split("${").skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name.to_owned())
 }
 
 /// Gives one function its values: in the file of its `configPath`, in its `configMap`, or as a new function.

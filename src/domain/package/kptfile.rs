@@ -16,12 +16,37 @@ pub const FILE: &str = "Kptfile";
 pub struct Kptfile {
     /// `metadata.name`.
     pub name: String,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
     /// `upstream` and `upstreamLock`, when the package was made from another.
     pub upstream: Option<Upstream>,
     /// `pipeline.mutators`.
     pub mutators: Vec<Function>,
     /// `pipeline.validators`.
     pub validators: Vec<Function>,
+}
+
+/// Annotation: pipelines run level by level, outer packages first.
+const BREADTH_FIRST: &str = "kpt.dev/bfs-rendering";
+/// Annotation: what was done before a function failed is kept.
+const SAVE_ON_FAILURE: &str = "kpt.dev/save-on-render-failure";
+
+impl Kptfile {
+    /// Whether pipelines run level by level, outer packages first; asked of the root.
+    #[must_use]
+    pub fn is_breadth_first(&self) -> bool {
+        self.is_on(BREADTH_FIRST)
+    }
+
+    /// Whether what was done before a function failed is kept; asked of the root.
+    #[must_use]
+    pub fn saves_on_failure(&self) -> bool {
+        self.is_on(SAVE_ON_FAILURE)
+    }
+
+    fn is_on(&self, annotation: &str) -> bool {
+        self.annotations.get(annotation).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
 }
 
 /// Where a package was made from.
@@ -40,6 +65,8 @@ pub struct Upstream {
 /// One step of the pipeline.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Function {
+    /// Its own name in the pipeline.
+    pub name: Option<String>,
     /// Image; empty for `exec`.
     pub image: String,
     /// A version or a range of versions (`~0.2`) that takes the place of the image's tag.
@@ -142,6 +169,7 @@ impl Reader<'_> {
         }
         Kptfile {
             name,
+            annotations: texts(value.get("metadata").unwrap_or(&Value::Null), "annotations"),
             upstream: upstream(value),
             mutators: self.functions(value, "mutators"),
             validators: self.functions(value, "validators"),
@@ -219,6 +247,7 @@ impl Reader<'_> {
             }
         }
         Function {
+            name: item.get("name").and_then(Value::as_str).map(str::to_owned),
             image,
             tag: item.get("tag").and_then(Value::as_str).filter(|tag| !tag.is_empty()).map(str::to_owned),
             exec,
@@ -249,6 +278,11 @@ fn text(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+fn texts(value: &Value, name: &str) -> BTreeMap<String, String> {
+    let entries = value.get(name).and_then(Value::as_object).into_iter().flatten();
+    entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
 fn upstream(value: &Value) -> Option<Upstream> {
     let place = if value.pointer("/upstreamLock/git").is_some() { "/upstreamLock/git" } else { "/upstream/git" };
     value.pointer(place)?;
@@ -262,10 +296,6 @@ fn upstream(value: &Value) -> Option<Upstream> {
 }
 
 fn selectors(item: &Value, list: &str) -> Vec<Selector> {
-    let map = |value: &Value, name: &str| -> BTreeMap<String, String> {
-        let entries = value.get(name).and_then(Value::as_object).into_iter().flatten();
-        entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
-    };
     let one = |value: &Value| {
         let field = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         Selector {
@@ -273,8 +303,8 @@ fn selectors(item: &Value, list: &str) -> Vec<Selector> {
             kind: field("kind"),
             name: field("name"),
             namespace: field("namespace"),
-            labels: map(value, "labels"),
-            annotations: map(value, "annotations"),
+            labels: texts(value, "labels"),
+            annotations: texts(value, "annotations"),
         }
     };
     item.get(list).and_then(Value::as_array).into_iter().flatten().map(one).collect()

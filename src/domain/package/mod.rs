@@ -1,20 +1,29 @@
 //! kpt packages: Kptfile, pipeline, functions, render, and how one package is made from another.
 
+mod absorb;
 pub mod check;
 pub mod derive;
+pub mod external;
 pub mod functions;
+mod ignore;
 pub mod kptfile;
+mod layout;
 mod parts;
 mod problem;
 pub mod reference;
 pub mod render;
+pub mod rendering;
+pub mod report;
 mod resources;
+pub mod transfer;
 pub mod upgrade;
+mod wire;
 
 pub use functions::Catalog;
 pub use kptfile::Kptfile;
 pub use problem::Problem;
 pub use render::{RenderError, Rendered, objects, render};
+pub use rendering::{Rendering, Turn};
 
 #[cfg(test)]
 mod tests;

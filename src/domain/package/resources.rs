@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Problem;
+use super::ignore::Ignored;
 use super::kptfile::Selector;
+use super::layout::is_below;
 use super::parts::{Document, Parts};
-use crate::domain::krm::document::{EditError, YamlFile};
+use crate::domain::krm::document::{DocumentError, EditError, YamlFile};
 use crate::domain::source::{File, FileMode, FileTree};
 
 /// Annotation that keeps a resource from being applied.
@@ -31,17 +33,22 @@ pub(super) struct Resources {
     files: BTreeMap<String, Parts>,
     /// Files whose last resource was taken out.
     removed: BTreeSet<String>,
+    /// Directories of packages, each before those in it; without any, paths alone order what functions see.
+    packages: Vec<String>,
+    /// What configures a function without being in the package.
+    aside: BTreeMap<String, Parts>,
 }
 
-fn is_resource_file(path: &str) -> bool {
+/// Whether a file holds resources, by its name.
+pub(super) fn is_resource_file(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
     name == super::kptfile::FILE || matches!(extension, Some("yaml" | "yml"))
 }
 
 impl Resources {
-    /// Reads every YAML file; all problems at once.
-    pub(super) fn read(tree: &FileTree) -> Result<Self, Vec<Problem>> {
+    /// Reads every YAML file that is not left out; all problems at once.
+    pub(super) fn read(tree: &FileTree, ignored: &Ignored) -> Result<Self, Vec<Problem>> {
         let mut files = BTreeMap::new();
         let mut problems = Vec::new();
         for (path, file) in tree.iter() {
@@ -49,7 +56,7 @@ impl Resources {
                 let target = String::from_utf8_lossy(&file.bytes).into_owned();
                 let problem = Problem::new("path.symlink", path, 1, format!("it is a symbolic link to {target:?}"));
                 problems.push(problem.hint("packages hold no links; put the file itself there"));
-            } else if is_resource_file(path) {
+            } else if is_resource_file(path) && !ignored.holds(path) {
                 match Parts::read(&file.bytes) {
                     Ok(yaml) => drop(files.insert(path.to_owned(), yaml)),
                     Err(error) => problems.push(Problem::unreadable(path, &error)),
@@ -61,25 +68,74 @@ impl Resources {
             let message = format!("the package has {count} objects; the limit is {MAX_OBJECTS}");
             problems.push(Problem::new("package.object_limit", super::kptfile::FILE, 1, message));
         }
-        if problems.is_empty() { Ok(Self { files, removed: BTreeSet::new() }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { files, ..Self::default() }) } else { Err(problems) }
     }
 
-    /// All places below `directory` that a pipeline of that directory sees, in path and index order.
+    /// Says which packages there are, each before those in it.
+    pub(super) fn set_packages(&mut self, packages: Vec<String>) {
+        self.packages = packages;
+    }
+
+    /// Puts a document beside the package, where a function's configuration may be read.
+    pub(super) fn put_aside(&mut self, name: &str, text: &str) -> Result<(), DocumentError> {
+        self.aside.insert(name.to_owned(), Parts::read(text.as_bytes())?);
+        Ok(())
+    }
+
+    /// All places in path and index order.
+    pub(super) fn all(&self) -> Vec<Place> {
+        self.files.iter().flat_map(places_of).collect()
+    }
+
+    /// All places that a pipeline of `directory` sees, in the order in which it does: the package's own, then those of
+    /// its subpackages; in each, directories in order of their names.
     pub(super) fn places(&self, directory: &str) -> Vec<Place> {
-        let below =
-            |path: &str| directory.is_empty() || path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
-        let files = self.files.iter().filter(|(path, _)| below(path));
-        files.flat_map(|(path, file)| (0..file.len()).map(move |index| Place { file: path.clone(), index })).collect()
+        let mut files: Vec<(&String, &Parts)> =
+            self.files.iter().filter(|(path, _)| is_below(path, directory)).collect();
+        files.sort_by_cached_key(|(path, _)| {
+            (self.package_of(path), path.split('/').map(str::to_owned).collect::<Vec<_>>())
+        });
+        files.into_iter().flat_map(places_of).collect()
+    }
+
+    /// Which package a file belongs to: the innermost around it.
+    fn package_of(&self, path: &str) -> usize {
+        let around = self.packages.iter().enumerate().filter(|(_, directory)| is_below(path, directory));
+        around.max_by_key(|(_, directory)| directory.len()).map_or(0, |(package, _)| package)
+    }
+
+    /// Directory of the innermost package around a file.
+    pub(super) fn home(&self, path: &str) -> &str {
+        self.packages.get(self.package_of(path)).map_or("", String::as_str)
+    }
+
+    /// Whether a directory is a package's.
+    pub(super) fn is_package(&self, directory: &str) -> bool {
+        self.packages.iter().any(|package| package == directory)
+    }
+
+    /// How many resources a file holds.
+    pub(super) fn count(&self, path: &str) -> usize {
+        self.files.get(path).map_or(0, Parts::len)
+    }
+
+    /// The text of a resource with its comments; empty when there is none.
+    pub(super) fn text(&self, place: &Place) -> String {
+        self.document(place).map(|found| found.file.document_text(found.index).to_owned()).unwrap_or_default()
     }
 
     /// The value at a place; null when there is nothing.
     pub(super) fn value(&self, place: &Place) -> Value {
-        self.files.get(&place.file).map_or(Value::Null, |file| file.value(place.index))
+        self.parts(&place.file).map_or(Value::Null, |file| file.value(place.index))
     }
 
     /// The resource of a place, to be read with its comments.
     pub(super) fn document(&self, place: &Place) -> Option<Document<'_>> {
-        self.files.get(&place.file)?.document(place.index)
+        self.parts(&place.file)?.document(place.index)
+    }
+
+    fn parts(&self, file: &str) -> Option<&Parts> {
+        self.files.get(file).or_else(|| self.aside.get(file))
     }
 
     /// Line of a path in a place, or of what is nearest to it.
@@ -148,6 +204,15 @@ impl Resources {
         Ok(())
     }
 
+    /// Makes a file of resources anew.
+    pub(super) fn rebuild(&mut self, path: &str, texts: &[String]) -> Result<(), EditError> {
+        let mut file = Parts::read(b"")?;
+        texts.iter().try_for_each(|text| file.append(text))?;
+        self.files.insert(path.to_owned(), file);
+        self.removed.remove(path);
+        Ok(())
+    }
+
     fn edit(
         &mut self,
         place: &Place,
@@ -184,6 +249,16 @@ impl Resources {
         }
         written
     }
+}
+
+fn places_of((path, file): (&String, &Parts)) -> impl Iterator<Item = Place> + use<> {
+    let path = path.clone();
+    (0..file.len()).map(move |index| Place { file: path.clone(), index })
+}
+
+/// Whether a file configures kustomize: what it holds has no name, and is not applied.
+pub(super) fn is_kustomization(path: &str) -> bool {
+    matches!(path.rsplit('/').next(), Some("kustomization.yaml" | "kustomization.yml"))
 }
 
 /// Whether a resource is only for the package itself.

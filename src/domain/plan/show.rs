@@ -105,7 +105,7 @@ fn totals(summary: &Summary) -> String {
         let _ = write!(text, ", {} left alone", summary.skipped);
     }
     if summary.guards > 0 {
-        let _ = write!(text, ", {} guards", summary.guards);
+        let _ = write!(text, ", {} guard{}", summary.guards, if summary.guards == 1 { "" } else { "s" });
     }
     text
 }

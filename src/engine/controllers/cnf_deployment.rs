@@ -1,11 +1,13 @@
 //! `CNFDeployment`s: expanded to a Sync and a draft; taken away by proposing to delete their package.
 
+use std::iter::once;
 use std::sync::{Arc, PoisonError};
 
 use kube::{Resource as _, ResourceExt};
 use serde_json::{Value, json};
 
 use super::super::agenda::{Agenda, Wanted};
+use super::super::candidate::Candidate;
 use super::super::gather::key;
 use super::super::{EngineError, MANAGER, Outcome};
 use super::{Context, intents, write_status};
@@ -41,8 +43,8 @@ pub(super) async fn reconcile(context: Arc<Context>, intent: Arc<CNFDeployment>)
     };
     guard(&context, &intent).await?;
     let sync = ensure_sync(&context, &intent, &demand).await?;
-    let held = draft(&context, &intent, &demand).await?;
-    follow(&context, &intent, &sync, held).await
+    let drafted = draft(&context, &intent, &demand).await?;
+    follow(&context, &intent, &sync, &drafted).await
 }
 
 fn who(intent: &CNFDeployment) -> String {
@@ -104,8 +106,16 @@ async fn ensure_sync(
     Ok(demand.unit.clone())
 }
 
-/// Drafts what the intent asks for, unless it is published, proposed or held already. Gives why it is held.
-async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Result<Option<String>, EngineError> {
+/// What became of an intent's content.
+struct Drafted {
+    /// Why it is held.
+    held: Option<String>,
+    /// What in it does nothing.
+    remarks: Vec<String>,
+}
+
+/// Drafts what the intent asks for, unless it is published, proposed or held already.
+async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Result<Drafted, EngineError> {
     let engine = &context.engine;
     let claim = engine.claim()?;
     let world = context.world().await?;
@@ -116,15 +126,17 @@ async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Re
         Some(revision) => Some(store.content(revision).await?),
         None => None,
     };
-    let rendered = engine.candidate(&who(intent), &world, &demand.unit.namespace, demand, published.as_ref()).await?;
+    let Candidate { rendered, remarks } =
+        engine.candidate(&who(intent), &world, &demand.unit.namespace, demand, published.as_ref()).await?;
     let digest = declared_digest(&rendered.objects);
     let state = engine.state_of(&demand.unit).await?;
     if let Some(hold) = state.holds.get(&digest) {
-        return Ok(Some(format!("digest {} is held since {} failed: {}", digest.short(), hold.revision, hold.reason)));
+        let held = format!("digest {} is held since {} failed: {}", digest.short(), hold.revision, hold.reason);
+        return Ok(Drafted { held: Some(held), remarks });
     }
     if published.as_ref() == Some(&rendered.tree) {
         withdraw(store.as_ref(), &claim, &agenda).await?;
-        return Ok(None);
+        return Ok(Drafted { held: None, remarks });
     }
     let content = |subject: &str| DraftContent {
         files: rendered.tree.clone(),
@@ -134,38 +146,23 @@ async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Re
         ),
         trailers: source(intent),
     };
-    match agenda.candidate {
-        Some(candidate) if store.content(&candidate).await? == rendered.tree => {}
-        Some(candidate) if candidate.workspace.as_str().starts_with("revert-") => {
-            store.delete(Some(&claim), &candidate, false).await?;
-            store
-                .create(
-                    Some(&claim),
-                    &demand.package,
-                    &workspace(&agenda.all_published)?,
-                    content("Creating new revision by cloning"),
-                )
-                .await?;
+    if let Some(candidate) = agenda.candidate.clone() {
+        if store.content(&candidate).await? == rendered.tree {
+            return Ok(Drafted { held: None, remarks });
         }
-        Some(candidate) => {
+        if !candidate.workspace.as_str().starts_with("revert-") {
             let draft = match candidate.lifecycle {
                 Lifecycle::Proposed => store.reject(Some(&claim), &candidate).await?,
                 _ => candidate,
             };
             store.update(Some(&claim), &draft, content("Rendering package")).await?;
+            return Ok(Drafted { held: None, remarks });
         }
-        None => {
-            store
-                .create(
-                    Some(&claim),
-                    &demand.package,
-                    &workspace(&agenda.all_published)?,
-                    content("Creating new revision by cloning"),
-                )
-                .await?;
-        }
+        store.delete(Some(&claim), &candidate, false).await?;
     }
-    Ok(None)
+    let workspace = workspace(&agenda.all_published)?;
+    store.create(Some(&claim), &demand.package, &workspace, content("Creating new revision by cloning")).await?;
+    Ok(Drafted { held: None, remarks })
 }
 
 /// A draft that nobody wants any more, because the published content is what the intent says again.
@@ -198,7 +195,7 @@ async fn follow(
     context: &Context,
     intent: &CNFDeployment,
     sync: &NamespacedName,
-    held: Option<String>,
+    drafted: &Drafted,
 ) -> Result<Outcome, EngineError> {
     let known = context.sync(sync);
     let status = known.as_ref().and_then(|sync| sync.status.clone());
@@ -207,7 +204,8 @@ async fn follow(
         .and_then(|s| s.conditions.iter().find(|c| c.kind == "Ready"))
         .is_some_and(|c| c.status == "True");
     let summary = status.as_ref().and_then(|s| s.summary.clone()).unwrap_or_else(|| "planning".to_owned());
-    match held {
+    let summary = once(summary).chain(drafted.remarks.iter().cloned()).collect::<Vec<_>>().join("; ");
+    match &drafted.held {
         Some(held) => {
             let message = format!("{held}; commit other content, or loggia resume {}; {summary}", sync.name);
             tell(context, intent, "Failed", "Held", &message, known.as_ref()).await

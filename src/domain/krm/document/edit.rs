@@ -78,15 +78,19 @@ impl YamlFile {
         Ok(true)
     }
 
-    /// Removes a key with the lines it stands on; returns whether it was there.
+    /// Removes a key, or an item of a list, with the lines it stands on; returns whether it was there.
     ///
     /// # Errors
     /// [`EditError`]; the file is then unchanged.
     pub fn remove(&mut self, document: usize, path: &[&str]) -> Result<bool, EditError> {
         let mut expected = self.values()?;
         let Some((last, parents)) = path.split_last() else { return Ok(false) };
-        let Some(Value::Object(map)) = expected.get_mut(document).and_then(|target| at_mut(target, parents)) else {
-            return Ok(false);
+        let map = match expected.get_mut(document).and_then(|target| at_mut(target, parents)) {
+            Some(Value::Object(map)) => map,
+            Some(Value::Array(_)) => {
+                return last.parse().map_or(Ok(false), |item| self.remove_item(document, parents, item));
+            }
+            _ => return Ok(false),
         };
         if map.remove(*last).is_none() {
             return Ok(false);
@@ -105,7 +109,11 @@ impl YamlFile {
                 text: "{}".to_owned(),
             }
         } else {
-            Splice { range: self.lines_of(entry), text: String::new() }
+            let line = self.lines_of(entry);
+            if !self.text[line.start..entry.key_node.span.start].trim().is_empty() {
+                return self.remove_piece(document, path, (parents, index), &expected);
+            }
+            Splice { range: line, text: String::new() }
         };
         self.commit(splice, &expected, path)?;
         Ok(true)
@@ -165,26 +173,36 @@ impl YamlFile {
             matches!(new, Value::Object(m) if !m.is_empty()) || matches!(new, Value::Array(a) if !a.is_empty());
         if collection {
             let flow = Splice { range: range.clone(), text: flow_text(new, node.is_absent()) };
-            let block =
-                matches!(node.kind, NodeKind::Mapping { flow: false, .. } | NodeKind::Sequence { flow: false, .. });
-            if !block {
-                return Ok(flow);
+            let same = matches!(
+                (&node.kind, new),
+                (NodeKind::Mapping { flow: false, .. }, Value::Object(_))
+                    | (NodeKind::Sequence { flow: false, .. }, Value::Array(_))
+            );
+            if !same {
+                return if is_block(node) { self.block_splice(document, path, node, new) } else { Ok(flow) };
             }
             let start = self.block_start(node);
             let indent = start - self.text[..start].rfind('\n').map_or(0, |at| at + 1);
             let text = to_yaml(new).trim_end().replace('\n', &format!("\n{}", " ".repeat(indent)));
             return Ok(Splice { range: start..node.end(), text });
         }
+        if is_block(node)
+            && path.last().is_some_and(|last| {
+                self.find(document, &path[..path.len() - 1]).is_ok_and(|holder| holder.entry(last).is_some())
+            })
+        {
+            return self.block_splice(document, path, node, new);
+        }
         let text = scalar_text(new);
-        let block = !matches!(node.kind, NodeKind::Scalar { .. });
-        let range = if block { self.block_start(node)..node.end() } else { range };
+        let range = if is_block(node) { self.block_start(node)..node.end() } else { range };
         Ok(Splice { range, text: if node.is_absent() { format!(" {text}") } else { text } })
     }
 
-    /// Puts a value in the place of a text of several lines, which is written the same way when it can be.
+    /// Puts a value in the place of one that begins below its key; a text of several lines is written the same way when
+    /// it can be.
     fn block_splice(&self, document: usize, path: &[&str], node: &Node, new: &Value) -> Result<Splice, EditError> {
         let start = self.behind_colon(document, path)?;
-        let range = start..start.max(node.span.start + self.slice(node.span.clone()).trim_end().len());
+        let range = start..start.max(self.text[..node.end()].trim_end().len());
         let (last, parents) = path.split_last().unwrap_or((&"", &[]));
         let key = self.find(document, parents)?.entry(last).map(|entry| &entry.key_node);
         let indent = key.map_or(0, |key| key.column - 1);
@@ -263,12 +281,18 @@ impl YamlFile {
         text.replace_range(splice.range.clone(), &splice.text);
         let edited = Self::parse(text.as_bytes(), &self.limits).map_err(|error| refuse(error.to_string()))?;
         if edited.values().map_err(|error| refuse(error.to_string()))? != expected {
-            let around = self.slice(splice.range).to_owned();
-            return Err(refuse(format!("replacing {around:?} would change something else")));
+            // The text itself is not told: it may be a secret.
+            let line = self.text[..splice.range.start].matches('\n').count() + 1;
+            return Err(refuse(format!("replacing what stands on line {line} would change something else")));
         }
         *self = edited;
         Ok(())
     }
+}
+
+/// Whether a map or list is written without braces.
+const fn is_block(node: &Node) -> bool {
+    matches!(node.kind, NodeKind::Mapping { flow: false, .. } | NodeKind::Sequence { flow: false, .. })
 }
 
 /// The bytes of an entry of `{...}` with the comma that goes with it.
@@ -299,7 +323,7 @@ fn indented(block: &str, indent: usize) -> String {
 }
 
 /// A collection on one line; JSON is YAML.
-fn flow_text(value: &Value, after_colon: bool) -> String {
+pub(super) fn flow_text(value: &Value, after_colon: bool) -> String {
     fn write(value: &Value) -> String {
         match value {
             Value::Object(map) => {
@@ -335,7 +359,7 @@ fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
     })
 }
 
-fn at_mut<'v>(value: &'v mut Value, path: &[&str]) -> Option<&'v mut Value> {
+pub(super) fn at_mut<'v>(value: &'v mut Value, path: &[&str]) -> Option<&'v mut Value> {
     path.iter().try_fold(value, |value, part| match value {
         Value::Object(map) => map.get_mut(*part),
         Value::Array(items) => items.get_mut(part.parse::<usize>().ok()?),

@@ -8,6 +8,7 @@ mod emit;
 mod node;
 mod parse;
 mod remark;
+mod reshape;
 mod resolve;
 mod split;
 
@@ -26,15 +27,24 @@ pub struct Limits {
     pub bytes: usize,
     /// Documents in a file. Default 10,000.
     pub documents: usize,
-    /// Nesting. Default 64; large CRDs stay below.
+    /// Nesting of maps and lists, the scalar in them included. Default 64.
     pub depth: usize,
-    /// Nodes after aliases are followed. Default 1,000,000.
+    /// Nodes of a file as it is written, and of a document once aliases are followed. Default 1,000,000.
     pub nodes: usize,
+    /// Aliases in a file. Default 10,000.
+    pub aliases: usize,
+}
+
+impl Limits {
+    /// For files that hold whole sets of definitions: 16 MiB, depth 128, 4,000,000 nodes. The API server stores at most
+    /// 1.5 MiB an object, but projects ship all their CRDs in one file.
+    pub const DEFINITIONS: Self =
+        Self { bytes: 16 << 20, documents: 10_000, depth: 128, nodes: 4_000_000, aliases: 10_000 };
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 4 << 20, documents: 10_000, depth: 64, nodes: 1_000_000 }
+        Self { bytes: 4 << 20, documents: 10_000, depth: 64, nodes: 1_000_000, aliases: 10_000 }
     }
 }
 
@@ -48,8 +58,32 @@ pub struct DocumentError {
     pub line: usize,
     /// Column.
     pub column: usize,
-    /// What is wrong, and what to do.
+    /// What is wrong, and what to do; it names the path.
     pub message: String,
+    /// The field that was being read, such as `spec.containers[0].image`; of a key that is written twice, the map that
+    /// holds it. Empty for the document itself.
+    pub path: String,
+}
+
+impl DocumentError {
+    fn new(code: &'static str, (line, column): (usize, usize), message: impl Into<String>) -> Self {
+        Self { code, line, column, message: message.into(), path: String::new() }
+    }
+
+    /// The same error, seen from one step up: `name` or `[0]`.
+    fn below(mut self, step: &str) -> Self {
+        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{step}{dot}{}", self.path);
+        self
+    }
+
+    /// With the path in the message, once all of it is known.
+    fn told(mut self) -> Self {
+        if !self.path.is_empty() {
+            self.message = format!("{} (in {})", self.message, self.path);
+        }
+        self
+    }
 }
 
 /// A YAML (or JSON) file: its text, and its documents as trees of positions into it.
@@ -68,7 +102,7 @@ impl YamlFile {
     /// [`DocumentError`] with line and column.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, DocumentError> {
         let text = parse::text_of(bytes, limits)?;
-        let (documents, comments) = parse::documents(&text, limits)?;
+        let (documents, comments) = parse::documents(&text, limits).map_err(DocumentError::told)?;
         Ok(Self { text, documents, comments, limits: *limits })
     }
 
@@ -96,7 +130,7 @@ impl YamlFile {
     /// [`DocumentError`] when aliases grow beyond the limit or a merge key holds no map.
     pub fn value(&self, document: usize) -> Result<Value, DocumentError> {
         let Some(node) = self.documents.get(document) else { return Ok(Value::Null) };
-        resolve::value(node, self.limits.nodes)
+        resolve::value(node, self.limits.nodes).map_err(DocumentError::told)
     }
 
     /// All documents as JSON.

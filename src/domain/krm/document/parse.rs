@@ -9,7 +9,7 @@ use super::node::{Entry, Node, NodeKind};
 use super::{DocumentError, Limits, resolve};
 
 fn error(code: &'static str, line: usize, column: usize, message: impl Into<String>) -> DocumentError {
-    DocumentError { code, line, column, message: message.into() }
+    DocumentError::new(code, (line, column), message)
 }
 
 /// Checks size and encoding.
@@ -40,8 +40,17 @@ type Comments = BTreeMap<usize, String>;
 /// Parses all documents and the comments at line ends.
 pub(super) fn documents(text: &str, limits: &Limits) -> Result<(Vec<Node>, Comments), DocumentError> {
     let parser = Parser::new_from_str_with_options(text, Options::default());
-    let mut builder =
-        Builder { text, limits, events: parser, anchors: BTreeMap::new(), comments: Comments::new(), depth: 0 };
+    let mut builder = Builder {
+        text,
+        limits,
+        events: parser,
+        anchors: BTreeMap::new(),
+        comments: Comments::new(),
+        depth: 0,
+        braces: 0,
+        nodes: 0,
+        aliases: 0,
+    };
     let mut documents = Vec::new();
     while let Some((event, span)) = builder.next()? {
         if !matches!(event, Event::DocumentStart(..)) {
@@ -50,7 +59,8 @@ pub(super) fn documents(text: &str, limits: &Limits) -> Result<(Vec<Node>, Comme
         builder.anchors.clear();
         let (event, span) = builder.expect_next(&span)?;
         let root = builder.node(event, span)?;
-        let empty = matches!(&root.kind, NodeKind::Scalar { text, plain: true, .. } if resolve::is_null(text));
+        let empty =
+            matches!(&root.kind, NodeKind::Scalar { text, plain: true, tag: None, .. } if resolve::is_null(text));
         if !empty {
             documents.push(root);
         }
@@ -69,6 +79,10 @@ struct Builder<'a> {
     anchors: BTreeMap<usize, Arc<Node>>,
     comments: Comments,
     depth: usize,
+    /// How many `[` and `{` are open.
+    braces: usize,
+    nodes: usize,
+    aliases: usize,
 }
 
 impl<'a> Builder<'a> {
@@ -89,8 +103,7 @@ impl<'a> Builder<'a> {
     }
 
     fn expect_next(&mut self, at: &Span) -> Result<(Event<'a>, Span), DocumentError> {
-        let cut = error("yaml.syntax", at.start.line(), at.start.col() + 1, "the document ends too early");
-        self.next()?.ok_or(cut)
+        self.next()?.ok_or_else(|| self::at("yaml.syntax", at, "the document ends too early"))
     }
 
     fn syntax(&self, scan: &granit_parser::ScanError) -> DocumentError {
@@ -113,40 +126,91 @@ impl<'a> Builder<'a> {
         self.depth += 1;
         if self.depth > self.limits.depth {
             let message = format!("it is nested deeper than {}", self.limits.depth);
-            return Err(error("yaml.depth_limit", span.start.line(), span.start.col() + 1, message));
+            return Err(at("yaml.depth_limit", &span, message));
         }
+        self.spend(1, &span)?;
+        self.refuse_tabs(&span)?;
         let node = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let kind = scalar(text.into_owned(), style, tag.as_deref(), &span)?;
-                self.anchored(anchor, place(kind, &span, &span))
+                let text = self.as_written(text.into_owned(), style, &span);
+                let kind = scalar(text, style, tag.as_deref(), &span)?;
+                self.anchored(anchor, place(kind, &span, &span), &span)?
             }
             Event::SequenceStart(style, anchor, tag) => {
                 refuse_tag(tag.as_deref(), "seq", &span)?;
-                let node = self.sequence(style == StructureStyle::Flow, &span)?;
-                self.anchored(anchor, node)
+                let node = self.braced(style, |builder, flow| builder.sequence(flow, &span))?;
+                self.anchored(anchor, node, &span)?
             }
             Event::MappingStart(style, anchor, tag) => {
                 refuse_tag(tag.as_deref(), "map", &span)?;
-                let node = self.mapping(style == StructureStyle::Flow, &span)?;
-                self.anchored(anchor, node)
+                let node = self.braced(style, |builder, flow| builder.mapping(flow, &span))?;
+                self.anchored(anchor, node, &span)?
             }
-            Event::Alias(id) => {
-                let unknown =
-                    error("yaml.alias", span.start.line(), span.start.col() + 1, "the alias has no anchor before it");
-                let target = self.anchors.get(&id).cloned().ok_or(unknown)?;
-                place(NodeKind::Alias(target), &span, &span)
-            }
-            _ => return Err(error("yaml.syntax", span.start.line(), span.start.col() + 1, "a value is missing")),
+            Event::Alias(id) => self.alias(id, &span)?,
+            _ => return Err(at("yaml.syntax", &span, "a value is missing")),
         };
         self.depth -= 1;
         Ok(node)
     }
 
-    fn anchored(&mut self, anchor: usize, node: Node) -> Node {
+    fn alias(&mut self, id: usize, span: &Span) -> Result<Node, DocumentError> {
+        self.aliases += 1;
+        if self.aliases > self.limits.aliases {
+            let message = format!("there are more than {} aliases", self.limits.aliases);
+            return Err(at("yaml.alias_limit", span, message));
+        }
+        let unknown = at("yaml.alias", span, "the alias has no anchor before it");
+        let target = self.anchors.get(&id).cloned().ok_or(unknown)?;
+        Ok(place(NodeKind::Alias(target), span, span))
+    }
+
+    fn braced(
+        &mut self,
+        style: StructureStyle,
+        read: impl FnOnce(&mut Self, bool) -> Result<Node, DocumentError>,
+    ) -> Result<Node, DocumentError> {
+        let flow = style == StructureStyle::Flow;
+        self.braces += usize::from(flow);
+        let node = read(self, flow)?;
+        self.braces -= usize::from(flow);
+        Ok(node)
+    }
+
+    fn spend(&mut self, nodes: usize, span: &Span) -> Result<(), DocumentError> {
+        self.nodes += nodes;
+        if self.nodes > self.limits.nodes {
+            let message = format!("the file has more than {} values, anchored ones counted twice", self.limits.nodes);
+            return Err(at("yaml.node_limit", span, message));
+        }
+        Ok(())
+    }
+
+    /// Tabs do not indent. The parser lets them pass where nothing depends on their width; Kubernetes does not.
+    fn refuse_tabs(&self, span: &Span) -> Result<(), DocumentError> {
+        let start = byte(&span.start).min(self.text.len());
+        let before = &self.text[self.text[..start].rfind('\n').map_or(0, |at| at + 1)..start];
+        let indents = self.braces == 0 && span.start != span.end && before.trim().is_empty();
+        if indents && before.contains('\t') {
+            return Err(at("yaml.syntax", span, "a tab indents it; indent with spaces, not tabs"));
+        }
+        Ok(())
+    }
+
+    /// A text of several lines whose last line has no line break has none at its end either: the parser adds one.
+    fn as_written(&self, mut text: String, style: ScalarStyle, span: &Span) -> String {
+        let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        if block && byte(&span.end) >= self.text.len() && text.ends_with('\n') && is_cut_off(self.text, span.indent) {
+            text.pop();
+        }
+        text
+    }
+
+    fn anchored(&mut self, anchor: usize, node: Node, span: &Span) -> Result<Node, DocumentError> {
         if anchor > 0 {
+            self.spend(size(&node), span)?;
             self.anchors.insert(anchor, Arc::new(node.clone()));
         }
-        node
+        Ok(node)
     }
 
     fn sequence(&mut self, flow: bool, start: &Span) -> Result<Node, DocumentError> {
@@ -156,7 +220,8 @@ impl<'a> Builder<'a> {
             if event == Event::SequenceEnd {
                 return Ok(place(NodeKind::Sequence { items, flow }, start, &span));
             }
-            items.push(self.node(event, span)?);
+            let item = self.node(event, span).map_err(|error| error.below(&format!("[{}]", items.len())))?;
+            items.push(item);
         }
     }
 
@@ -175,14 +240,40 @@ impl<'a> Builder<'a> {
                 return Err(error("yaml.duplicate_key", key_node.line, key_node.column, message));
             }
             let (event, span) = self.expect_next(&span)?;
-            let value = self.node(event, span)?;
+            let value = self.node(event, span).map_err(|error| error.below(&key))?;
             entries.push(Entry { key, key_node, value });
         }
     }
 }
 
+fn at(code: &'static str, span: &Span, message: impl Into<String>) -> DocumentError {
+    error(code, span.start.line(), span.start.col() + 1, message)
+}
+
+fn byte(marker: &granit_parser::Marker) -> usize {
+    marker.byte_offset().unwrap_or_else(|| marker.index())
+}
+
+/// Whether the last line of a file is one of the text of several lines that ends with it, and not only blanks behind it.
+fn is_cut_off(file: &str, indent: Option<usize>) -> bool {
+    let last = file.rsplit('\n').next().unwrap_or_default();
+    match indent {
+        Some(indent) => !last.trim().is_empty() || last.len() > indent,
+        // All of it is blank: its lines are those behind its header.
+        None => !last.is_empty() && file[file.trim_end().len()..].matches('\n').count() == 1,
+    }
+}
+
+/// Nodes that a copy of the node has.
+fn size(node: &Node) -> usize {
+    match &node.kind {
+        NodeKind::Sequence { items, .. } => 1 + items.iter().map(size).sum::<usize>(),
+        NodeKind::Mapping { entries, .. } => 1 + entries.iter().map(|entry| 1 + size(&entry.value)).sum::<usize>(),
+        NodeKind::Scalar { .. } | NodeKind::Alias(_) => 1,
+    }
+}
+
 fn place(kind: NodeKind, start: &Span, end: &Span) -> Node {
-    let byte = |marker: &granit_parser::Marker| marker.byte_offset().unwrap_or_else(|| marker.index());
     let span = byte(&start.start)..byte(&end.end).max(byte(&start.start));
     // A block collection's end event has no bytes of its own; an absent value neither.
     let last_line =
@@ -205,23 +296,15 @@ fn core_tag(tag: &Tag, span: &Span) -> Result<Option<String>, DocumentError> {
     match name.as_str() {
         "" if !core => Ok(Some("str".to_owned())),
         "str" | "int" | "float" | "bool" | "null" | "binary" | "timestamp" if core => Ok(Some(name)),
-        _ => Err(error(
-            "yaml.tag_not_allowed",
-            span.start.line(),
-            span.start.col() + 1,
-            format!("tag {whole} is not allowed"),
-        )),
+        _ => Err(at("yaml.tag_not_allowed", span, format!("tag {whole} is not allowed"))),
     }
 }
 
 fn refuse_tag(tag: Option<&Tag>, own: &str, span: &Span) -> Result<(), DocumentError> {
     match tag {
-        Some(tag) if !tag.to_string().ends_with(own) => Err(error(
-            "yaml.tag_not_allowed",
-            span.start.line(),
-            span.start.col() + 1,
-            format!("tag {tag} is not allowed"),
-        )),
+        Some(tag) if !tag.to_string().ends_with(own) => {
+            Err(at("yaml.tag_not_allowed", span, format!("tag {tag} is not allowed")))
+        }
         _ => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Number, Value};
 
 use super::DocumentError;
 use super::node::{Node, NodeKind};
+use crate::domain::krm::base64;
 
 /// Whether a plain scalar is null.
 pub(super) fn is_null(text: &str) -> bool {
@@ -26,9 +27,9 @@ fn integer(text: &str) -> Option<Number> {
         None => (false, digits.strip_prefix('+').unwrap_or(&digits)),
     };
     let (radix, body) = match body.get(..2) {
-        Some("0x") => (16, &body[2..]),
-        Some("0b") => (2, &body[2..]),
-        Some("0o") => (8, &body[2..]),
+        Some("0x" | "0X") => (16, &body[2..]),
+        Some("0b" | "0B") => (2, &body[2..]),
+        Some("0o" | "0O") => (8, &body[2..]),
         _ if body.len() > 1 && body.starts_with('0') => (8, &body[1..]),
         _ => (10, body),
     };
@@ -79,19 +80,35 @@ pub(super) fn plain(text: &str) -> Value {
 }
 
 fn error(code: &'static str, node: &Node, message: impl Into<String>) -> DocumentError {
-    DocumentError { code, line: node.line, column: node.column, message: message.into() }
+    DocumentError::new(code, (node.line, node.column), message)
+}
+
+/// The plain scalars that are numbers in YAML and not in JSON, as Go spells them.
+fn special(text: &str) -> Option<&'static str> {
+    match text {
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Some(".inf"),
+        "-.inf" | "-.Inf" | "-.INF" => Some("-.inf"),
+        ".nan" | ".NaN" | ".NAN" => Some(".nan"),
+        _ => None,
+    }
+}
+
+/// Base64 of text; what is not text has no place in JSON.
+fn binary(text: &str) -> Option<String> {
+    String::from_utf8(base64::decode(text)?).ok()
 }
 
 fn scalar(node: &Node, text: &str, is_plain: bool, tag: Option<&str>) -> Result<Value, DocumentError> {
-    let wrong = |kind: &str| error("yaml.tag", node, format!("{text:?} is not {kind}"));
+    let wrong = |kind: &str| error("yaml.tag", node, format!("it is not {kind}, as its tag says"));
     match tag {
         None if is_plain => {
-            if matches!(text.trim_start_matches(['-', '+']), ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN") {
-                return Err(error("yaml.number", node, format!("{text} has no JSON form")));
+            if special(text).is_some() {
+                return Err(error("yaml.number", node, format!("{text} has no JSON form; quote it if it is a text")));
             }
             Ok(plain(text))
         }
-        None | Some("str" | "binary" | "timestamp") => Ok(Value::String(text.to_owned())),
+        None | Some("str" | "timestamp") => Ok(Value::String(text.to_owned())),
+        Some("binary") => binary(text).map(Value::String).ok_or_else(|| wrong("base64 of UTF-8 text")),
         Some("null") => Ok(Value::Null),
         Some("bool") => boolean(text).map(Value::Bool).ok_or_else(|| wrong("a boolean")),
         Some("int") => integer(text).map(Value::Number).ok_or_else(|| wrong("an integer")),
@@ -104,12 +121,32 @@ pub(super) fn key(node: &Node) -> Result<String, DocumentError> {
     let NodeKind::Scalar { text, plain: is_plain, tag, .. } = &node.kind else {
         return Err(error("yaml.key", node, "a key must be a scalar"));
     };
+    if let Some(number) = special(text).filter(|_| *is_plain && tag.is_none()) {
+        return Ok(number.to_owned());
+    }
     match scalar(node, text, *is_plain, tag.as_deref())? {
         Value::String(text) => Ok(text),
         Value::Bool(value) => Ok(value.to_string()),
-        Value::Number(value) => Ok(value.to_string()),
-        _ => Err(error("yaml.key", node, "a key must not be null")),
+        Value::Number(value) => number_key(&value)
+            .ok_or_else(|| error("yaml.key", node, format!("the number {text} is too large for a key; quote it"))),
+        _ => Err(error("yaml.key", node, "a key must not be null; quote it if it is a text")),
     }
+}
+
+/// A number as Go spells it in a key: whole ones must fit 64 bits with a sign, others go through 32 bits.
+fn number_key(number: &Number) -> Option<String> {
+    if number.is_i64() || number.is_u64() {
+        return number.as_i64().map(|whole| whole.to_string());
+    }
+    let short: f32 = number.to_string().parse().ok()?;
+    if short.is_infinite() {
+        return Some(if short > 0.0 { ".inf" } else { "-.inf" }.to_owned());
+    }
+    let written = format!("{short:e}");
+    let (digits, exponent) = written.split_once('e')?;
+    let exponent: i32 = exponent.parse().ok()?;
+    let sign = if exponent < 0 { '-' } else { '+' };
+    Some(if (-4..6).contains(&exponent) { short.to_string() } else { format!("{digits}e{sign}{:02}", exponent.abs()) })
 }
 
 /// The node as JSON; aliases and merge keys are followed within the budget.
@@ -124,16 +161,18 @@ fn convert(node: &Node, left: &mut usize) -> Result<Value, DocumentError> {
     match &node.kind {
         NodeKind::Scalar { text, plain, tag, .. } => scalar(node, text, *plain, tag.as_deref()),
         NodeKind::Sequence { items, .. } => {
-            items.iter().map(|item| convert(item, left)).collect::<Result<_, _>>().map(Value::Array)
+            let item = |(index, item)| convert(item, left).map_err(|error| error.below(&format!("[{index}]")));
+            items.iter().enumerate().map(item).collect::<Result<_, _>>().map(Value::Array)
         }
         NodeKind::Alias(target) => convert(target, left),
         NodeKind::Mapping { entries, .. } => {
             let mut map = Map::new();
             for entry in entries.iter().filter(|entry| entry.key == "<<") {
-                merge(&entry.value, &mut map, left)?;
+                merge(&entry.value, &mut map, left).map_err(|error| error.below("<<"))?;
             }
             for entry in entries.iter().filter(|entry| entry.key != "<<") {
-                map.insert(entry.key.clone(), convert(&entry.value, left)?);
+                let value = convert(&entry.value, left).map_err(|error| error.below(&entry.key))?;
+                map.insert(entry.key.clone(), value);
             }
             Ok(Value::Object(map))
         }

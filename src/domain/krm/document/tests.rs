@@ -1,6 +1,8 @@
 use super::*;
 use serde_json::json;
 
+mod vectors;
+
 fn parse(text: &str) -> YamlFile {
     YamlFile::parse(text.as_bytes(), &Limits::default()).unwrap()
 }

@@ -9,22 +9,23 @@ use serde_json::Value;
 use super::{Format, ListKey, ListKind, ListShape, MapShape, Schema, Schemas, Shape};
 use crate::domain::krm::Gvk;
 
-pub(super) const TABLE: &str = include_str!("builtin.txt");
+/// The table of this crate: Kubernetes v1.36.
+pub const TABLE: &str = include_str!("../../../../schemas/kubernetes/builtin.txt");
 
 /// One line of the table, taken apart.
-struct Line<'a> {
-    name: &'a str,
+pub(super) struct Line<'a> {
+    pub(super) name: &'a str,
     atomic: bool,
     gvk: Option<Gvk>,
-    fields: Vec<Column<'a>>,
+    pub(super) fields: Vec<Column<'a>>,
 }
 
 /// One field of a line.
-struct Column<'a> {
-    name: &'a str,
+pub(super) struct Column<'a> {
+    pub(super) name: &'a str,
     shape: &'a str,
     default: Option<&'a str>,
-    terse: bool,
+    pub(super) terse: bool,
 }
 
 /// The whole table: what a reference and a list key need to be resolved.
@@ -40,7 +41,7 @@ pub(super) fn builtin() -> Schemas {
 }
 
 fn read(text: &str) -> Schemas {
-    let lines: Vec<Line<'_>> = text.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect();
+    let lines: Vec<Line<'_>> = lines(text).collect();
     let numbers = lines.iter().enumerate().map(|(number, line)| (line.name, number)).collect();
     let table = Table { numbers, lines };
     let types: Arc<[Shape]> = table.lines.iter().map(|line| table.map(line)).collect();
@@ -68,6 +69,11 @@ fn untyped_object(object_meta: &Shape) -> Shape {
         element: Some(Box::new(Shape::Any)),
         ..MapShape::default()
     })
+}
+
+/// The lines of a table without what explains them.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(line)
 }
 
 fn line(text: &str) -> Option<Line<'_>> {
@@ -150,7 +156,7 @@ mod tests {
 
     #[test]
     fn every_reference_and_key_of_the_table_exists() {
-        let lines: Vec<Line<'_>> = TABLE.lines().filter(|l| !l.starts_with('#')).filter_map(line).collect();
+        let lines: Vec<Line<'_>> = lines(TABLE).collect();
         let by_name: BTreeMap<&str, &Line<'_>> = lines.iter().map(|l| (l.name, l)).collect();
         assert_eq!(by_name.len(), lines.len(), "a name is used twice");
         for (line, field) in lines.iter().flat_map(|l| l.fields.iter().map(move |f| (l, f))) {

@@ -1,7 +1,7 @@
 //! Path patterns: `*`, `?`, `[class]`, `{a,b}`, and `**` for any number of directories.
 
 /// Whether a `/`-separated path matches a pattern as a whole; `None` when the pattern is not one.
-pub(super) fn matches(pattern: &str, path: &str) -> Option<bool> {
+pub(in crate::domain::package) fn matches(pattern: &str, path: &str) -> Option<bool> {
     let alternatives = alternatives(pattern)?;
     let path: Vec<&str> = path.split('/').collect();
     let mut any = false;

@@ -13,7 +13,7 @@ mod delete_annotations;
 mod ensure_name_substring;
 mod fields;
 mod format;
-mod glob;
+pub(super) mod glob;
 mod list_setters;
 mod names;
 mod remove_local_config_resources;
@@ -32,12 +32,13 @@ mod upsert_resource;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::external::Failure;
 use super::resources::{Place, Resources};
 use crate::domain::krm::document::EditError;
 
 pub(super) use config::ConfigAt;
-use names::Version;
-pub use names::short_name;
+pub(super) use names::Version;
+pub use names::{PREFIX, resolved, short_name};
 
 /// A built-in function: how to call it, and what it does. This is also its documentation.
 #[derive(Debug, Serialize)]
@@ -102,6 +103,9 @@ pub struct FunctionResult {
     pub origin: Option<String>,
     /// Field, when it is about one, such as `spec.containers[0].image`.
     pub field: Option<String>,
+    /// The remark as a function that is not built in wrote it.
+    #[serde(skip)]
+    pub raw: Option<Value>,
 }
 
 /// Why a function failed.
@@ -141,10 +145,13 @@ pub enum FunctionError {
         /// Why.
         source: EditError,
     },
+    /// A function that is not built in failed, or was not run.
+    #[error("{0}")]
+    External(Failure),
 }
 
 /// The functions that packages may call.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Catalog;
 
 /// Why an image calls none of them.
@@ -275,7 +282,7 @@ impl<'a> Call<'a> {
         origin: Option<String>,
         field: Option<String>,
     ) {
-        self.results.push(FunctionResult { message: message.into(), severity, origin, field });
+        self.results.push(FunctionResult { message: message.into(), severity, origin, field, raw: None });
     }
 
     fn info(&mut self, message: impl Into<String>) {

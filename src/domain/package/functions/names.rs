@@ -8,6 +8,24 @@ const PREFIXES: [&str; 4] = [
     "gcr.io/kpt-fn/",
 ];
 
+/// What comes before a short name when nothing else is asked for.
+pub const PREFIX: &str = "ghcr.io/kptdev/krm-functions-catalog";
+
+/// The whole name of an image: a short one behind `prefix`, one without a version with `latest`; `tag` takes the place
+/// of its version.
+#[must_use]
+pub fn resolved(image: &str, tag: Option<&str>, prefix: &str) -> String {
+    let prefix = prefix.trim_end_matches('/');
+    let whole = if image.contains('/') || prefix.is_empty() { image.to_owned() } else { format!("{prefix}/{image}") };
+    let name_at = whole.rfind('/').map_or(0, |at| at + 1);
+    let version_at = whole[name_at..].find([':', '@']).map(|at| name_at + at);
+    match (tag, version_at) {
+        (Some(tag), at) => format!("{}:{tag}", &whole[..at.unwrap_or(whole.len())]),
+        (None, Some(_)) => whole,
+        (None, None) => format!("{whole}:latest"),
+    }
+}
+
 /// Tags that mean no version.
 const MOVING: [&str; 3] = ["latest", "unstable", "main"];
 
@@ -107,6 +125,20 @@ mod tests {
             assert_eq!(short_name(image), "set-labels", "{image}");
         }
         assert_eq!(short_name("localhost:5000/set-labels"), "localhost:5000/set-labels");
+    }
+
+    #[test]
+    fn whole_names_say_registry_and_version() {
+        let table = [
+            ("set-labels", None, "ghcr.io/kptdev/krm-functions-catalog/set-labels:latest"),
+            ("set-labels:v0.2", None, "ghcr.io/kptdev/krm-functions-catalog/set-labels:v0.2"),
+            ("set-labels:v0.2", Some("v0.1"), "ghcr.io/kptdev/krm-functions-catalog/set-labels:v0.1"),
+            ("localhost:5000/f", None, "localhost:5000/f:latest"),
+            ("localhost:5000/f@sha256:01", None, "localhost:5000/f@sha256:01"),
+        ];
+        for (image, tag, expected) in table {
+            assert_eq!(resolved(image, tag, PREFIX), expected);
+        }
     }
 
     #[test]

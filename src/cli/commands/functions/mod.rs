@@ -1,6 +1,12 @@
-//! `fn`: the functions that are built in.
+//! `fn`: the functions that are built in, and running functions.
 
-use anyhow::anyhow;
+mod eval;
+mod folder;
+mod pipe;
+mod render;
+mod run;
+
+use anyhow::{anyhow, bail};
 
 use super::super::Done;
 use super::super::args::{Format, Function, FunctionVerb, Global};
@@ -9,7 +15,14 @@ use crate::domain::package::Catalog;
 use crate::domain::package::functions::Native;
 
 pub(crate) fn function(global: &Global, args: &Function) -> anyhow::Result<Done> {
+    if let (Format::Place(word), FunctionVerb::List | FunctionVerb::Doc { .. }) = (global.output, &args.verb) {
+        bail!("there is no output format {word:?}; there are text, json, yaml and name");
+    }
     match &args.verb {
+        FunctionVerb::Render(args) => render::render(global, args),
+        FunctionVerb::Eval(args) => eval::eval(global, args),
+        FunctionVerb::Source(args) => pipe::source(global, args),
+        FunctionVerb::Sink(args) => pipe::sink(args),
         FunctionVerb::List => list(global),
         FunctionVerb::Doc { name } => doc(global, name),
     }

@@ -1,0 +1,121 @@
+//! Images, run by the program of a container engine: no network, a read-only root, nobody's rights.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::process::{self, Limits};
+use crate::domain::package::external::{Answer, Failure};
+
+/// Programs of container engines, the first that is found is used.
+const ENGINES: [&str; 3] = ["docker", "podman", "nerdctl"];
+
+/// When an image is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pull {
+    /// Before every run.
+    Always,
+    /// When it is not there.
+    #[default]
+    IfNotPresent,
+    /// Never.
+    Never,
+}
+
+/// How images are run.
+#[derive(Debug, Clone, Default)]
+pub struct Containers {
+    /// `docker`, `podman` or `nerdctl` [default: the first of them on the `PATH`].
+    pub engine: Option<String>,
+    /// Where programs are looked for: a `PATH`.
+    pub path: std::ffi::OsString,
+    /// When images are fetched.
+    pub pull: Pull,
+    /// Whether functions may use the network.
+    pub network: bool,
+    /// What of the host they see, as `type=bind,source=...,target=...`.
+    pub mounts: Vec<String>,
+    /// Their environment, as `KEY=value`, or `KEY` for that of this process.
+    pub env: Vec<String>,
+    /// Whether they run as the user of this process and not as nobody.
+    pub as_current_user: bool,
+}
+
+/// Tells containers of one process apart.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+impl Containers {
+    /// Runs an image on a list.
+    pub(super) fn run(&self, image: &str, list: &str, limits: &Limits) -> Result<Answer, Failure> {
+        if image.starts_with('-') || image.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(Failure::new("fn.failed", format!("{image:?} is no name of an image")));
+        }
+        let engine = self.engine(image)?;
+        let name = format!("loggia-fn-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let mut command = Command::new(&engine);
+        command.args(self.arguments(&name)).arg(image);
+        let answer = process::run(command, image, list, limits);
+        if answer.as_ref().is_err_and(|failure| failure.exit_code.is_none()) {
+            // The engine's client is gone; the container may not be.
+            let remove =
+                Command::new(&engine).args(["rm", "-f", &name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            drop(remove);
+        }
+        answer
+    }
+
+    /// The engine's program.
+    fn engine(&self, image: &str) -> Result<PathBuf, Failure> {
+        let wanted: Vec<&str> = match &self.engine {
+            None => ENGINES.to_vec(),
+            Some(engine) if ENGINES.contains(&engine.as_str()) => vec![engine],
+            Some(engine) => {
+                let message = format!("KRM_FN_RUNTIME is {engine:?}; it may be {}", ENGINES.join(", "));
+                return Err(Failure::new("fn.no_runner", message));
+            }
+        };
+        let folders: Vec<PathBuf> = std::env::split_paths(&self.path).collect();
+        let found = wanted.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+        found.into_iter().find(|path| is_program(path)).ok_or_else(|| {
+            let message = format!(
+                "{image} is not built in, and {} is not on the PATH: install it to run functions in containers, use a \
+                 function that is built in (`loggia fn list`), or give the function as a program with `exec`",
+                wanted.join(", ")
+            );
+            Failure::new("fn.no_runner", message)
+        })
+    }
+
+    fn arguments(&self, name: &str) -> Vec<String> {
+        let network = if self.network { "host" } else { "none" };
+        let pull = match self.pull {
+            Pull::Always => "always",
+            Pull::IfNotPresent => "missing",
+            Pull::Never => "never",
+        };
+        let mut arguments: Vec<String> =
+            ["run", "--rm", "-i", "--name", name, "--network", network, "--user", &self.user()]
+                .map(str::to_owned)
+                .to_vec();
+        arguments.extend(
+            ["--security-opt=no-new-privileges", "--read-only", "--tmpfs", "/tmp", "--pull", pull].map(str::to_owned),
+        );
+        for mount in &self.mounts {
+            arguments.extend(["--mount".to_owned(), mount.clone()]);
+        }
+        for variable in &self.env {
+            arguments.extend(["--env".to_owned(), variable.clone()]);
+        }
+        arguments
+    }
+
+    fn user(&self) -> String {
+        let own = self.as_current_user.then(|| std::fs::metadata("/proc/self").ok()).flatten();
+        own.map_or_else(|| "nobody".to_owned(), |own| format!("{}:{}", own.uid(), own.gid()))
+    }
+}
+
+fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
+}

@@ -1,0 +1,142 @@
+//! Real processes; a container engine is played by a program that writes down how it was called.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+fn program(path: &Path, script: &str) {
+    std::fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn exec(command: &str, limits: Limits) -> Result<Answer, Failure> {
+    let runner = LocalRunner { programs: true, limits, ..LocalRunner::default() };
+    runner.run(&Request { program: Program::Exec(command.to_owned()), list: "in\n".to_owned() })
+}
+
+#[test]
+fn a_program_answers_what_it_writes() {
+    let answer = exec("sh -c 'cat; echo said >&2'", Limits::default()).unwrap();
+    assert_eq!((answer.list.as_slice(), answer.stderr.as_str()), (&b"in\n"[..], "said\n"));
+    assert!(exec("true", Limits::default()).unwrap().list.is_empty(), "input need not be read");
+}
+
+#[test]
+fn a_failure_keeps_what_was_said() {
+    let failure = exec("sh -c 'echo out; echo why >&2; exit 3'", Limits::default()).unwrap_err();
+    assert_eq!((failure.code, failure.exit_code, failure.stderr.as_str()), ("fn.failed", Some(3), "why\n"));
+    assert_eq!(failure.list, b"out\n");
+    let failure = exec("sh -c 'kill -TERM $$'", Limits::default()).unwrap_err();
+    assert!(failure.message.contains("signal 15"), "{failure}");
+    let failure = exec("/no/such/program", Limits::default()).unwrap_err();
+    assert!(failure.message.contains("/no/such/program cannot be started"), "{failure}");
+    assert_eq!(exec("'", Limits::default()).unwrap_err().code, "fn.failed");
+}
+
+#[test]
+fn nothing_runs_without_leave() {
+    let runner = LocalRunner::default();
+    let run = |program| runner.run(&Request { program, list: String::new() }).unwrap_err();
+    let exec = run(Program::Exec("touch x".to_owned()));
+    assert!(exec.code == "fn.exec_denied" && exec.message.contains("--allow-exec"), "{exec}");
+    assert_eq!(run(Program::Image("a/b:c".to_owned())).code, "fn.no_runner");
+}
+
+#[test]
+fn limits_end_the_program_and_what_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid = dir.path().join("pid");
+    let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
+    let began = Instant::now();
+    let failure = exec(&format!("sh -c 'sleep 60 & echo $! > {}; wait'", pid.display()), limits).unwrap_err();
+    assert_eq!(failure.code, "fn.timeout");
+    assert!(began.elapsed() < Duration::from_secs(30), "it was waited for");
+    let child = std::fs::read_to_string(&pid).unwrap();
+    let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+    let gone = |state: String| state.is_empty() || state.contains(") Z ");
+    assert!(
+        (0..100).any(|_| gone(state()) || {
+            std::thread::sleep(Duration::from_millis(20));
+            false
+        }),
+        "{}",
+        state()
+    );
+
+    let failure = exec("yes", Limits { output: 1000, ..Limits::default() }).unwrap_err();
+    assert!(failure.code == "fn.output_limit" && failure.message.contains("1000 bytes"), "{failure}");
+    let answer = exec("sh -c 'yes | head -c 5000 >&2'", Limits { stderr: 10, ..Limits::default() }).unwrap();
+    assert_eq!(answer.stderr.len(), 10);
+}
+
+fn engine(dir: &Path, name: &str) -> Containers {
+    program(&dir.join(name), &format!("echo \"$0 $*\" >> {}; cat", dir.join("calls").display()));
+    Containers { path: dir.as_os_str().to_owned(), ..Containers::default() }
+}
+
+fn image(containers: Containers, image: &str) -> Result<Answer, Failure> {
+    let runner = LocalRunner { containers: Some(containers), ..LocalRunner::default() };
+    runner.run(&Request { program: Program::Image(image.to_owned()), list: "in\n".to_owned() })
+}
+
+#[test]
+fn images_get_no_network_and_no_rights() {
+    let dir = tempfile::tempdir().unwrap();
+    let answer = image(engine(dir.path(), "podman"), "registry.example/f:v1").unwrap();
+    assert_eq!(answer.list, b"in\n");
+    let calls = std::fs::read_to_string(dir.path().join("calls")).unwrap();
+    let words = [
+        "podman run --rm -i --name loggia-fn-",
+        "--network none --user nobody",
+        "--read-only --tmpfs /tmp",
+        "--pull missing registry.example/f:v1\n",
+    ];
+    assert!(words.iter().all(|word| calls.contains(word)), "{calls}");
+}
+
+#[test]
+fn what_was_allowed_is_passed_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = Containers {
+        network: true,
+        pull: Pull::Always,
+        mounts: vec!["type=bind,source=/a,target=/b".to_owned()],
+        env: vec!["A=1".to_owned(), "B".to_owned()],
+        as_current_user: true,
+        ..engine(dir.path(), "docker")
+    };
+    image(open, "f:v1").unwrap();
+    let calls = std::fs::read_to_string(dir.path().join("calls")).unwrap();
+    let words = ["--network host", "--pull always", "--mount type=bind,source=/a,target=/b", "--env A=1 --env B f:v1"];
+    assert!(words.iter().all(|word| calls.contains(word)) && !calls.contains("nobody"), "{calls}");
+}
+
+#[test]
+fn a_missing_engine_is_told_with_what_helps() {
+    let dir = tempfile::tempdir().unwrap();
+    let none = Containers { path: dir.path().as_os_str().to_owned(), ..Containers::default() };
+    let failure = image(none.clone(), "f:v1").unwrap_err();
+    assert_eq!(failure.code, "fn.no_runner");
+    assert!(failure.message.contains("docker, podman, nerdctl is not on the PATH"), "{failure}");
+    let other = Containers { engine: Some("rkt".to_owned()), ..none.clone() };
+    assert!(image(other, "f:v1").unwrap_err().message.contains("KRM_FN_RUNTIME"));
+    for bad in ["-v", "a b", "a\nb"] {
+        assert!(image(none.clone(), bad).unwrap_err().message.contains("no name of an image"), "{bad}");
+    }
+}
+
+#[test]
+fn a_container_that_took_too_long_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let calls = dir.path().join("calls");
+    program(&dir.path().join("docker"), &format!("echo \"$*\" >> {}; [ $1 = run ] && sleep 60", calls.display()));
+    let containers = Containers { path: dir.path().as_os_str().to_owned(), ..Containers::default() };
+    let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
+    let runner = LocalRunner { containers: Some(containers), limits, ..LocalRunner::default() };
+    let request = Request { program: Program::Image("f:v1".to_owned()), list: String::new() };
+    assert_eq!(runner.run(&request).unwrap_err().code, "fn.timeout");
+    let calls = std::fs::read_to_string(calls).unwrap();
+    assert!(calls.lines().nth(1).is_some_and(|line| line.starts_with("rm -f loggia-fn-")), "{calls}");
+}

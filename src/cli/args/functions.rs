@@ -1,0 +1,216 @@
+//! `fn`, with the arguments and flags of `kpt fn`. A flag that is on or off may be followed by `=true` or `=false`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
+
+/// What short names of images are looked for behind.
+const PREFIX: &str = crate::domain::package::functions::PREFIX;
+
+/// `fn`.
+#[derive(Debug, Args)]
+pub(crate) struct Function {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: FunctionVerb,
+}
+
+/// What `fn` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FunctionVerb {
+    /// List the functions that are built in
+    List,
+    /// Tell what a function takes and does, with an example
+    Doc {
+        /// Name or image of the function
+        name: String,
+    },
+    /// Run a package's pipeline and write the result to the package, or where -o says
+    Render(FnRender),
+    /// Run one function on the resources of a folder, or on those of the standard input
+    Eval(Box<FnEval>),
+    /// Write the resources of a folder to the standard output, for `fn eval -`
+    Source(FnSource),
+    /// Write the resources of the standard input to a new folder
+    Sink(FnSink),
+}
+
+/// Flags of functions that run in containers.
+#[derive(Debug, Args)]
+pub(crate) struct Images {
+    /// What short names of images are looked for behind
+    #[arg(long, env = "KPT_IMAGE_PREFIX", default_value = PREFIX, value_name = "PREFIX")]
+    pub(crate) image_prefix: String,
+    /// When images are fetched
+    #[arg(long, value_enum, ignore_case = true, default_value_t = PullPolicy::IfNotPresent, value_name = "POLICY")]
+    pub(crate) image_pull_policy: PullPolicy,
+    /// Cut what functions say to a few lines
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) truncate_output: bool,
+    /// WASM functions are not run yet
+    #[arg(long, hide = true)]
+    pub(crate) allow_alpha_wasm: bool,
+}
+
+/// When images are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "camelCase")]
+pub(crate) enum PullPolicy {
+    /// Before every run.
+    Always,
+    /// When it is not there.
+    IfNotPresent,
+    /// Never.
+    Never,
+}
+
+/// `fn render`; `-o` names `stdout` (a `ResourceList`), `unwrap` (plain YAML) or a new folder.
+#[derive(Debug, Args)]
+pub(crate) struct FnRender {
+    /// The package
+    #[arg(default_value = ".", value_name = "PKG_PATH")]
+    pub(crate) path: PathBuf,
+    /// Run the programs that a pipeline names with `exec`
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) allow_exec: bool,
+    /// Let functions in containers use the network
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) allow_network: bool,
+    /// Folder for the file results.yaml with what all functions said
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results_dir: Option<PathBuf>,
+    /// How images are run.
+    #[command(flatten)]
+    pub(crate) images: Images,
+}
+
+/// `fn eval`; `-o` names `stdout` (a `ResourceList`), `unwrap` (plain YAML) or a new folder.
+#[derive(Debug, Args)]
+pub(crate) struct FnEval {
+    /// A folder, or - for the standard input
+    #[arg(default_value = ".", value_name = "DIR|-")]
+    pub(crate) path: PathBuf,
+    /// The function: its image
+    #[arg(short, long, value_name = "IMAGE", conflicts_with = "exec", required_unless_present = "exec")]
+    pub(crate) image: Option<String>,
+    /// The function: a program with its arguments
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) exec: Option<String>,
+    /// A version, or a range of versions, in the place of the image's
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+    /// File with the function's configuration
+    #[arg(long, value_name = "FILE", conflicts_with = "arguments")]
+    pub(crate) fn_config: Option<PathBuf>,
+    /// Put the function into the Kptfile's pipeline too
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) save: bool,
+    /// What kind of function it is; --save needs it
+    #[arg(short = 't', long = "type", value_enum, value_name = "TYPE", required_if_eq("save", "true"))]
+    pub(crate) kind: Option<FnType>,
+    /// Folder for the file results.yaml with what the function said
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results_dir: Option<PathBuf>,
+    /// Let a function in a container use the network
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) network: bool,
+    /// What of this machine a function in a container sees, as type=bind,source=...,target=...
+    #[arg(long, value_name = "MOUNT")]
+    pub(crate) mount: Vec<String>,
+    /// Environment of a function in a container, as KEY=value, or KEY for the present value
+    #[arg(short, long, value_name = "KEY[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// Run a function in a container as the present user
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) as_current_user: bool,
+    /// Resources of packages themselves are always included
+    #[arg(short = 'm', long, hide = true)]
+    pub(crate) include_meta_resources: bool,
+    /// Which resources.
+    #[command(flatten)]
+    pub(crate) chosen: Chosen,
+    /// How images are run.
+    #[command(flatten)]
+    pub(crate) images: Images,
+    /// Configuration: values of a ConfigMap; a first word without = is the kind to use instead
+    #[arg(last = true, value_name = "KEY=VALUE")]
+    pub(crate) arguments: Vec<String>,
+}
+
+/// What kind of function one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FnType {
+    /// It changes resources.
+    Mutator,
+    /// It judges them.
+    Validator,
+}
+
+/// Which resources a function is given.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Chosen {
+    /// Only resources of this API version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) match_api_version: Option<String>,
+    /// Only resources of this kind
+    #[arg(long, value_name = "KIND")]
+    pub(crate) match_kind: Option<String>,
+    /// Only resources of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) match_name: Option<String>,
+    /// Only resources of this namespace
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) match_namespace: Option<String>,
+    /// Only resources with this annotation
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) match_annotations: Vec<String>,
+    /// Only resources with this label
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) match_labels: Vec<String>,
+    /// No resources of this API version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) exclude_api_version: Option<String>,
+    /// No resources of this kind
+    #[arg(long, value_name = "KIND")]
+    pub(crate) exclude_kind: Option<String>,
+    /// No resources of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) exclude_name: Option<String>,
+    /// No resources of this namespace
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) exclude_namespace: Option<String>,
+    /// No resources with this annotation
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) exclude_annotations: Vec<String>,
+    /// No resources with this label
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) exclude_labels: Vec<String>,
+}
+
+/// `fn source`; `-o` names `stdout` (a `ResourceList`) or `unwrap` (plain YAML).
+#[derive(Debug, Args)]
+pub(crate) struct FnSource {
+    /// The folder
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub(crate) path: PathBuf,
+    /// File with a function's configuration, to go along
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fn_config: Option<PathBuf>,
+    /// Resources of packages themselves are always included
+    #[arg(long, hide = true)]
+    pub(crate) include_meta_resources: bool,
+}
+
+/// `fn sink`.
+#[derive(Debug, Args)]
+pub(crate) struct FnSink {
+    /// The folder; it may not be there yet
+    #[arg(value_name = "DIR")]
+    pub(crate) path: PathBuf,
+}

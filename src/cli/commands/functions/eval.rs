@@ -1,0 +1,173 @@
+//! `fn eval`: one function on the resources of a folder or of the standard input.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use super::super::super::args::{Chosen, FnEval, FnType, Global};
+use super::super::super::output::note;
+use super::super::super::{Done, session};
+use super::render::elsewhere;
+use super::run::{Teller, containers, drive};
+use super::{folder, pipe};
+use crate::app::functions::{Containers, LocalRunner, runner};
+use crate::domain::krm::document::to_yaml;
+use crate::domain::package::kptfile::{FILE, Function, Selector};
+use crate::domain::package::rendering::Single;
+use crate::domain::package::report::{result_list, with_function};
+use crate::domain::package::transfer::files;
+use crate::domain::package::{Catalog, Rendering};
+use crate::domain::source::FileTree;
+
+pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
+    check(args)?;
+    let from_stdin = args.path.as_os_str() == "-";
+    let place = global.output.word().or_else(|| from_stdin.then_some("stdout"));
+    if let Some(folder) = place.filter(|place| !matches!(*place, "stdout" | "unwrap")) {
+        folder::absent(Path::new(folder))?;
+    }
+    let tree = if from_stdin { files(&pipe::input()?)? } else { session::tree(&args.path)? };
+    let single = single(args, from_stdin)?;
+    let read = Rendering::single(&tree, single.clone(), Catalog);
+    let mut rendering = read?.with_prefix(&args.images.image_prefix);
+    let runner = runner(LocalRunner { programs: true, containers: Some(images(args)?), ..LocalRunner::default() });
+    let teller = Teller { package: None, quiet: global.quiet, truncate: args.images.truncate_output };
+    let outcome = drive(&mut rendering, runner.as_ref(), &teller);
+    if let Some(dir) = &args.results_dir {
+        let path = folder::results(dir, &result_list(rendering.runs()))?;
+        note(&format!("For complete results, see \"{}\"", path.display()));
+    }
+    outcome?;
+    match place {
+        Some(place) => drop(elsewhere(place, &rendering)?),
+        None => write(args, &tree, &rendering, &single.function)?,
+    }
+    Ok(Done::Fine)
+}
+
+/// What no parser can tell.
+fn check(args: &FnEval) -> anyhow::Result<()> {
+    if args.include_meta_resources {
+        bail!("--include-meta-resources means nothing any more: resources of packages themselves are always included");
+    }
+    let for_images = args.network || args.as_current_user || !args.mount.is_empty() || !args.env.is_empty();
+    if args.exec.is_some() && for_images {
+        bail!("--mount, --as-current-user, --network and --env are for functions in containers, not for --exec");
+    }
+    if args.save && args.path.as_os_str() == "-" {
+        bail!("--save needs a package; the standard input is none");
+    }
+    Ok(())
+}
+
+fn images(args: &FnEval) -> anyhow::Result<Containers> {
+    Ok(Containers {
+        mounts: args.mount.clone(),
+        env: args.env.clone(),
+        as_current_user: args.as_current_user,
+        ..containers(&args.images, args.network)?
+    })
+}
+
+fn single(args: &FnEval, from_stdin: bool) -> anyhow::Result<Single> {
+    let mut function = Function {
+        image: args.image.clone().unwrap_or_default(),
+        tag: args.tag.clone(),
+        exec: args.exec.clone(),
+        ..Function::default()
+    };
+    (function.selectors, function.exclude) = selectors(&args.chosen)?;
+    let mut config = None;
+    let mut left_out = None;
+    if let Some(path) = &args.fn_config {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {name}"))?;
+        left_out = if from_stdin { None } else { below(&args.path, path) };
+        if args.save && left_out.is_none() {
+            bail!("{name} is not in {}: a Kptfile can only refer to a file of its package", args.path.display());
+        }
+        function.config_path.clone_from(&left_out);
+        config = Some((name, text));
+    } else if !args.arguments.is_empty() {
+        let (kind, data) = data(&args.arguments)?;
+        let map = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "function-input"}, "data": data});
+        config = Some(("the arguments".to_owned(), to_yaml(&map)));
+        function.config_map = data;
+    }
+    Ok(Single { function, config, left_out })
+}
+
+/// A file's path from a folder that it is in.
+fn below(folder: &Path, file: &Path) -> Option<String> {
+    let (folder, file) = (folder.canonicalize().ok()?, file.canonicalize().ok()?);
+    Some(file.strip_prefix(folder).ok()?.to_str()?.to_owned())
+}
+
+/// Arguments as the data of a `ConfigMap`; the first may be another kind.
+fn data(arguments: &[String]) -> anyhow::Result<(String, BTreeMap<String, String>)> {
+    let mut kind = "ConfigMap".to_owned();
+    let mut data = BTreeMap::new();
+    for (index, argument) in arguments.iter().enumerate() {
+        match argument.split_once('=') {
+            Some((key, value)) => drop(data.insert(key.to_owned(), value.to_owned())),
+            None if index == 0 => kind.clone_from(argument),
+            None => bail!("the argument {argument:?} is not KEY=VALUE"),
+        }
+    }
+    Ok((kind, data))
+}
+
+fn selectors(chosen: &Chosen) -> anyhow::Result<(Vec<Selector>, Vec<Selector>)> {
+    let chosen = chosen.clone();
+    let matching = Selector {
+        api_version: chosen.match_api_version,
+        kind: chosen.match_kind,
+        name: chosen.match_name,
+        namespace: chosen.match_namespace,
+        labels: pairs(&chosen.match_labels)?,
+        annotations: pairs(&chosen.match_annotations)?,
+    };
+    let exclude = Selector {
+        api_version: chosen.exclude_api_version,
+        kind: chosen.exclude_kind,
+        name: chosen.exclude_name,
+        namespace: chosen.exclude_namespace,
+        labels: pairs(&chosen.exclude_labels)?,
+        annotations: pairs(&chosen.exclude_annotations)?,
+    };
+    let some = |selector: Selector| if selector == Selector::default() { Vec::new() } else { vec![selector] };
+    Ok((some(matching), some(exclude)))
+}
+
+fn pairs(texts: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let pair = |text: &String| {
+        let (key, value) = text.split_once('=').with_context(|| format!("{text:?} is not KEY=VALUE"))?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    texts.iter().map(pair).collect()
+}
+
+/// Writes the folder, with the function in its Kptfile when that is asked for.
+fn write(args: &FnEval, old: &FileTree, rendering: &Rendering, function: &Function) -> anyhow::Result<()> {
+    let mut new = rendering.tree();
+    let mut saved = None;
+    if args.save {
+        if new.get(FILE).is_none() {
+            note(&format!("function not added: there is no {FILE} in {}", args.path.display()));
+        } else {
+            let validator = args.kind == Some(FnType::Validator);
+            let (with, replaced) = with_function(&new, function, validator, &args.images.image_prefix)?;
+            new = with;
+            saved = Some((validator, replaced));
+        }
+    }
+    folder::update(&args.path, old, &new)?;
+    if let Some((validator, replaced)) = saved {
+        let verb = if replaced { "Updated" } else { "Added" };
+        let name = function.exec.as_deref().unwrap_or(&function.image);
+        note(&format!("{verb} {name:?} as {} in the Kptfile.", if validator { "validator" } else { "mutator" }));
+    }
+    Ok(())
+}

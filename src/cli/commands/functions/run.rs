@@ -1,0 +1,173 @@
+//! Running the functions of a rendering one after the other, and telling how each went, in the words of kpt.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+use super::super::super::args::{Images, PullPolicy};
+use super::super::super::output::note;
+use crate::app::functions::{Containers, Pull};
+use crate::domain::package::functions::FunctionResult;
+use crate::domain::package::rendering::{About, Run};
+use crate::domain::package::{RenderError, Rendering, Turn};
+use crate::ports::function::FunctionRunner;
+
+/// Lines of a function's standard error that are shown unless all of it is asked for.
+const SHOWN: usize = 4;
+
+/// How what functions do is told.
+#[derive(Debug, Clone)]
+pub(super) struct Teller {
+    /// Name of the root package; `None` when no package is meant.
+    pub(super) package: Option<String>,
+    /// Whether only failures are told.
+    pub(super) quiet: bool,
+    /// Whether long texts are cut.
+    pub(super) truncate: bool,
+}
+
+/// Runs every function that is left.
+pub(super) fn drive(
+    rendering: &mut Rendering,
+    runner: &dyn FunctionRunner,
+    teller: &Teller,
+) -> Result<(), RenderError> {
+    let mut package = None;
+    while let Some(about) = rendering.upcoming() {
+        if package.as_ref() != Some(&about.directory) {
+            teller.package(&about.directory);
+            package = Some(about.directory.clone());
+        }
+        teller.running(&about);
+        let began = Instant::now();
+        let known = rendering.runs().len();
+        let outcome = match rendering.step() {
+            Ok(Turn::Waits(request)) => rendering.resume(runner.run(&request)),
+            other => other.map(|_| ()),
+        };
+        let run = rendering.runs().get(known);
+        match &outcome {
+            Ok(()) => teller.passed(&about, began.elapsed(), run),
+            Err(_) => teller.failed(&about, began.elapsed(), run),
+        }
+        outcome?;
+    }
+    Ok(())
+}
+
+impl Teller {
+    fn package(&self, directory: &str) {
+        if let (Some(root), false) = (&self.package, self.quiet) {
+            let name = if directory.is_empty() { root.clone() } else { format!("{root}/{directory}") };
+            note(&format!("Package \"{name}\":"));
+        }
+    }
+
+    fn running(&self, about: &About) {
+        if !self.quiet {
+            let some = about.selected.map(|count| format!(" on {count} resource(s)")).unwrap_or_default();
+            note(&format!("[RUNNING] \"{}\"{some}", about.program));
+        }
+    }
+
+    fn passed(&self, about: &About, took: Duration, run: Option<&Run>) {
+        if !self.quiet {
+            note(&format!("[PASS] \"{}\" in {}", about.program, shown(took)));
+            self.said(run);
+        }
+    }
+
+    fn failed(&self, about: &About, took: Duration, run: Option<&Run>) {
+        note(&format!("[FAIL] \"{}\" in {}", about.program, shown(took)));
+        self.said(run);
+        if let Some(run) = run.filter(|run| run.error.is_none()) {
+            note(&format!("  Exit code: {}", run.exit_code));
+        }
+    }
+
+    fn said(&self, run: Option<&Run>) {
+        let Some(run) = run else { return };
+        let results: Vec<String> = run.results.iter().map(result).collect();
+        if !results.is_empty() {
+            note(&block("[Results]", &results, usize::MAX));
+        }
+        let stderr: Vec<String> = run.stderr.lines().map(str::to_owned).collect();
+        if !stderr.is_empty() {
+            note(&block("Stderr", &stderr, if self.truncate { SHOWN } else { usize::MAX }));
+        }
+    }
+}
+
+fn shown(took: Duration) -> String {
+    format!("{:?}", Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// A title with one line behind it, or several below.
+fn block(title: &str, lines: &[String], most: usize) -> String {
+    if let [line] = lines {
+        return format!("  {title}: {line}");
+    }
+    let mut text = format!("  {title}:");
+    for line in lines.iter().take(most) {
+        text.push_str(&format!("\n    {line}"));
+    }
+    let left = lines.len().saturating_sub(most);
+    if left > 0 {
+        text.push_str(&format!("\n    ...({left} line(s) truncated, use '--truncate-output=false' to see them)"));
+    }
+    text
+}
+
+fn result(result: &FunctionResult) -> String {
+    let reference = result.raw.as_ref().and_then(|raw| raw.get("resourceRef"));
+    let part = |field: &str| reference.and_then(|reference| reference.get(field)?.as_str()).map(str::to_owned);
+    let identity: Vec<String> = ["apiVersion", "kind", "namespace", "name"].into_iter().filter_map(part).collect();
+    let about: Vec<String> =
+        [Some(identity.join("/")).filter(|text| !text.is_empty()), result.origin.clone(), result.field.clone()]
+            .into_iter()
+            .flatten()
+            .collect();
+    let about = if about.is_empty() { String::new() } else { format!(" {}", about.join(" ")) };
+    format!("[{}]{about}: {}", result.severity, result.message)
+}
+
+/// How images are run, from the flags and `KRM_FN_RUNTIME`.
+pub(super) fn containers(images: &Images, network: bool) -> anyhow::Result<Containers> {
+    if images.allow_alpha_wasm {
+        bail!("WASM functions are not run yet; leave out --allow-alpha-wasm to run images in containers");
+    }
+    Ok(Containers {
+        engine: std::env::var("KRM_FN_RUNTIME")
+            .ok()
+            .filter(|engine| !engine.is_empty())
+            .map(|engine| engine.to_lowercase()),
+        path: std::env::var_os("PATH").unwrap_or_default(),
+        pull: match images.image_pull_policy {
+            PullPolicy::Always => Pull::Always,
+            PullPolicy::IfNotPresent => Pull::IfNotPresent,
+            PullPolicy::Never => Pull::Never,
+        },
+        network,
+        ..Containers::default()
+    })
+}
+
+/// An error of a package with the package's path in front of each line.
+pub(super) fn told(path: &std::path::Path, error: &RenderError) -> String {
+    let prefix = path.display();
+    error.to_string().lines().map(|line| format!("{prefix}/{line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut() {
+        let lines: Vec<String> = (1..=6).map(|line| line.to_string()).collect();
+        assert_eq!(block("Stderr", &lines[..1], 4), "  Stderr: 1");
+        let cut = "  Stderr:\n    1\n    2\n    3\n    4\n    ...(2 line(s) truncated, use '--truncate-output=false' to see them)";
+        assert_eq!(block("Stderr", &lines, 4), cut);
+        assert_eq!(block("Stderr", &lines[..2], usize::MAX), "  Stderr:\n    1\n    2");
+    }
+}

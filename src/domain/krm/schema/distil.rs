@@ -1,0 +1,285 @@
+//! From the OpenAPI v3 documents of an API server to the table of built-in kinds.
+//!
+//! What OpenAPI does not tell is carried over from a table that knows it: whether the server leaves a field out while it is
+//! empty, zero or false (the mark `-`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::table::{Line, lines};
+use crate::domain::krm::Gvk;
+
+/// What the first lines of the table explain.
+const HEAD: &str = "\
+# The built-in kinds of Kubernetes as structured merge diff sees them: published OpenAPI facts, stable versions only.
+# Written by `loggia schema --kubernetes`; the marks `-` are facts of the Go types that OpenAPI does not tell.
+# One type a line: NAME[!][@GROUP/VERSION/KIND] FIELD...   `!` marks an atomic map, `@` a kind that can be looked up.
+# FIELD is `name` (text) or `name:SHAPE`, with `-` when the server leaves it out while it is empty, zero or false (its
+# Go type is a value marked `omitempty`), and with `=TEXT` for the default of a list key. SHAPE is one of
+#   s text   n number   b bool   q quantity   x int-or-string   ? anything, maps granular, lists atomic   ! anything, atomic
+#   {S} map of S   !{S} atomic map of S   [S] atomic list   [S]* set   [S]k1,k2 list keyed by fields   Name another line
+";
+
+/// Kinds that nobody applies, or that the embedded API server does not serve.
+const LEFT_OUT: [&str; 3] = ["ComponentStatus", "ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBinding"];
+/// Groups that the embedded API server does not serve.
+const GROUPS_LEFT_OUT: [&str; 1] = ["resource.k8s.io"];
+
+/// OpenAPI documents that make no table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DistilError {
+    /// No document declares a kind.
+    #[error(
+        "distilling the schema: none of the {documents} OpenAPI documents declares a kind; are they those of /openapi/v3?"
+    )]
+    NoKinds {
+        /// How many there are.
+        documents: usize,
+    },
+    /// A type refers to one that is in no document.
+    #[error("distilling the schema: {from} refers to {to}, which is in none of the documents")]
+    Dangling {
+        /// The component that refers.
+        from: String,
+        /// The component that is missing.
+        to: String,
+    },
+}
+
+/// The table of the kinds that the documents of `/openapi/v3/...` declare, in the notation that its own first lines
+/// explain. Marks that OpenAPI does not tell come from `known`, a table of the same notation.
+///
+/// # Errors
+/// [`DistilError`] when there are no kinds, or a reference leads nowhere.
+pub fn distil(documents: &[Value], known: &str) -> Result<String, DistilError> {
+    let mut components = BTreeMap::new();
+    for document in documents {
+        let schemas = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
+        schemas.for_each(|(name, schema)| drop(components.entry(name.as_str()).or_insert(schema)));
+    }
+    let source = Source::new(&components, known)?;
+    if source.kinds.is_empty() {
+        return Err(DistilError::NoKinds { documents: documents.len() });
+    }
+    let mut lines: Vec<String> = source.names.keys().map(|component| source.line(component)).collect();
+    lines.sort();
+    Ok(format!("{HEAD}{}\n", lines.join("\n")))
+}
+
+type Components<'a> = BTreeMap<&'a str, &'a Value>;
+
+struct Source<'a> {
+    components: &'a Components<'a>,
+    kinds: BTreeMap<&'a str, Gvk>,
+    /// Components that get a line, with its name.
+    names: BTreeMap<&'a str, String>,
+    terse: BTreeSet<(&'a str, &'a str)>,
+}
+
+fn text<'v>(schema: &'v Value, field: &str) -> &'v str {
+    schema.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+/// The component that a schema refers to, by itself or as the only part of `allOf`.
+fn reference(schema: &Value) -> Option<&str> {
+    let target = schema.pointer("/allOf/0/$ref").or_else(|| schema.get("$ref"))?.as_str()?;
+    target.rsplit('/').next()
+}
+
+/// All components that a schema mentions at any depth.
+fn mentioned<'v>(schema: &'v Value, found: &mut BTreeSet<&'v str>) {
+    found.extend(reference(schema));
+    for part in ["items", "additionalProperties"] {
+        schema.get(part).into_iter().for_each(|part| mentioned(part, found));
+    }
+    properties(schema).for_each(|(_, field)| mentioned(field, found));
+}
+
+/// The kind that a component is, when people apply objects of it: stable, stored, and one kind only.
+fn kind(name: &str, schema: &Value, components: &Components<'_>) -> Option<Gvk> {
+    let [kind] = schema.get("x-kubernetes-group-version-kind")?.as_array()?.as_slice() else { return None };
+    let gvk = Gvk::new(text(kind, "group"), text(kind, "version"), text(kind, "kind"));
+    let stable = gvk.version.strip_prefix('v').is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()));
+    let stored = components.contains_key(format!("{name}List").as_str());
+    let wanted = !LEFT_OUT.contains(&gvk.kind.as_str()) && !GROUPS_LEFT_OUT.contains(&gvk.group.as_str());
+    (stable && stored && wanted).then_some(gvk)
+}
+
+impl<'a> Source<'a> {
+    fn new(components: &'a Components<'a>, known: &'a str) -> Result<Self, DistilError> {
+        let kinds: BTreeMap<&str, Gvk> =
+            components.iter().filter_map(|(name, schema)| Some((*name, kind(name, schema, components)?))).collect();
+        let reached = reached(components, kinds.keys().copied())?;
+        let terse = lines(known).flat_map(|line| {
+            let Line { name, fields, .. } = line;
+            fields.into_iter().filter(|field| field.terse).map(move |field| (name, field.name))
+        });
+        Ok(Self { components, kinds, names: names(reached), terse: terse.collect() })
+    }
+
+    fn line(&self, component: &str) -> String {
+        let (schema, name) = (self.components[component], &self.names[component]);
+        let atomic = if text(schema, "x-kubernetes-map-type") == "atomic" { "!" } else { "" };
+        let kind =
+            self.kinds.get(component).map_or(String::new(), |gvk| format!("@{}/{}", gvk.api_version(), gvk.kind));
+        let keys = self.keys_of(component);
+        let columns = properties(schema).map(|(field, schema)| {
+            let shape = self.shape(schema);
+            // Text is the usual shape, and not written.
+            let shape = if shape == "s" { String::new() } else { format!(":{shape}") };
+            let terse = if self.terse.contains(&(name.as_str(), field.as_str())) { "-" } else { "" };
+            let default = schema.get("default").and_then(Value::as_str).filter(|text| !text.is_empty());
+            let default = default.filter(|_| keys.contains(field.as_str())).map(|text| format!("={text}"));
+            format!(" {field}{shape}{terse}{}", default.unwrap_or_default())
+        });
+        format!("{name}{atomic}{kind}{}", columns.collect::<String>())
+    }
+
+    /// The fields that are keys of a list of this type.
+    fn keys_of(&self, component: &str) -> BTreeSet<&'a str> {
+        let fields = self.names.keys().flat_map(|holder| properties(self.components[holder]));
+        let lists = fields.filter(|(_, field)| field.get("items").and_then(reference) == Some(component));
+        let keys = lists.filter_map(|(_, list)| list.get("x-kubernetes-list-map-keys")?.as_array());
+        keys.flatten().filter_map(Value::as_str).collect()
+    }
+
+    fn shape(&self, schema: &Value) -> String {
+        if let Some(target) = reference(schema) {
+            return self.names.get(target).cloned().unwrap_or_else(|| self.unnamed(target));
+        }
+        match text(schema, "type") {
+            "string" => "s".to_owned(),
+            "integer" | "number" => "n".to_owned(),
+            "boolean" => "b".to_owned(),
+            "array" => self.list(schema),
+            "object" => {
+                let atomic = if text(schema, "x-kubernetes-map-type") == "atomic" { "!" } else { "" };
+                let entry = schema.get("additionalProperties").map(|entry| self.shape(entry));
+                entry.map_or_else(|| "?".to_owned(), |entry| format!("{atomic}{{{entry}}}"))
+            }
+            _ => "?".to_owned(),
+        }
+    }
+
+    fn list(&self, schema: &Value) -> String {
+        let item = schema.get("items").map_or_else(|| "?".to_owned(), |item| self.shape(item));
+        let keys = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten();
+        match text(schema, "x-kubernetes-list-type") {
+            "set" => format!("[{item}]*"),
+            "map" => format!("[{item}]{}", keys.filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
+            _ => format!("[{item}]"),
+        }
+    }
+
+    /// A component without fields: a scalar by another name, or anything.
+    fn unnamed(&self, component: &str) -> String {
+        let Some(schema) = self.components.get(component) else { return "?".to_owned() };
+        match last_word(component) {
+            "Quantity" => "q".to_owned(),
+            // What somebody else's encoder wrote is one thing.
+            "RawExtension" => "!".to_owned(),
+            _ if text(schema, "format") == "int-or-string" => "x".to_owned(),
+            _ => self.shape(schema),
+        }
+    }
+}
+
+/// The components that have fields and that some kind leads to.
+fn reached<'a>(
+    components: &Components<'a>,
+    kinds: impl Iterator<Item = &'a str>,
+) -> Result<BTreeSet<&'a str>, DistilError> {
+    let mut reached = BTreeSet::new();
+    let mut ahead: Vec<&str> = kinds.collect();
+    while let Some(name) = ahead.pop() {
+        let Some(schema) = components.get(name).filter(|_| reached.insert(name)) else { continue };
+        let mut next = BTreeSet::new();
+        mentioned(schema, &mut next);
+        if let Some(to) = next.iter().find(|next| !components.contains_key(*next)) {
+            return Err(DistilError::Dangling { from: name.to_owned(), to: (*to).to_owned() });
+        }
+        ahead.extend(next);
+    }
+    reached.retain(|name| components.get(name).is_some_and(|schema| properties(schema).next().is_some()));
+    Ok(reached)
+}
+
+fn last_word(component: &str) -> &str {
+    component.rsplit('.').next().unwrap_or(component)
+}
+
+/// The last word of a component's name; with group and version where several types share it.
+fn names(reached: BTreeSet<&str>) -> BTreeMap<&str, String> {
+    let mut shared: BTreeMap<&str, usize> = BTreeMap::new();
+    reached.iter().for_each(|component| *shared.entry(last_word(component)).or_default() += 1);
+    let name = |component: &str| {
+        let words: Vec<&str> = component.rsplitn(4, '.').collect();
+        match words.as_slice() {
+            [word, version, group, ..] if shared.get(word) > Some(&1) => format!("{word}.{group}.{version}"),
+            _ => last_word(component).to_owned(),
+        }
+    };
+    reached.into_iter().map(|component| (component, name(component))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn document() -> Value {
+        let string = json!({"type": "string", "default": ""});
+        json!({"components": {"schemas": {
+            "io.k8s.api.core.v1.Thing": {"type": "object", "x-kubernetes-group-version-kind": [{"group": "", "version": "v1", "kind": "Thing"}],
+                "properties": {
+                    "kind": {"type": "string"}, "metadata": {"default": {}, "allOf": [{"$ref": "#/components/schemas/a.meta.v1.Meta"}]},
+                    "ports": {"type": "array", "items": {"allOf": [{"$ref": "#/components/schemas/io.k8s.api.core.v1.Port"}]},
+                        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port", "protocol"]},
+                    "tags": {"type": "array", "items": string, "x-kubernetes-list-type": "set"},
+                    "args": {"type": "array", "items": string},
+                    "labels": {"type": "object", "additionalProperties": string, "x-kubernetes-map-type": "atomic"},
+                    "size": {"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.api.resource.Quantity"},
+                    "limit": {"$ref": "#/components/schemas/io.k8s.IntOrString"},
+                    "count": {"type": "integer", "format": "int32"}, "on": {"type": "boolean"}, "any": {"type": "object"},
+                    "raw": {"$ref": "#/components/schemas/io.k8s.RawExtension"}}},
+            "io.k8s.api.core.v1.ThingList": {"type": "object"},
+            "io.k8s.api.core.v1.Port": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": {
+                "port": {"type": "integer", "default": 0}, "protocol": {"type": "string", "default": "TCP"}, "note": {"type": "string", "default": "x"}}},
+            "a.meta.v1.Meta": {"type": "object", "properties": {"name": {"type": "string"}, "other": {"$ref": "#/components/schemas/b.meta.v2.Port"}}},
+            "b.meta.v2.Port": {"type": "object", "properties": {"x": {"type": "number"}}},
+            "io.k8s.apimachinery.pkg.api.resource.Quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
+            "io.k8s.IntOrString": {"format": "int-or-string"},
+            "io.k8s.RawExtension": {"type": "object"},
+            "io.k8s.api.core.v1alpha1.Early": {"type": "object", "x-kubernetes-group-version-kind": [{"group": "", "version": "v1alpha1", "kind": "Early"}],
+                "properties": {"kind": {"type": "string"}}},
+            "io.k8s.api.core.v1alpha1.EarlyList": {"type": "object"},
+        }}})
+    }
+
+    #[test]
+    fn kinds_and_what_they_lead_to_get_a_line() {
+        let table = distil(&[document()], "Meta name- other:Port.meta.v2\n").unwrap();
+        let lines: Vec<&str> = table.lines().filter(|line| !line.starts_with('#')).collect();
+        let expected = [
+            "Meta name- other:Port.meta.v2",
+            "Port.core.v1! note port:n protocol=TCP",
+            "Port.meta.v2 x:n",
+            "Thing@v1/Thing any:? args:[s] count:n kind labels:!{s} limit:x metadata:Meta on:b ports:[Port.core.v1]port,protocol raw:! size:q tags:[s]*",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn documents_without_kinds_and_references_to_nothing_are_refused() {
+        assert_eq!(distil(&[json!({}), json!([])], ""), Err(DistilError::NoKinds { documents: 2 }));
+        let mut dangling = document();
+        dangling["components"]["schemas"].as_object_mut().unwrap().remove("b.meta.v2.Port");
+        let error = distil(&[dangling], "").unwrap_err().to_string();
+        assert!(error.contains("a.meta.v1.Meta") && error.contains("b.meta.v2.Port"), "{error}");
+    }
+}

@@ -1,0 +1,255 @@
+//! Taking back what a function gives: every resource goes where it says, and of its file only what the function changed
+//! is changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::layout::is_below;
+use super::resources::{Place, Resources, is_kustomization};
+use super::wire::{self, Item};
+use crate::domain::krm::document::EditError;
+use crate::domain::source::check_path;
+
+/// Where a resource that a function gave belongs.
+struct Arrival {
+    item: Item,
+    /// Which of the given resources it is.
+    source: Option<usize>,
+    /// Its file from the root, and which document of it; a new one goes behind the others.
+    file: String,
+    index: usize,
+}
+
+/// Index of what goes behind everything else.
+const LAST: usize = usize::MAX;
+
+/// Puts what a function gave into the places of what it was given; the rest of what it was given goes.
+///
+/// # Errors
+/// What is wrong with the output, in words; the resources may then be changed in part.
+pub(super) fn absorb(
+    resources: &mut Resources,
+    given: &[Place],
+    items: Vec<Item>,
+    directory: &str,
+) -> Result<(), String> {
+    let arrivals = arrivals(resources, given, items, directory)?;
+    let mut removed: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    let mut added: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+    let kept: BTreeSet<usize> = arrivals.iter().filter_map(|arrival| arrival.source).collect();
+    for place in given.iter().enumerate().filter(|(index, _)| !kept.contains(index)).map(|(_, place)| place) {
+        removed.entry(place.file.clone()).or_default().insert(place.index);
+    }
+    for arrival in arrivals {
+        let Some(place) = arrival.source.map(|source| &given[source]) else {
+            added.entry(arrival.file).or_default().push((arrival.index, wire::plain(&arrival.item)));
+            continue;
+        };
+        rewrite(resources, place, &arrival.item).map_err(|error| format!("{}: {error}", place.file))?;
+        if (place.file.as_str(), place.index) != (arrival.file.as_str(), arrival.index) {
+            removed.entry(place.file.clone()).or_default().insert(place.index);
+            added.entry(arrival.file).or_default().push((arrival.index, resources.text(place)));
+        }
+    }
+    let files: BTreeSet<String> = removed.keys().chain(added.keys()).cloned().collect();
+    for file in files {
+        let gone = removed.remove(&file).unwrap_or_default();
+        let new = added.remove(&file).unwrap_or_default();
+        settle(resources, &file, &gone, new).map_err(|error| format!("{file}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Says where everything belongs, and refuses what may not be there.
+fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory: &str) -> Result<Vec<Arrival>, String> {
+    let mut used = BTreeSet::new();
+    let mut taken = BTreeSet::new();
+    let mut arrivals = Vec::new();
+    for item in items {
+        let source = source(resources, given, &item.value).filter(|source| used.insert(*source));
+        let home = home(resources, &item.value, directory);
+        let old = source.map(|source| &given[source]).filter(|old| resources.home(&old.file) == home);
+        let (path, index) = position(&item.value, old.map(|old| (relative(&old.file, &home), old.index)))?;
+        let file = whole(&home, &path)?;
+        check_identity(&file, &item.value)?;
+        if index != LAST && !taken.insert((file.clone(), index)) {
+            return Err(format!("two resources have the path {file} and the index {index}"));
+        }
+        arrivals.push(Arrival { item, source, file, index });
+    }
+    Ok(arrivals)
+}
+
+/// Every resource has an apiVersion, a kind and a name; configurations of kustomize need none.
+pub(super) fn check_identity(file: &str, value: &Value) -> Result<(), String> {
+    let has = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let fields = [("/apiVersion", "apiVersion"), ("/kind", "kind"), ("/metadata/name", "metadata.name")];
+    match fields.iter().find(|(pointer, _)| !has(pointer)) {
+        Some((_, field)) if !is_kustomization(file) => Err(format!("a resource of {file} has no {field}")),
+        _ => Ok(()),
+    }
+}
+
+/// Which of the given resources one is: by its id, else by its place.
+fn source(resources: &Resources, given: &[Place], value: &Value) -> Option<usize> {
+    let by_id = wire::annotation(value, wire::ID).and_then(|id| id.parse::<usize>().ok());
+    if let Some(id) = by_id.filter(|id| *id < given.len()) {
+        return Some(id);
+    }
+    let same = |pointer: &str, old: &Value| old.pointer(pointer) == value.pointer(pointer);
+    given.iter().position(|place| {
+        let old = resources.value(place);
+        ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"].iter().all(|pointer| same(pointer, &old))
+    })
+}
+
+/// The package that a resource is in, when it is one that the pipeline sees.
+fn home(resources: &Resources, value: &Value, directory: &str) -> String {
+    let named = wire::annotation(value, wire::PACKAGE).map(|path| path.trim_matches('/'));
+    let seen = |named: &&str| resources.is_package(named) && (*named == directory || is_below(named, directory));
+    named.filter(seen).unwrap_or(directory).to_owned()
+}
+
+fn relative<'p>(path: &'p str, directory: &str) -> &'p str {
+    path.strip_prefix(directory).map_or(path, |rest| rest.trim_start_matches('/'))
+}
+
+/// Path and index that a resource asks for. Functions may write the annotations under their present or their old
+/// names: the one that was changed counts.
+fn position(value: &Value, old: Option<(&str, usize)>) -> Result<(String, usize), String> {
+    let path = asked(value, [wire::PATH, wire::LEGACY_PATH], old.map(|(path, _)| path.to_owned()))?;
+    let index = asked(value, [wire::INDEX, wire::LEGACY_INDEX], old.map(|(_, index)| index.to_string()))?;
+    let index = match index {
+        Some(text) => text.parse().map_err(|_| format!("the index {text:?} of a resource is not a number"))?,
+        None => LAST,
+    };
+    Ok((path.unwrap_or_else(|| default_path(value)), index))
+}
+
+fn asked(value: &Value, names: [&str; 2], old: Option<String>) -> Result<Option<String>, String> {
+    let [new, legacy] = names.map(|name| wire::annotation(value, name).map(str::to_owned));
+    let changed = |asked: &Option<String>| asked.is_some() && *asked != old;
+    match (changed(&new), changed(&legacy)) {
+        (true, true) if new != legacy => Err(format!(
+            "a resource has {} {:?} and {} {:?}",
+            names[0],
+            new.unwrap_or_default(),
+            names[1],
+            legacy.unwrap_or_default()
+        )),
+        (true, _) => Ok(new),
+        (_, true) => Ok(legacy),
+        _ => Ok(old),
+    }
+}
+
+/// Where a resource goes that does not say: `NAMESPACE/KIND_NAME.yaml`.
+pub(super) fn default_path(value: &Value) -> String {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let name = format!("{}_{}.yaml", text("/kind").to_lowercase(), text("/metadata/name").replace([':', '/'], "-"));
+    match text("/metadata/namespace") {
+        "" => name,
+        namespace => format!("{namespace}/{name}"),
+    }
+}
+
+/// A path from the root; one that leaves its package is refused.
+fn whole(home: &str, path: &str) -> Result<String, String> {
+    let parts: Vec<&str> = path.split('/').filter(|part| *part != ".").collect();
+    let clean = parts.join("/");
+    check_path(&clean).map_err(|error| format!("a resource may not be put there: {error}"))?;
+    Ok(if home.is_empty() { clean } else { format!("{home}/{clean}") })
+}
+
+/// Takes resources out of a file and puts others in, in the order of their indices.
+fn settle(
+    resources: &mut Resources,
+    file: &str,
+    gone: &BTreeSet<usize>,
+    new: Vec<(usize, String)>,
+) -> Result<(), EditError> {
+    let count = resources.count(file);
+    let left: Vec<usize> = (0..count).filter(|index| !gone.contains(index)).collect();
+    let behind = new.iter().all(|(index, _)| left.last().is_none_or(|last| index > last));
+    if behind && !(left.is_empty() && !new.is_empty()) {
+        for index in gone.iter().rev() {
+            resources.remove_document(&Place { file: file.to_owned(), index: *index })?;
+        }
+        let mut new = new;
+        new.sort_by_key(|(index, _)| *index);
+        return new.iter().try_for_each(|(_, text)| resources.append(file, text));
+    }
+    let text = |index: usize| resources.text(&Place { file: file.to_owned(), index });
+    let mut all: Vec<(usize, String)> = left.into_iter().map(|index| (index, text(index))).collect();
+    all.extend(new);
+    all.sort_by_key(|(index, _)| *index);
+    let texts: Vec<String> = all.into_iter().map(|(_, text)| text).collect();
+    resources.rebuild(file, &texts)
+}
+
+/// Makes a resource what a function made of it. A function that writes comments is taken by its text; of another only
+/// the values are taken, so that comments and order stay.
+fn rewrite(resources: &mut Resources, place: &Place, item: &Item) -> Result<(), EditError> {
+    let (old, new) = (wire::stripped(&resources.value(place)), wire::stripped(&item.value));
+    let had = wire::comments(&resources.text(place));
+    let adds = |(comment, count): (&String, &usize)| had.get(comment).is_none_or(|old| old < count);
+    let text = if item.text.contains('#') { wire::plain(item) } else { String::new() };
+    if wire::comments(&text).iter().any(adds) {
+        return resources.replace(place, &text).map(|_| ());
+    }
+    if old == new {
+        return Ok(());
+    }
+    let mut edits = Vec::new();
+    differences(&old, &new, &mut Vec::new(), &mut edits);
+    let done = edits.iter().try_for_each(|edit| edit.apply(resources, place));
+    match done {
+        Ok(()) if wire::stripped(&resources.value(place)) == new => Ok(()),
+        _ => resources.replace(place, &wire::plain(item)).map(|_| ()),
+    }
+}
+
+/// One place of a resource that changed; nothing is put where something is removed.
+struct Edit {
+    path: Vec<String>,
+    value: Option<Value>,
+}
+
+impl Edit {
+    fn apply(&self, resources: &mut Resources, place: &Place) -> Result<(), EditError> {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let done = match &self.value {
+            Some(value) => resources.set(place, &path, value),
+            None => resources.remove(place, &path),
+        };
+        done.map(|_| ())
+    }
+}
+
+fn differences(old: &Value, new: &Value, path: &mut Vec<String>, edits: &mut Vec<Edit>) {
+    match (old, new) {
+        (old, new) if old == new => {}
+        (Value::Object(old), Value::Object(new)) if !new.is_empty() => {
+            for (key, value) in new {
+                path.push(key.clone());
+                match old.get(key) {
+                    Some(old) => differences(old, value, path, edits),
+                    None => edits.push(Edit { path: path.clone(), value: Some(value.clone()) }),
+                }
+                path.pop();
+            }
+            for key in old.keys().filter(|key| !new.contains_key(*key)) {
+                edits.push(Edit { path: [path.as_slice(), std::slice::from_ref(key)].concat(), value: None });
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                path.push(index.to_string());
+                differences(old, new, path, edits);
+                path.pop();
+            }
+        }
+        (_, new) => edits.push(Edit { path: path.clone(), value: Some(new.clone()) }),
+    }
+}

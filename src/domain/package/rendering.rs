@@ -1,0 +1,523 @@
+//! A rendering on its way: a value that runs one function after the other. At a function that is not built in it waits,
+//! says what is to be run on what, and goes on with the answer; who runs it, and how, is not known here.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::Problem;
+use super::absorb::{absorb, check_identity};
+use super::external::{Answer, Failure, Program, Request};
+use super::functions::{
+    Call, Catalog, ConfigAt, FunctionError, FunctionResult, Native, NotFound, PREFIX, Version, resolved,
+};
+use super::ignore::Ignored;
+use super::kptfile::{self, Function};
+use super::layout::{Layout, Package};
+use super::render::{RenderError, Rendered, applied};
+use super::resources::{Place, Resources, is_selected};
+use super::wire;
+use crate::domain::id::Digest;
+use crate::domain::krm::document::to_yaml;
+use crate::domain::source::FileTree;
+
+/// Most functions in one pipeline.
+const MAX_FUNCTIONS: usize = 100;
+
+/// What a rendering did, or needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// A built-in function was run.
+    Ran,
+    /// A function that is not built in is to be run; see [`Rendering::resume`].
+    Waits(Request),
+    /// No function is left.
+    Done,
+}
+
+/// A function that was run, or was to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The function.
+    pub about: About,
+    /// What it said.
+    pub results: Vec<FunctionResult>,
+    /// Its standard error, when it is a program.
+    pub stderr: String,
+    /// 0, or what a program ended with; 1 for a function that failed in another way.
+    pub exit_code: i32,
+    /// Why it failed without having been run to its end.
+    pub error: Option<String>,
+}
+
+/// Which function of which package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Directory of the package; empty for the root.
+    pub directory: String,
+    /// Whether it only judges.
+    pub validator: bool,
+    /// Its own name in the pipeline.
+    pub name: Option<String>,
+    /// What it is.
+    pub program: Program,
+    /// How many resources it was given, when it asked for some of them.
+    pub selected: Option<usize>,
+}
+
+/// One function on a folder of resources, without a pipeline.
+#[derive(Debug, Clone, Default)]
+pub struct Single {
+    /// The function; its `configMap` and `configPath` are not looked at.
+    pub function: Function,
+    /// Where its configuration comes from, for people, and its YAML.
+    pub config: Option<(String, String)>,
+    /// A file that is no input.
+    pub left_out: Option<String>,
+}
+
+/// A call of a pipeline.
+#[derive(Debug, Clone)]
+struct Planned {
+    directory: String,
+    file: String,
+    validator: bool,
+    index: usize,
+    function: Function,
+    /// A document beside the package that configures the function.
+    aside: Option<String>,
+}
+
+/// A package whose pipeline runs. Cloning it is a way back.
+#[derive(Debug, Clone)]
+pub struct Rendering {
+    input: FileTree,
+    resources: Resources,
+    planned: Vec<Planned>,
+    next: usize,
+    runs: Vec<Run>,
+    packages: usize,
+    saves_on_failure: bool,
+    prefix: String,
+    catalog: Catalog,
+    /// What the answers of functions that are not built in were.
+    answers: Vec<String>,
+}
+
+fn one(problem: Problem) -> RenderError {
+    RenderError::Problems { problems: vec![problem] }
+}
+
+fn join(directory: &str, file: &str) -> String {
+    if directory.is_empty() { file.to_owned() } else { format!("{directory}/{file}") }
+}
+
+impl Rendering {
+    /// Reads a package and its subpackages; nothing has been run then.
+    ///
+    /// # Errors
+    /// [`RenderError::Problems`], all of them.
+    pub fn start(tree: &FileTree, catalog: Catalog) -> Result<Self, RenderError> {
+        let ignored = Ignored::read(tree);
+        let layout = Layout::read(tree, &ignored)?;
+        let mut resources = Resources::read(tree, &ignored).map_err(|problems| RenderError::Problems { problems })?;
+        resources.set_packages(layout.outer_first().into_iter().map(|package| package.directory.clone()).collect());
+        let root = &layout.root().kptfile;
+        let order = if root.is_breadth_first() { layout.by_level() } else { layout.inner_first() };
+        let mut planned = Vec::new();
+        for package in order {
+            planned.extend(pipeline(package)?);
+        }
+        Ok(Self {
+            input: tree.clone(),
+            resources,
+            planned,
+            next: 0,
+            runs: Vec::new(),
+            packages: layout.len(),
+            saves_on_failure: root.saves_on_failure(),
+            prefix: PREFIX.to_owned(),
+            catalog,
+            answers: Vec::new(),
+        })
+    }
+
+    /// Reads a folder of resources for one function; a Kptfile is a resource among others.
+    ///
+    /// # Errors
+    /// [`RenderError::Problems`], all of them.
+    pub fn single(tree: &FileTree, single: Single, catalog: Catalog) -> Result<Self, RenderError> {
+        let mut input = tree.clone();
+        if let Some(path) = &single.left_out {
+            input.remove(path);
+        }
+        let read = Resources::read(&input, &Ignored::read(&input));
+        let mut resources = read.map_err(|problems| RenderError::Problems { problems })?;
+        let (aside, text) = single.config.unzip();
+        if let (Some(name), Some(text)) = (&aside, text) {
+            let unreadable = |error| one(Problem::unreadable(name, &error));
+            resources.put_aside(name, &text).map_err(unreadable)?;
+        }
+        let planned = Planned {
+            directory: String::new(),
+            file: aside.clone().unwrap_or_else(|| "the command line".to_owned()),
+            validator: false,
+            index: 0,
+            function: Function { line: 1, ..single.function },
+            aside,
+        };
+        Ok(Self {
+            input: tree.clone(),
+            resources,
+            planned: vec![planned],
+            next: 0,
+            runs: Vec::new(),
+            packages: 1,
+            saves_on_failure: false,
+            prefix: PREFIX.to_owned(),
+            catalog,
+            answers: Vec::new(),
+        })
+    }
+
+    /// Short names of images are looked for behind this registry and path instead of [`PREFIX`].
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.prefix);
+        self
+    }
+
+    /// How many packages there are.
+    #[must_use]
+    pub const fn packages(&self) -> usize {
+        self.packages
+    }
+
+    /// Whether the package asks to keep what was done before a function failed.
+    #[must_use]
+    pub const fn saves_on_failure(&self) -> bool {
+        self.saves_on_failure
+    }
+
+    /// The functions that were run, in order; one that failed is the last.
+    #[must_use]
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// The function whose turn it is.
+    #[must_use]
+    pub fn upcoming(&self) -> Option<About> {
+        self.planned.get(self.next).map(|planned| self.about(planned))
+    }
+
+    fn about(&self, planned: &Planned) -> About {
+        let function = &planned.function;
+        let some = !(function.selectors.is_empty() && function.exclude.is_empty());
+        About {
+            directory: planned.directory.clone(),
+            validator: planned.validator,
+            name: function.name.clone(),
+            program: planned.program(&self.prefix),
+            selected: some.then(|| planned.places(&self.resources).len()),
+        }
+    }
+
+    /// Runs the next function when it is built in; otherwise says what is to be run.
+    ///
+    /// # Errors
+    /// [`RenderError`]; what was done by earlier functions is still in [`Rendering::tree`].
+    pub fn step(&mut self) -> Result<Turn, RenderError> {
+        let Some(planned) = self.planned.get(self.next).cloned() else { return Ok(Turn::Done) };
+        let turn = match planned.native(self.catalog) {
+            Some((native, version)) => self.run_native(&planned, native, version).map(|()| Turn::Ran),
+            None => self.request(&planned).map(Turn::Waits),
+        };
+        if let Err(error) = &turn
+            && self.runs.len() == self.next
+        {
+            let about = self.about(&planned);
+            let (results, stderr) = (Vec::new(), String::new());
+            self.runs.push(Run { about, results, stderr, exit_code: 1, error: Some(error.to_string()) });
+        }
+        turn
+    }
+
+    fn run_native(&mut self, planned: &Planned, native: &Native, version: Version) -> Result<(), RenderError> {
+        let config = planned.config(&self.resources)?;
+        let about = self.about(planned);
+        let places = planned.places(&self.resources);
+        // Validators see copies; what a failed function did in part is not kept either.
+        let copied = planned.validator || self.saves_on_failure;
+        let mut copy = if copied { self.resources.clone() } else { std::mem::take(&mut self.resources) };
+        let mut call = Call::new(&mut copy, &planned.directory, places, config, version);
+        let outcome = native.call(&mut call);
+        let results = std::mem::take(&mut call.results);
+        if !copied || (outcome.is_ok() && !planned.validator) {
+            self.resources = copy;
+        }
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        let exit_code = i32::from(error.is_some());
+        self.runs.push(Run { about, results, stderr: String::new(), exit_code, error });
+        outcome.map_err(|source| planned.failed(source))?;
+        self.next += 1;
+        Ok(())
+    }
+
+    fn request(&self, planned: &Planned) -> Result<Request, RenderError> {
+        let places = planned.places(&self.resources);
+        for place in &places {
+            let line = self.resources.line(place, &[]);
+            let missing = |message: String| one(Problem::new("k8s.identity_missing", &place.file, line, message));
+            check_identity(&place.file, &self.resources.value(place)).map_err(missing)?;
+        }
+        let items = items(&self.resources, &places).map_err(|(place, source)| {
+            planned.failed(FunctionError::Edit { origin: format!("{}:1", place.file), source })
+        })?;
+        let config = planned.config_text(&self.resources)?;
+        Ok(Request { program: planned.program(&self.prefix), list: wire::write(&items, config.as_deref()) })
+    }
+
+    /// Goes on with what the function that was waited for answered.
+    ///
+    /// # Errors
+    /// [`RenderError::Function`] when it failed, or answered what may not be answered.
+    pub fn resume(&mut self, answer: Result<Answer, Failure>) -> Result<(), RenderError> {
+        let Some(planned) = self.planned.get(self.next).cloned() else { return Ok(()) };
+        let about = self.about(&planned);
+        let mut run = Run { about, results: Vec::new(), stderr: String::new(), exit_code: 0, error: None };
+        let outcome = match answer {
+            Ok(answer) => {
+                run.stderr.clone_from(&answer.stderr);
+                self.take_back(&planned, &answer, &mut run)
+            }
+            Err(failure) => {
+                run.stderr.clone_from(&failure.stderr);
+                run.results = wire::read(&failure.list).map(|list| list.results).unwrap_or_default();
+                run.exit_code = failure.exit_code.unwrap_or(1);
+                Err(failure)
+            }
+        };
+        if let Err(failure) = &outcome {
+            run.exit_code = run.exit_code.max(1);
+            run.error = failure.exit_code.is_none().then(|| failure.to_string());
+        }
+        self.runs.push(run);
+        outcome.map_err(|failure| planned.failed(FunctionError::External(failure)))?;
+        self.next += 1;
+        Ok(())
+    }
+
+    fn take_back(&mut self, planned: &Planned, answer: &Answer, run: &mut Run) -> Result<(), Failure> {
+        let invalid = |message: String| Failure {
+            stderr: answer.stderr.clone(),
+            ..Failure::new("fn.output_invalid", format!("its output cannot be used: {message}"))
+        };
+        let list = wire::read(&answer.list).map_err(invalid)?;
+        run.results = list.results;
+        self.answers.push(format!("{} {}", run.about.program, Digest::of(&answer.list)));
+        if planned.validator {
+            return Ok(());
+        }
+        let places = planned.places(&self.resources);
+        let mut resources = self.resources.clone();
+        absorb(&mut resources, &places, list.items, &planned.directory).map_err(invalid)?;
+        self.resources = resources;
+        Ok(())
+    }
+
+    /// Why a function that is not built in is not run, where nothing runs such functions.
+    #[must_use]
+    pub fn refusal(&self) -> RenderError {
+        self.planned.get(self.next).map_or_else(
+            || one(Problem::new("fn.unknown", kptfile::FILE, 1, "no function is left")),
+            |planned| planned.refusal(self.catalog),
+        )
+    }
+
+    /// The package as the functions left it so far; what none of them changed is the same bytes.
+    #[must_use]
+    pub fn tree(&self) -> FileTree {
+        self.resources.written(&self.input)
+    }
+
+    /// The resources as they are now, as a `ResourceList` with the paths of their files.
+    ///
+    /// # Errors
+    /// [`RenderError::Problems`] for a resource that cannot be annotated.
+    pub fn list(&self) -> Result<String, RenderError> {
+        list(&self.resources)
+    }
+
+    /// Ends a rendering whose functions were all run.
+    ///
+    /// # Errors
+    /// [`RenderError::Problems`] when the result cannot be applied.
+    pub fn finish(self) -> Result<Rendered, RenderError> {
+        let objects = applied(&self.resources)?;
+        let digest = match self.answers.as_slice() {
+            [] => digest(&self.input),
+            answers => Digest::of(format!("{}\n{}", digest(&self.input), answers.join("\n")).as_bytes()),
+        };
+        let tree = self.resources.written(&self.input);
+        let results = self.runs.into_iter().flat_map(|run| run.results).collect();
+        Ok(Rendered { tree, objects, results, digest })
+    }
+}
+
+/// Digest of all that decides how a package renders with built-in functions: its files, in which the inputs are, and
+/// the version of the functions.
+#[must_use]
+pub fn digest(tree: &FileTree) -> Digest {
+    Digest::of(format!("{} {}", tree.digest(), Catalog::VERSION).as_bytes())
+}
+
+/// All resources as a `ResourceList`.
+pub(super) fn list(resources: &Resources) -> Result<String, RenderError> {
+    let items: Result<Vec<String>, RenderError> = resources
+        .places("")
+        .iter()
+        .map(|place| {
+            let position = position(&place.file, place.index);
+            let wrong = |error: crate::domain::krm::document::EditError| {
+                one(Problem::new("fn.edit", &place.file, resources.line(place, &[]), error.to_string()))
+            };
+            wire::annotated(&resources.text(place), &position).map_err(wrong)
+        })
+        .collect();
+    Ok(wire::write(&items?, None))
+}
+
+fn position(path: &str, index: usize) -> [(&'static str, String); 4] {
+    [
+        (wire::PATH, path.to_owned()),
+        (wire::INDEX, index.to_string()),
+        (wire::LEGACY_PATH, path.to_owned()),
+        (wire::LEGACY_INDEX, index.to_string()),
+    ]
+}
+
+/// The texts of resources, each with its place and its number.
+fn items<'p>(
+    resources: &Resources,
+    places: &'p [Place],
+) -> Result<Vec<String>, (&'p Place, crate::domain::krm::document::EditError)> {
+    let item = |(id, place): (usize, &'p Place)| {
+        let home = resources.home(&place.file);
+        let path = place.file.strip_prefix(home).map_or(place.file.as_str(), |rest| rest.trim_start_matches('/'));
+        let mut annotations = position(path, place.index).to_vec();
+        annotations.push((wire::ID, id.to_string()));
+        annotations.push((wire::PACKAGE, format!("/{home}")));
+        wire::annotated(&resources.text(place), &annotations).map_err(|error| (place, error))
+    };
+    places.iter().enumerate().map(item).collect()
+}
+
+/// The calls of a package's own pipeline.
+fn pipeline(package: &Package) -> Result<Vec<Planned>, RenderError> {
+    let file = join(&package.directory, kptfile::FILE);
+    let (mutators, validators) = (&package.kptfile.mutators, &package.kptfile.validators);
+    if mutators.len() + validators.len() > MAX_FUNCTIONS {
+        let message = format!("the pipeline has more than {MAX_FUNCTIONS} functions");
+        return Err(one(Problem::new("fn.limit", &file, 1, message).field("pipeline")));
+    }
+    let planned = |validator: bool| {
+        let (directory, file) = (package.directory.clone(), file.clone());
+        move |(index, function): (usize, &Function)| Planned {
+            directory: directory.clone(),
+            file: file.clone(),
+            validator,
+            index,
+            function: function.clone(),
+            aside: None,
+        }
+    };
+    let mutators = mutators.iter().enumerate().map(planned(false));
+    Ok(mutators.chain(validators.iter().enumerate().map(planned(true))).collect())
+}
+
+impl Planned {
+    fn native(&self, catalog: Catalog) -> Option<(&'static Native, Version)> {
+        let function = &self.function;
+        if function.exec.is_some() {
+            return None;
+        }
+        catalog.find(&function.image, function.tag.as_deref()).ok()
+    }
+
+    fn program(&self, prefix: &str) -> Program {
+        match &self.function.exec {
+            Some(exec) => Program::Exec(exec.clone()),
+            None => Program::Image(resolved(&self.function.image, self.function.tag.as_deref(), prefix)),
+        }
+    }
+
+    fn places(&self, resources: &Resources) -> Vec<Place> {
+        let (selectors, exclude) = (&self.function.selectors, &self.function.exclude);
+        let mut places = resources.places(&self.directory);
+        if !(selectors.is_empty() && exclude.is_empty()) {
+            places.retain(|place| is_selected(&resources.value(place), selectors, exclude));
+        }
+        places
+    }
+
+    fn failed(&self, source: FunctionError) -> RenderError {
+        let image = self.function.exec.clone().unwrap_or_else(|| self.function.image.clone());
+        RenderError::Function { file: self.file.clone(), line: self.function.line, image, source }
+    }
+
+    fn refusal(&self, catalog: Catalog) -> RenderError {
+        let (file, line, function) = (self.file.clone(), self.function.line, &self.function);
+        if let Some(exec) = &function.exec {
+            let denied = Problem::new("fn.exec_denied", &file, line, format!("exec {exec:?} is not run"));
+            return one(denied.hint("use a function that is built in"));
+        }
+        let image = function.image.clone();
+        match catalog.find(&image, function.tag.as_deref()) {
+            Err(NotFound::Tag(known)) => {
+                let image = function.tag.as_ref().map_or(image.clone(), |tag| format!("{image} with tag {tag}"));
+                RenderError::UnknownTag { file, line, image, known }
+            }
+            _ => RenderError::UnknownFunction { file, line, image, known: catalog.names().join(", ") },
+        }
+    }
+
+    /// Where the configuration stands when it is a document: at `configPath`, or beside the package.
+    fn config_place(&self) -> Option<Place> {
+        let in_package = self.function.config_path.as_ref().map(|path| join(&self.directory, path));
+        self.aside.clone().or(in_package).map(|file| Place { file, index: 0 })
+    }
+
+    /// `configMap` as it stands, or the resource at `configPath`, as earlier functions left it; and where it is.
+    fn config(&self, resources: &Resources) -> Result<(Value, ConfigAt), RenderError> {
+        let Some(place) = self.config_place() else {
+            let list = if self.validator { "validators" } else { "mutators" };
+            let function = ["pipeline", list, &self.index.to_string()].map(str::to_owned).to_vec();
+            let place = Place { file: self.file.clone(), index: 0 };
+            return Ok((self.config_map(), ConfigAt { place, function: Some(function) }));
+        };
+        match resources.value(&place) {
+            Value::Null => {
+                let path = self.function.config_path.as_deref().unwrap_or(&place.file);
+                let missing =
+                    Problem::new("fn.config_missing", &self.file, self.function.line, format!("there is no {path}"));
+                Err(one(missing.field("configPath")))
+            }
+            value => Ok((value, ConfigAt { place, function: None })),
+        }
+    }
+
+    fn config_map(&self) -> Value {
+        let data: BTreeMap<&String, &String> = self.function.config_map.iter().collect();
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "function-input"}, "data": data})
+    }
+
+    /// The configuration as a function that is not built in gets it; none when nothing is configured.
+    fn config_text(&self, resources: &Resources) -> Result<Option<String>, RenderError> {
+        if self.config_place().is_none() && self.function.config_map.is_empty() {
+            return Ok(None);
+        }
+        let (value, at) = self.config(resources)?;
+        Ok(Some(if at.function.is_some() { to_yaml(&value) } else { resources.text(&at.place) }))
+    }
+}

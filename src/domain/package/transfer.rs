@@ -1,0 +1,133 @@
+//! Resources between programs: a folder as a `ResourceList` or as plain documents, and either as files again.
+
+use std::collections::BTreeMap;
+
+use super::absorb::default_path;
+use super::functions::resolved;
+use super::ignore::Ignored;
+use super::render::RenderError;
+use super::rendering::list;
+use super::resources::{Resources, is_resource_file};
+use super::wire::{self, Item};
+use crate::domain::source::{File, FileTree};
+
+/// Why what was read is no list of resources.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the resources cannot be read: {0} (give a ResourceList, or YAML documents with --- between them)")]
+pub struct TransferError(String);
+
+/// The resources of a folder as a `ResourceList`, with the paths of their files; and with a function's configuration.
+///
+/// # Errors
+/// [`RenderError::Problems`], all of them.
+pub fn source(tree: &FileTree, config: Option<&str>) -> Result<String, RenderError> {
+    let resources =
+        Resources::read(tree, &Ignored::read(tree)).map_err(|problems| RenderError::Problems { problems })?;
+    let list = list(&resources)?;
+    Ok(match config {
+        None => list,
+        Some(config) => list + wire::write(&[], Some(config)).split_once("items: []\n").map_or("", |(_, rest)| rest),
+    })
+}
+
+/// Resources as plain documents, without what travels with them.
+///
+/// # Errors
+/// [`TransferError`].
+pub fn unwrapped(list: &[u8]) -> Result<String, TransferError> {
+    let items = wire::read(list).map_err(TransferError)?.items;
+    Ok(items.iter().map(wire::plain).collect::<Vec<_>>().join("---\n"))
+}
+
+/// Resources as files: each where its path says, in the order of the indices; one without a path goes to
+/// `NAMESPACE/KIND_NAME.yaml`.
+///
+/// # Errors
+/// [`TransferError`] for what cannot be read and for paths that may not be.
+pub fn files(list: &[u8]) -> Result<FileTree, TransferError> {
+    let mut files: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+    for item in wire::read(list).map_err(TransferError)?.items {
+        let (path, index) = position(&item);
+        files.entry(path).or_default().push((index, wire::plain(&item)));
+    }
+    let mut tree = FileTree::new();
+    for (path, mut texts) in files {
+        texts.sort_by_key(|(index, _)| *index);
+        let text: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
+        let file = File::regular(text.join("---\n").into_bytes());
+        tree.insert(path, file).map_err(|error| TransferError(error.to_string()))?;
+    }
+    Ok(tree)
+}
+
+fn position(item: &Item) -> (String, usize) {
+    let either = |new: &str, old: &str| {
+        wire::annotation(&item.value, new).or_else(|| wire::annotation(&item.value, old)).map(str::to_owned)
+    };
+    let path = either(wire::PATH, wire::LEGACY_PATH).unwrap_or_else(|| default_path(&item.value));
+    let index = either(wire::INDEX, wire::LEGACY_INDEX).and_then(|index| index.parse().ok());
+    (path.trim_start_matches("./").to_owned(), index.unwrap_or(usize::MAX))
+}
+
+/// The files of a tree that hold resources.
+#[must_use]
+pub fn resource_files(tree: &FileTree) -> FileTree {
+    let mut found = FileTree::new();
+    for (path, file) in tree.iter().filter(|(path, _)| is_resource_file(path)) {
+        // The path was in a tree, so it is a valid one.
+        let _ = found.insert(path, file.clone());
+    }
+    found
+}
+
+/// Whether an image and an entry of a pipeline mean the same function, whatever its version is called.
+#[must_use]
+pub fn is_same_image(one: &str, other: &str, prefix: &str) -> bool {
+    resolved(one, None, prefix) == resolved(other, None, prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> FileTree {
+        let mut tree = FileTree::new();
+        for (path, text) in files {
+            tree.insert(*path, File::regular(text.as_bytes().to_vec())).unwrap();
+        }
+        tree
+    }
+
+    #[test]
+    fn files_come_back_as_they_were() {
+        let one = "apiVersion: v1\nkind: A # c\nmetadata:\n  name: a\n";
+        let two = format!("{one}---\n{}", one.replace("name: a", "name: b\n  annotations:\n    x: y"));
+        let tree =
+            tree(&[("a.yaml", one), ("sub/b.yaml", two.as_str()), ("Kptfile", &one.replace("A #", "Kptfile #"))]);
+        assert_eq!(files(source(&tree, None).unwrap().as_bytes()).unwrap(), tree);
+    }
+
+    #[test]
+    fn the_configuration_travels_along() {
+        let text = source(&tree(&[]), Some("kind: C\n")).unwrap();
+        assert!(text.ends_with("items: []\nfunctionConfig:\n  kind: C\n"), "{text}");
+    }
+
+    #[test]
+    fn what_has_no_path_gets_one() {
+        let text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\n---\napiVersion: v1\nkind: B\nmetadata: {name: b}\n";
+        let files = files(text).unwrap();
+        assert_eq!(files.iter().map(|(path, _)| path).collect::<Vec<_>>(), ["b_b.yaml", "n/configmap_a.yaml"]);
+        assert_eq!(unwrapped(text).unwrap().as_bytes(), text);
+    }
+
+    #[test]
+    fn paths_that_leave_the_folder_are_refused() {
+        for path in ["../x.yaml", "/etc/x.yaml", "a/../../x.yaml", ".git/config"] {
+            let text = format!(
+                "apiVersion: v1\nkind: A\nmetadata:\n  name: a\n  annotations:\n    config.kubernetes.io/path: '{path}'\n"
+            );
+            assert!(files(text.as_bytes()).is_err(), "{path}");
+        }
+    }
+}
