@@ -64,7 +64,8 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> (T, f64) {
 }
 
 fn main() {
-    let mut packages: Vec<FileTree> = (0..500).map(|number| package(&format!("p{number}"), PIPELINE, 5, 2)).collect();
+    let mut packages: Vec<FileTree> =
+        (0..500).map(|number| package(&format!("p{number}"), PIPELINE, 5, 2)).collect();
     let cache = RenderCache::default();
     let all = |packages: &[FileTree]| packages.iter().for_each(|tree| drop(cache.render(tree, Catalog).unwrap()));
     let ((), cold) = timed("500 packages x 10 objects, cold", || all(&packages));

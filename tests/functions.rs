@@ -143,8 +143,7 @@ fn without_status(kptfile: &str) -> &str {
 
 #[test]
 fn render_writes_the_package_and_says_so() {
-    let pipeline =
-        mutators("  - image: set-labels:v0.2\n    configMap: {tier: edge}\n    selectors:\n    - kind: ConfigMap\n");
+    let pipeline = mutators("  - image: set-labels:v0.2\n    configMap: {tier: edge}\n    selectors:\n    - kind: ConfigMap\n");
     let world = World::new(&pipeline);
     let before = world.files();
     let said = world.run(&["render", "pkg"]).fine();
@@ -156,10 +155,7 @@ fn render_writes_the_package_and_says_so() {
     assert_eq!(lines.last(), Some(&"Successfully executed 1 function(s) in 1 package(s)."));
     assert!(said.out.is_empty());
     let after = world.files();
-    assert_eq!(
-        world.read("pkg/conf/map.yaml"),
-        MAP.replace("name: settings\n", "name: settings\n  labels:\n    tier: edge\n")
-    );
+    assert_eq!(world.read("pkg/conf/map.yaml"), MAP.replace("name: settings\n", "name: settings\n  labels:\n    tier: edge\n"));
     for same in ["deployment.yaml", "README.md"] {
         assert_eq!(before[same], after[same], "{same}");
     }
@@ -176,8 +172,7 @@ fn a_failure_changes_nothing_but_the_status() {
     let pipeline = mutators("  - image: set-labels\n    configMap: {tier: edge}\n  - image: set-image\n");
     let world = World::new(&pipeline);
     let mut before = world.files();
-    let said =
-        world.run(&["render", "pkg", "--results-dir", "out/results"]).failed(&["pkg/Kptfile:9: set-image", "[FAIL]"]);
+    let said = world.run(&["render", "pkg", "--results-dir", "out/results"]).failed(&["pkg/Kptfile:9: set-image", "[FAIL]"]);
     assert!(said.err.contains("Partially executed 1 function(s) in 1 package(s)."), "{}", said.err);
     let mut after = world.files();
     let status = String::from_utf8(after.remove("Kptfile").unwrap()).unwrap();
@@ -209,10 +204,7 @@ fn the_result_goes_where_it_is_asked_to() {
     assert!(plain.contains("namespace: core") && !plain.contains("config.kubernetes.io"), "{plain}");
     world.run(&["render", "pkg", "-o", "new/folder"]).fine();
     assert!(world.read("new/folder/conf/map.yaml").contains("namespace: core"));
-    assert_eq!(
-        world.read("new/folder/deployment.yaml"),
-        DEPLOYMENT.replace("name: web\nspec", "name: web\n  namespace: core\nspec")
-    );
+    assert_eq!(world.read("new/folder/deployment.yaml"), DEPLOYMENT.replace("name: web\nspec", "name: web\n  namespace: core\nspec"));
     world.run(&["render", "pkg", "-o", "new/folder"]).failed(&["new/folder is there already"]);
     assert_eq!(world.files(), before, "the package itself stays as it is");
     world.run(&["list", "-o", "stdout"]).failed(&["no output format \"stdout\""]);
@@ -236,11 +228,7 @@ fn what_programs_say_is_shown_and_kept() {
     let results = "results:\n- message: too few\n  severity: warning\n  resourceRef: {apiVersion: apps/v1, kind: Deployment, name: web}\n  field: {path: spec.replicas}\n";
     world.program("judge", &format!("sed 's/replicas: 1/replicas: 7/'\ncat <<'END'\n{results}END\nseq 6 >&2"));
     let said = world.run(&["render", "pkg", "--allow-exec", "--results-dir", "r"]).fine();
-    for word in [
-        "[Results]: [warning] apps/v1/Deployment/web spec.replicas: too few",
-        "  Stderr:\n    1\n",
-        "(2 line(s) truncated",
-    ] {
+    for word in ["[Results]: [warning] apps/v1/Deployment/web spec.replicas: too few", "  Stderr:\n    1\n", "(2 line(s) truncated"] {
         assert!(said.err.contains(word), "{word:?} is not in {}", said.err);
     }
     assert_eq!(world.read("pkg/deployment.yaml"), DEPLOYMENT, "a validator changes nothing");
@@ -250,11 +238,7 @@ fn what_programs_say_is_shown_and_kept() {
     assert!(whole.err.contains("    6"), "{}", whole.err);
 
     world.program("judge", "echo broken >&2; exit 4");
-    let said = world.run(&["render", "pkg", "--allow-exec"]).failed(&[
-        "Stderr: broken",
-        "Exit code: 4",
-        "exit code 4 [fn.failed]",
-    ]);
+    let said = world.run(&["render", "pkg", "--allow-exec"]).failed(&["Stderr: broken", "Exit code: 4", "exit code 4 [fn.failed]"]);
     assert!(said.err.contains("[FAIL] \"./judge\""), "{}", said.err);
     assert!(world.read("pkg/Kptfile").contains("exitCode: 4"));
 }
@@ -288,10 +272,7 @@ fn output_that_may_not_be_is_refused_whole() {
         (format!("echo '{item} ../../x.yaml'"), "it leaves the package"),
         (format!("echo '{item} /etc/x.yaml'"), "it is absolute"),
         ("sed 's/name: web$/nome: web/'".to_owned(), "has no metadata.name"),
-        (
-            "sed -e '/kpt-resource-id/d' -e 's/index: .1./index: 0/' -e 's|path: .*|path: same.yaml|'".to_owned(),
-            "two resources have the path same.yaml",
-        ),
+        ("sed -e '/kpt-resource-id/d' -e 's/index: .1./index: 0/' -e 's|path: .*|path: same.yaml|'".to_owned(), "two resources have the path same.yaml"),
     ];
     for (script, words) in &table {
         world.program("function", script);
@@ -322,10 +303,7 @@ fn resources_go_where_functions_put_them() {
         ["Kptfile", "README.md", "conf/map.yaml", "moved/web.yaml", "secret_added.yaml", "sub/Kptfile", "sub/two.yaml"];
     assert_eq!(names, expected);
     assert_eq!(world.read("pkg/moved/web.yaml"), DEPLOYMENT);
-    assert_eq!(
-        world.read("pkg/secret_added.yaml"),
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: added}\ndata: {}\n"
-    );
+    assert_eq!(world.read("pkg/secret_added.yaml"), "apiVersion: v1\nkind: Secret\nmetadata: {name: added}\ndata: {}\n");
     assert!(world.read("pkg/sub/two.yaml").contains("second # c"));
 
     // Everything but Kptfiles goes: their files do too.
@@ -345,11 +323,7 @@ fn subpackages_run_in_either_order() {
         world.write("pkg/sub/Kptfile", &kptfile("sub", &set("sub")));
         world.write("pkg/sub/map.yaml", MAP);
         let said = world.run(&["render", "pkg"]).fine();
-        assert!(
-            said.err.contains("Package \"pkg/sub\":") && said.err.contains("2 function(s) in 2 package(s)"),
-            "{}",
-            said.err
-        );
+        assert!(said.err.contains("Package \"pkg/sub\":") && said.err.contains("2 function(s) in 2 package(s)"), "{}", said.err);
         assert!(world.read("pkg/sub/map.yaml").contains(&format!("who: {expected}")), "{expected}");
         assert!(world.read("pkg/conf/map.yaml").contains("who: root"));
     }
@@ -368,19 +342,11 @@ fn what_is_ignored_is_not_seen() {
 #[test]
 fn eval_runs_one_function() {
     let world = World::new("");
-    let said = world
-        .run(&["eval", "pkg", "--image", "set-labels:v0.2", "--match-kind", "ConfigMap", "--", "a=b", "c=d=e"])
-        .fine();
-    assert!(
-        said.err.contains("[RUNNING] \"ghcr.io/kptdev/krm-functions-catalog/set-labels:v0.2\" on 1 resource(s)"),
-        "{}",
-        said.err
-    );
+    let said = world.run(&["eval", "pkg", "--image", "set-labels:v0.2", "--match-kind", "ConfigMap", "--", "a=b", "c=d=e"]).fine();
+    assert!(said.err.contains("[RUNNING] \"ghcr.io/kptdev/krm-functions-catalog/set-labels:v0.2\" on 1 resource(s)"), "{}", said.err);
     assert!(world.read("pkg/conf/map.yaml").contains("labels:\n    a: b\n    c: d=e\n"));
     assert_eq!(world.read("pkg/deployment.yaml"), DEPLOYMENT);
-    world
-        .run(&["eval", "pkg", "--exec", "sed -e 's/replicas: 1 /replicas: 2 /'", "--exclude-kind", "ConfigMap"])
-        .fine();
+    world.run(&["eval", "pkg", "--exec", "sed -e 's/replicas: 1 /replicas: 2 /'", "--exclude-kind", "ConfigMap"]).fine();
     assert_eq!(world.read("pkg/deployment.yaml"), DEPLOYMENT.replace("replicas: 1 ", "replicas: 2 "));
     assert_eq!(world.read("pkg/Kptfile"), kptfile("pkg", ""), "eval writes no status");
 
@@ -407,31 +373,18 @@ fn eval_saves_the_function_in_the_pipeline() {
     let said = world.run(&["eval", "pkg", "-i", "set-labels:v0.2", "-s", "-t", "mutator", "--", "a=b"]).fine();
     assert!(said.err.contains("Added \"set-labels:v0.2\" as mutator in the Kptfile."), "{}", said.err);
     let pipeline = mutators("  - configMap:\n      a: b\n    image: set-labels:v0.2\n");
-    assert_eq!(
-        world
-            .read("pkg/Kptfile")
-            .replace("    - ", "  - ")
-            .replace("        a", "      a")
-            .replace("      image", "    image")
-            .replace("      configMap", "    configMap"),
-        kptfile("pkg", &pipeline)
-            .replace("  - configMap:\n      a: b\n    image", "  - configMap:\n      a: b\n    image")
-    );
+    assert_eq!(world.read("pkg/Kptfile").replace("    - ", "  - ").replace("        a", "      a").replace("      image", "    image").replace("      configMap", "    configMap"), kptfile("pkg", &pipeline).replace("  - configMap:\n      a: b\n    image", "  - configMap:\n      a: b\n    image"));
     let said = world.run(&["eval", "pkg", "-i", "set-labels:v0.2", "-s", "-t", "mutator", "--", "a=c"]).fine();
     assert!(said.err.contains("Updated"), "{}", said.err);
     assert!(world.read("pkg/Kptfile").contains("a: c"));
     world.write("pkg/labels.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: labels\ndata:\n  x: y\n");
     let before = world.read("pkg/labels.yaml");
-    world
-        .run(&["eval", "pkg", "-i", "set-annotations", "-s", "--type=validator", "--fn-config", "pkg/labels.yaml"])
-        .fine();
+    world.run(&["eval", "pkg", "-i", "set-annotations", "-s", "--type=validator", "--fn-config", "pkg/labels.yaml"]).fine();
     assert!(world.read("pkg/Kptfile").contains("configPath: labels.yaml"));
     assert_eq!(world.read("pkg/labels.yaml"), before, "the configuration is no input");
     assert!(world.read("pkg/conf/map.yaml").contains("x: \"y\"") || world.read("pkg/conf/map.yaml").contains("x: y"));
     world.write("out.yaml", &before);
-    world
-        .run(&["eval", "pkg", "-i", "set-labels", "-s", "-t", "mutator", "--fn-config", "out.yaml"])
-        .failed(&["out.yaml is not in pkg"]);
+    world.run(&["eval", "pkg", "-i", "set-labels", "-s", "-t", "mutator", "--fn-config", "out.yaml"]).failed(&["out.yaml is not in pkg"]);
 }
 
 #[test]
@@ -440,8 +393,7 @@ fn functions_chain_in_pipes() {
     let list = world.run(&["source", "pkg"]).fine().out;
     let labelled = world.run_with(&["eval", "-", "-i", "set-labels", "--", "a=b"], &list).fine().out;
     assert!(labelled.starts_with("apiVersion: config.kubernetes.io/v1\nkind: ResourceList\n"), "{labelled}");
-    let scaled =
-        world.run_with(&["eval", "-", "--exec", "sed -e 's/replicas: 1 /replicas: 3 /'"], &labelled).fine().out;
+    let scaled = world.run_with(&["eval", "-", "--exec", "sed -e 's/replicas: 1 /replicas: 3 /'"], &labelled).fine().out;
     world.run_with(&["sink", "sunk"], &scaled).fine();
     assert!(world.read("sunk/deployment.yaml").contains("replicas: 3   # how many"));
     assert!(world.read("sunk/conf/map.yaml").contains("a: b"));

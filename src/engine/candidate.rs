@@ -9,9 +9,9 @@ use super::{Engine, EngineError};
 use crate::domain::id::RepositoryName;
 use crate::domain::intent::expand::{Blueprint, ExpandContext};
 use crate::domain::intent::{Demand, repository};
-use crate::domain::package::Rendered;
 use crate::domain::package::derive::{Derivation, derive, setters};
 use crate::domain::package::kptfile::{FILE, Kptfile, Upstream};
+use crate::domain::package::Rendered;
 use crate::domain::source::FileTree;
 use crate::ports::revisions::{PackageRevision, RevisionError};
 

@@ -58,8 +58,7 @@ impl Containers {
         let answer = process::run(command, image, list, limits);
         if answer.as_ref().is_err_and(|failure| failure.exit_code.is_none()) {
             // The engine's client is gone; the container may not be.
-            let remove =
-                Command::new(&engine).args(["rm", "-f", &name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            let remove = Command::new(&engine).args(["rm", "-f", &name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
             drop(remove);
         }
         answer
@@ -94,13 +93,10 @@ impl Containers {
             Pull::IfNotPresent => "missing",
             Pull::Never => "never",
         };
-        let mut arguments: Vec<String> =
-            ["run", "--rm", "-i", "--name", name, "--network", network, "--user", &self.user()]
-                .map(str::to_owned)
-                .to_vec();
-        arguments.extend(
-            ["--security-opt=no-new-privileges", "--read-only", "--tmpfs", "/tmp", "--pull", pull].map(str::to_owned),
-        );
+        let mut arguments: Vec<String> = ["run", "--rm", "-i", "--name", name, "--network", network, "--user", &self.user()]
+            .map(str::to_owned)
+            .to_vec();
+        arguments.extend(["--security-opt=no-new-privileges", "--read-only", "--tmpfs", "/tmp", "--pull", pull].map(str::to_owned));
         for mount in &self.mounts {
             arguments.extend(["--mount".to_owned(), mount.clone()]);
         }

@@ -30,18 +30,12 @@ impl FunctionRunner for LocalRunner {
         match &request.program {
             Program::Exec(_) if !self.programs => Err(Failure::new(
                 "fn.exec_denied",
-                format!(
-                    "exec {:?} is not run: programs may do anything here; allow it with --allow-exec",
-                    request.program.to_string()
-                ),
+                format!("exec {:?} is not run: programs may do anything here; allow it with --allow-exec", request.program.to_string()),
             )),
             Program::Exec(command) => self.program(command, &request.list),
             Program::Image(image) => match &self.containers {
                 Some(containers) => containers.run(image, &request.list, &self.limits),
-                None => Err(Failure::new(
-                    "fn.no_runner",
-                    format!("{image} is not built in, and no containers are run here"),
-                )),
+                None => Err(Failure::new("fn.no_runner", format!("{image} is not built in, and no containers are run here"))),
             },
         }
     }
@@ -49,9 +43,8 @@ impl FunctionRunner for LocalRunner {
 
 impl LocalRunner {
     fn program(&self, command: &str, list: &str) -> Result<Answer, Failure> {
-        let words = words::split(command).ok_or_else(|| {
-            Failure::new("fn.failed", format!("exec {command:?} is no command: a quote is not closed"))
-        })?;
+        let words = words::split(command)
+            .ok_or_else(|| Failure::new("fn.failed", format!("exec {command:?} is no command: a quote is not closed")))?;
         let Some((program, arguments)) = words.split_first() else {
             return Err(Failure::new("fn.failed", "exec names no program"));
         };

@@ -39,9 +39,9 @@ enum Heard {
 pub(super) fn run(mut command: Command, name: &str, input: &str, limits: &Limits) -> Result<Answer, Failure> {
     let deadline = Instant::now() + limits.time;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut child = command.spawn().map_err(|error| {
-        Failure::new("fn.failed", format!("{name} cannot be started: {error}; is it there, and may it be run?"))
-    })?;
+    let mut child = command
+        .spawn()
+        .map_err(|error| Failure::new("fn.failed", format!("{name} cannot be started: {error}; is it there, and may it be run?")))?;
     let heard = converse(&mut child, input, limits);
     match ended(&mut child, &heard, deadline) {
         Ok((status, output, stderr)) => answer(name, status, output, stderr),
@@ -97,11 +97,7 @@ enum Stop {
 }
 
 /// Waits until both pipes are closed and the process has ended.
-fn ended(
-    child: &mut Child,
-    heard: &Receiver<Heard>,
-    deadline: Instant,
-) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Stop> {
+fn ended(child: &mut Child, heard: &Receiver<Heard>, deadline: Instant) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Stop> {
     let (mut output, mut stderr) = (None, None);
     while output.is_none() || stderr.is_none() {
         match heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

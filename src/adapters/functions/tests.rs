@@ -56,14 +56,7 @@ fn limits_end_the_program_and_what_it_started() {
     let child = std::fs::read_to_string(&pid).unwrap();
     let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
     let gone = |state: String| state.is_empty() || state.contains(") Z ");
-    assert!(
-        (0..100).any(|_| gone(state()) || {
-            std::thread::sleep(Duration::from_millis(20));
-            false
-        }),
-        "{}",
-        state()
-    );
+    assert!((0..100).any(|_| gone(state()) || { std::thread::sleep(Duration::from_millis(20)); false }), "{}", state());
 
     let failure = exec("yes", Limits { output: 1000, ..Limits::default() }).unwrap_err();
     assert!(failure.code == "fn.output_limit" && failure.message.contains("1000 bytes"), "{failure}");
@@ -87,12 +80,7 @@ fn images_get_no_network_and_no_rights() {
     let answer = image(engine(dir.path(), "podman"), "registry.example/f:v1").unwrap();
     assert_eq!(answer.list, b"in\n");
     let calls = std::fs::read_to_string(dir.path().join("calls")).unwrap();
-    let words = [
-        "podman run --rm -i --name loggia-fn-",
-        "--network none --user nobody",
-        "--read-only --tmpfs /tmp",
-        "--pull missing registry.example/f:v1\n",
-    ];
+    let words = ["podman run --rm -i --name loggia-fn-", "--network none --user nobody", "--read-only --tmpfs /tmp", "--pull missing registry.example/f:v1\n"];
     assert!(words.iter().all(|word| calls.contains(word)), "{calls}");
 }
 

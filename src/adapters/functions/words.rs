@@ -49,9 +49,7 @@ mod tests {
     /// What the shell makes of the same text, for texts that mean no more to it than words.
     #[test]
     fn words_are_those_of_a_shell() {
-        for text in
-            ["a", " a  b ", "sed -e 's/a b/c/'", "a\"b c\"d", "\"a\\\"b\" c\\ d", "'' x", "\"\\n\"", "a'b'\"c\""]
-        {
+        for text in ["a", " a  b ", "sed -e 's/a b/c/'", "a\"b c\"d", "\"a\\\"b\" c\\ d", "'' x", "\"\\n\"", "a'b'\"c\""] {
             let script = format!("for word in {text}; do printf '%s\\n' \"$word\"; done");
             let shell = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             let expected: Vec<String> = String::from_utf8(shell.stdout).unwrap().lines().map(str::to_owned).collect();

@@ -62,7 +62,12 @@ pub(super) fn absorb(
 }
 
 /// Says where everything belongs, and refuses what may not be there.
-fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory: &str) -> Result<Vec<Arrival>, String> {
+fn arrivals(
+    resources: &Resources,
+    given: &[Place],
+    items: Vec<Item>,
+    directory: &str,
+) -> Result<Vec<Arrival>, String> {
     let mut used = BTreeSet::new();
     let mut taken = BTreeSet::new();
     let mut arrivals = Vec::new();

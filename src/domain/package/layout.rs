@@ -1,9 +1,9 @@
 //! Which packages a tree has, and in which order their pipelines run.
 
-use super::Problem;
 use super::ignore::Ignored;
 use super::kptfile::{self, Kptfile};
 use super::render::RenderError;
+use super::Problem;
 use crate::domain::source::FileTree;
 
 /// Deepest nesting of subpackages.
@@ -80,10 +80,9 @@ impl Layout {
         }
         for index in 1..packages.len() {
             let directory = &packages[index].directory;
-            let around = packages
-                .iter()
-                .enumerate()
-                .filter(|(other, package)| *other != index && is_below(directory, &package.directory));
+            let around = packages.iter().enumerate().filter(|(other, package)| {
+                *other != index && is_below(directory, &package.directory)
+            });
             let parent = around.max_by_key(|(_, package)| package.directory.len()).map_or(0, |(parent, _)| parent);
             packages[parent].children.push(index);
         }

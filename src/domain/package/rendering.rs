@@ -5,18 +5,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Problem;
 use super::absorb::{absorb, check_identity};
 use super::external::{Answer, Failure, Program, Request};
-use super::functions::{
-    Call, Catalog, ConfigAt, FunctionError, FunctionResult, Native, NotFound, PREFIX, Version, resolved,
-};
+use super::functions::{Call, Catalog, ConfigAt, FunctionError, FunctionResult, Native, NotFound, PREFIX, Version, resolved};
 use super::ignore::Ignored;
 use super::kptfile::{self, Function};
 use super::layout::{Layout, Package};
 use super::render::{RenderError, Rendered, applied};
 use super::resources::{Place, Resources, is_selected};
 use super::wire;
+use super::Problem;
 use crate::domain::id::Digest;
 use crate::domain::krm::document::to_yaml;
 use crate::domain::source::FileTree;
@@ -499,8 +497,7 @@ impl Planned {
         match resources.value(&place) {
             Value::Null => {
                 let path = self.function.config_path.as_deref().unwrap_or(&place.file);
-                let missing =
-                    Problem::new("fn.config_missing", &self.file, self.function.line, format!("there is no {path}"));
+                let missing = Problem::new("fn.config_missing", &self.file, self.function.line, format!("there is no {path}"));
                 Err(one(missing.field("configPath")))
             }
             value => Ok((value, ConfigAt { place, function: None })),

@@ -276,8 +276,8 @@ fn with_line(file: &YamlFile, path: &[&str], item: &Value) -> Option<YamlFile> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Catalog;
     use super::super::rendering::{About, Rendering, Turn};
+    use super::super::Catalog;
     use super::*;
 
     const KPTFILE: &str = "apiVersion: kpt.dev/v1
@@ -328,11 +328,7 @@ info:
         let again = with_status(&done, &runs(KPTFILE), None).unwrap();
         assert_eq!(again, done, "the same rendering, the same status");
         let failed = with_status(&done, &[], Some("no")).unwrap();
-        assert!(
-            text(&failed).contains("message: \"no\"") && !text(&failed).contains("renderStatus"),
-            "{}",
-            text(&failed)
-        );
+        assert!(text(&failed).contains("message: \"no\"") && !text(&failed).contains("renderStatus"), "{}", text(&failed));
     }
 
     #[test]
@@ -346,8 +342,7 @@ info:
     #[test]
     fn functions_are_added_or_replaced() {
         let function = Function { image: "set-image".into(), ..Function::default() };
-        let (added, replaced) =
-            with_function(&tree(KPTFILE), &function, false, super::super::functions::PREFIX).unwrap();
+        let (added, replaced) = with_function(&tree(KPTFILE), &function, false, super::super::functions::PREFIX).unwrap();
         assert!(!replaced);
         let expected = KPTFILE.replace("{a: b}\n", "{a: b}\n  - image: set-image\n");
         assert_eq!(text(&added), expected);

@@ -21,8 +21,7 @@ pub struct TransferError(String);
 /// # Errors
 /// [`RenderError::Problems`], all of them.
 pub fn source(tree: &FileTree, config: Option<&str>) -> Result<String, RenderError> {
-    let resources =
-        Resources::read(tree, &Ignored::read(tree)).map_err(|problems| RenderError::Problems { problems })?;
+    let resources = Resources::read(tree, &Ignored::read(tree)).map_err(|problems| RenderError::Problems { problems })?;
     let list = list(&resources)?;
     Ok(match config {
         None => list,
@@ -102,8 +101,7 @@ mod tests {
     fn files_come_back_as_they_were() {
         let one = "apiVersion: v1\nkind: A # c\nmetadata:\n  name: a\n";
         let two = format!("{one}---\n{}", one.replace("name: a", "name: b\n  annotations:\n    x: y"));
-        let tree =
-            tree(&[("a.yaml", one), ("sub/b.yaml", two.as_str()), ("Kptfile", &one.replace("A #", "Kptfile #"))]);
+        let tree = tree(&[("a.yaml", one), ("sub/b.yaml", two.as_str()), ("Kptfile", &one.replace("A #", "Kptfile #"))]);
         assert_eq!(files(source(&tree, None).unwrap().as_bytes()).unwrap(), tree);
     }
 

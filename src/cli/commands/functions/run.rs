@@ -27,11 +27,7 @@ pub(super) struct Teller {
 }
 
 /// Runs every function that is left.
-pub(super) fn drive(
-    rendering: &mut Rendering,
-    runner: &dyn FunctionRunner,
-    teller: &Teller,
-) -> Result<(), RenderError> {
+pub(super) fn drive(rendering: &mut Rendering, runner: &dyn FunctionRunner, teller: &Teller) -> Result<(), RenderError> {
     let mut package = None;
     while let Some(about) = rendering.upcoming() {
         if package.as_ref() != Some(&about.directory) {
@@ -122,11 +118,10 @@ fn result(result: &FunctionResult) -> String {
     let reference = result.raw.as_ref().and_then(|raw| raw.get("resourceRef"));
     let part = |field: &str| reference.and_then(|reference| reference.get(field)?.as_str()).map(str::to_owned);
     let identity: Vec<String> = ["apiVersion", "kind", "namespace", "name"].into_iter().filter_map(part).collect();
-    let about: Vec<String> =
-        [Some(identity.join("/")).filter(|text| !text.is_empty()), result.origin.clone(), result.field.clone()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let about: Vec<String> = [Some(identity.join("/")).filter(|text| !text.is_empty()), result.origin.clone(), result.field.clone()]
+        .into_iter()
+        .flatten()
+        .collect();
     let about = if about.is_empty() { String::new() } else { format!(" {}", about.join(" ")) };
     format!("[{}]{about}: {}", result.severity, result.message)
 }
@@ -137,10 +132,7 @@ pub(super) fn containers(images: &Images, network: bool) -> anyhow::Result<Conta
         bail!("WASM functions are not run yet; leave out --allow-alpha-wasm to run images in containers");
     }
     Ok(Containers {
-        engine: std::env::var("KRM_FN_RUNTIME")
-            .ok()
-            .filter(|engine| !engine.is_empty())
-            .map(|engine| engine.to_lowercase()),
+        engine: std::env::var("KRM_FN_RUNTIME").ok().filter(|engine| !engine.is_empty()).map(|engine| engine.to_lowercase()),
         path: std::env::var_os("PATH").unwrap_or_default(),
         pull: match images.image_pull_policy {
             PullPolicy::Always => Pull::Always,
