@@ -63,7 +63,7 @@ fn main() {
     assert_eq!(merged.tree, package(5, "web:2"));
     let merging = median(|| drop(upgrade(&trees, Strategy::ResourceMerge, OnConflict::Fail).unwrap()));
     let reading = median(|| {
-        for (_, file) in [&origin, &updated, &local].into_iter().flat_map(|tree| tree.iter()) {
+        for (_, file) in [&origin, &updated, &local].into_iter().flat_map(FileTree::iter) {
             read(&file.bytes, &Limits::default()).unwrap();
         }
     });

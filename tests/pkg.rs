@@ -1,6 +1,10 @@
 //! The life of a package with the real program and real git: get, update, diff, tree, init.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and says what it did not run"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -145,6 +145,9 @@ pub(super) fn changes(old: &FileTree, new: &FileTree) -> Vec<Change> {
 /// moved into its place; when a move fails, all others are taken back.
 pub(super) fn replace(root: &Path, old: &FileTree, new: &FileTree) -> anyhow::Result<()> {
     let changes = changes(old, new);
+    if changes.is_empty() {
+        return Ok(());
+    }
     let stage = Stage::new(root, STAGE)?;
     let (fresh, kept) = (stage.0.join("new"), stage.0.join("old"));
     for change in &changes {

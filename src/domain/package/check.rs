@@ -30,7 +30,7 @@ pub struct Findings {
 pub fn check(tree: &FileTree) -> Result<Findings, Vec<Problem>> {
     let resources = Resources::read(tree, &Ignored::read(tree))?;
     let objects: Vec<Object> = resources
-        .places("")
+        .all()
         .into_iter()
         .map(|place| Object { value: resources.value(&place), place })
         .filter(|object| !is_local(&object.value))
@@ -134,7 +134,7 @@ impl Check<'_> {
         let is_external = text(&object.value, "/spec/type") == "ExternalName";
         let selector = object.value.pointer("/spec/selector").and_then(Value::as_object);
         let Some(selector) = selector.filter(|selector| !selector.is_empty() && !is_external) else { return };
-        if object.kind() != "Service" || !text(&object.value, "/apiVersion").eq("v1") {
+        if object.kind() != "Service" || text(&object.value, "/apiVersion") != "v1" {
             return;
         }
         let matches = |other: &Object| {

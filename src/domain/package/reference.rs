@@ -160,10 +160,8 @@ fn on_this_machine(place: &str, is_repository: impl Fn(&str) -> bool) -> Option<
 /// Whether a REF is a range of versions.
 #[must_use]
 pub fn range(reference: &str) -> Option<VersionReq> {
-    if !reference.starts_with(['^', '~', '>', '<', '=', '*'])
-        && !reference.ends_with(".x")
-        && !reference.ends_with(".*")
-    {
+    let is_open = matches!(reference.rsplit_once('.'), Some((_, "x" | "*")));
+    if !is_open && !reference.starts_with(['^', '~', '>', '<', '=', '*']) {
         return None;
     }
     let mut text = String::new();
@@ -285,7 +283,7 @@ fn check(reference: &str) -> Result<(), ReferenceError> {
     if reference.contains("..") || reference.contains("@{") || reference.contains("//") {
         return refuse("it holds .., @{ or //");
     }
-    if reference.split('/').any(|part| part.starts_with('.') || part.ends_with(".lock")) {
+    if reference.split('/').any(|part| part.starts_with('.') || matches!(part.rsplit_once('.'), Some((_, "lock")))) {
         return refuse("a part begins with a dot or ends with .lock");
     }
     Ok(())

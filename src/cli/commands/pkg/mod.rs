@@ -47,10 +47,8 @@ struct Local {
 impl Local {
     /// Reads `DIR[@REF]`.
     fn read(package: &str) -> anyhow::Result<Self> {
-        let (directory, reference) = match Path::new(package).is_dir() {
-            true => (package, None),
-            false => with_reference(package),
-        };
+        let is_whole = Path::new(package).is_dir();
+        let (directory, reference) = if is_whole { (package, None) } else { with_reference(package) };
         let root = PathBuf::from(if directory.is_empty() { "." } else { directory });
         let tree = files::read(&root).with_context(|| format!("reading package {}", root.display()))?;
         let found = source(&tree).map_err(|problem| anyhow::anyhow!("{}/{problem}", root.display()))?;

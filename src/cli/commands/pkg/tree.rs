@@ -82,7 +82,7 @@ fn lines(files: &FileTree) -> BTreeMap<String, Vec<String>> {
 }
 
 fn is_yaml(name: &str) -> bool {
-    name == FILE || name.ends_with(".yaml") || name.ends_with(".yml")
+    name == FILE || matches!(name.rsplit_once('.'), Some((_, "yaml" | "yml")))
 }
 
 /// File, namespace, name and kind of each resource; none of a file that cannot be read.

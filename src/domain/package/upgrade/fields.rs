@@ -127,8 +127,11 @@ pub(super) fn child<'a>(node: Node<'a>, name: &str) -> Node<'a> {
     }
 }
 
+/// An item by key, with its place.
+type Keyed<'a> = (PathElement, usize, &'a Value);
+
 /// Items by key, with their places; `None` when they have none or share one.
-fn by_key<'a>(list: &ListShape, items: &'a [Value]) -> Option<Vec<(PathElement, usize, &'a Value)>> {
+fn by_key<'a>(list: &ListShape, items: &'a [Value]) -> Option<Vec<Keyed<'a>>> {
     let mut seen = BTreeSet::new();
     let keyed = items.iter().enumerate().map(|(index, item)| {
         let element = element_of(list, index, item);
@@ -137,9 +140,7 @@ fn by_key<'a>(list: &ListShape, items: &'a [Value]) -> Option<Vec<(PathElement, 
     keyed.collect()
 }
 
-type Keyed<'a> = Vec<(PathElement, usize, &'a Value)>;
-
-fn find<'a>(items: &Keyed<'a>, element: &PathElement) -> Option<(usize, &'a Value)> {
+fn find<'a>(items: &[Keyed<'a>], element: &PathElement) -> Option<(usize, &'a Value)> {
     items.iter().find(|(other, _, _)| other == element).map(|(_, index, item)| (*index, *item))
 }
 
@@ -256,7 +257,7 @@ impl Walk {
 }
 
 /// The fields of all three versions, when they can be merged as maps.
-fn names<'a>(three: Three<'a>) -> Option<BTreeSet<&'a str>> {
+fn names(three: Three<'_>) -> Option<BTreeSet<&str>> {
     let is_map = |value: Option<&Value>| value.is_none_or(Value::is_object);
     if !is_map(three.updated) || !is_map(three.local) {
         return None;
@@ -273,6 +274,6 @@ fn names<'a>(three: Three<'a>) -> Option<BTreeSet<&'a str>> {
 }
 
 /// The names of all fields, for a root that is taken apart in any case.
-pub(super) fn all_names<'a>(three: Three<'a>) -> BTreeSet<&'a str> {
+pub(super) fn all_names(three: Three<'_>) -> BTreeSet<&str> {
     three.each(Value::as_object).into_iter().flatten().flat_map(Map::keys).map(String::as_str).collect()
 }

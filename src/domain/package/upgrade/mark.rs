@@ -5,7 +5,9 @@
 
 use serde_json::{Value, json};
 
+use super::super::ignore::Ignored;
 use super::super::parts::Parts;
+use super::super::resources::is_resource_file;
 use super::resources::merge_comment;
 use crate::domain::krm::Gvk;
 use crate::domain::krm::document::{EditError, YamlFile};
@@ -19,8 +21,10 @@ const ANNOTATION: &str = "internal.kpt.dev/upstream-identifier";
 #[must_use]
 pub fn mark(tree: &FileTree) -> FileTree {
     let mut marked = tree.clone();
+    let ignored = Ignored::read(tree);
     for (path, file) in tree.iter() {
         if is_resources(path, file)
+            && !ignored.holds(path)
             && let Some(bytes) = marked_file(&file.bytes)
         {
             // The path was in the tree.
@@ -47,7 +51,7 @@ pub fn line_before_mark(before: &[u8], marked: &[u8], line: usize) -> usize {
 
 fn is_resources(path: &str, file: &File) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    file.mode != FileMode::Symlink && name != FILE && (name.ends_with(".yaml") || name.ends_with(".yml"))
+    file.mode != FileMode::Symlink && name != FILE && is_resource_file(path)
 }
 
 fn marked_file(bytes: &[u8]) -> Option<String> {
@@ -67,16 +71,12 @@ fn mark_resource(file: &mut YamlFile, index: usize, value: &Value) -> Result<(),
     }
     let line = file.documents().get(index).and_then(|root| root.entry("metadata")).map(|entry| entry.key_node.line);
     let comment = line.and_then(|line| file.comment(line)).map(str::to_owned);
-    let (namespace, name) = match comment.as_deref().and_then(merge_comment) {
-        Some(remembered) => remembered,
-        None => {
-            // Another comment there is kept: it may mean something to somebody.
-            if comment.is_none() {
-                file.set_comment(index, &["metadata"], &format!("kpt-merge: {namespace}/{name}"))?;
-            }
-            (namespace.to_owned(), name.to_owned())
-        }
-    };
+    // Another comment there is kept: it may mean something to somebody.
+    if comment.is_none() {
+        file.set_comment(index, &["metadata"], &format!("kpt-merge: {namespace}/{name}"))?;
+    }
+    let remembered = comment.as_deref().and_then(merge_comment);
+    let (namespace, name) = remembered.unwrap_or_else(|| (namespace.to_owned(), name.to_owned()));
     let namespace = if namespace.is_empty() { "default" } else { &namespace };
     let group = Gvk::parse(text("/apiVersion"), kind).group;
     let identifier = format!("{group}|{kind}|{namespace}|{name}");

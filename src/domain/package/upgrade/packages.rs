@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::super::ignore::Ignored;
+use super::super::resources::is_resource_file;
 use super::kptfile::{self, Package, problem};
 use super::resources::{Merge, Merged, Versions};
 use super::{Conflict, Held, OnConflict, Side, Taken, Trees, UpgradeError, Upgraded};
@@ -19,10 +21,6 @@ fn name_of(path: &str) -> &str {
 
 fn directory_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(directory, _)| directory)
-}
-
-fn is_yaml(path: &str) -> bool {
-    name_of(path) == FILE || path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
 fn kptfile_path(directory: &str) -> String {
@@ -53,7 +51,7 @@ fn schemas(trees: &Trees<'_>) -> Schemas {
     for tree in [trees.origin, trees.local, trees.updated] {
         for (path, file) in tree.iter() {
             let mentions = || memchr(&file.bytes, b"CustomResourceDefinition");
-            if !is_yaml(path) || file.mode == FileMode::Symlink || !mentions() {
+            if !is_resource_file(path) || file.mode == FileMode::Symlink || !mentions() {
                 continue;
             }
             for (_, value) in read(&file.bytes, &Limits::default()).unwrap_or_default() {
@@ -83,7 +81,8 @@ pub(super) fn resource_merge(trees: &Trees<'_>, on_conflict: OnConflict) -> Resu
     let mut notes = Vec::new();
     let mut fates: BTreeMap<&str, Fate> = BTreeMap::new();
     let schemas = schemas(trees);
-    let mut merge = Merge { schemas: &schemas, on_conflict, conflicts: Vec::new() };
+    let ignored = Ignored::read(trees.local);
+    let mut merge = Merge { schemas: &schemas, ignored: &ignored, on_conflict, conflicts: Vec::new() };
     for directory in &directories {
         let above = owner(&directories, directory);
         let inherited = if directory.is_empty() { None } else { fates.get(above).filter(|fate| **fate == Fate::Keep) };
@@ -175,7 +174,7 @@ fn merge_file(trees: &Trees<'_>, path: &str, merge: &mut Merge<'_>) -> Result<Op
         return Ok(updated.cloned());
     }
     let is_link = [origin, updated, local].into_iter().flatten().any(|file| file.mode == FileMode::Symlink);
-    if is_yaml(path) && !is_link {
+    if is_resource_file(path) && !is_link && !merge.ignored.holds(path) {
         let bytes = |file: Option<&'_ File>| file.map(|file| file.bytes.clone());
         let (origin_bytes, updated_bytes, local_bytes) = (bytes(origin), bytes(updated), bytes(local));
         let versions = Versions {
@@ -186,7 +185,7 @@ fn merge_file(trees: &Trees<'_>, path: &str, merge: &mut Merge<'_>) -> Result<Op
         };
         let merged = merge.file(&versions, package).map_err(|problems| UpgradeError::Problems { problems })?;
         if let Merged::Text(text) = merged {
-            return Ok(text.map(|text| written(text, origin, updated, local)));
+            return Ok(text.map(|text| written(&text, origin, updated, local)));
         }
     }
     if origin == local {
@@ -197,7 +196,7 @@ fn merge_file(trees: &Trees<'_>, path: &str, merge: &mut Merge<'_>) -> Result<Op
 }
 
 /// The merged text as a file; a version that says the same gives its bytes, a mode goes by its own history.
-fn written(text: String, origin: Option<&File>, updated: Option<&File>, local: Option<&File>) -> File {
+fn written(text: &str, origin: Option<&File>, updated: Option<&File>, local: Option<&File>) -> File {
     let mode = |file: Option<&File>| file.map(|file| file.mode);
     let chosen = if mode(updated).is_none() || mode(updated) == mode(origin) {
         mode(local).or(mode(updated))
@@ -268,7 +267,8 @@ pub(super) fn copy_merge(trees: &Trees<'_>, on_conflict: OnConflict) -> Result<U
         let _ = tree.insert(path, file.clone());
     }
     let schemas = Schemas::builtin();
-    let mut merge = Merge { schemas: &schemas, on_conflict, conflicts: Vec::new() };
+    let ignored = Ignored::read(trees.local);
+    let mut merge = Merge { schemas: &schemas, ignored: &ignored, on_conflict, conflicts: Vec::new() };
     if let Some(file) = merge_file(trees, FILE, &mut merge)? {
         let _ = tree.insert(FILE, file);
     }

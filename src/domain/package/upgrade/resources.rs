@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::super::ignore::Ignored;
 use super::super::parts::{Document, Parts};
 use super::fields::{Clash, Three, Walk, picked};
 use super::kptfile::{self, Package};
@@ -106,6 +107,8 @@ pub(super) enum Merged {
 #[derive(Debug)]
 pub(super) struct Merge<'a> {
     pub(super) schemas: &'a Schemas,
+    /// Files that are no resources, whatever they are called.
+    pub(super) ignored: &'a Ignored,
     pub(super) on_conflict: OnConflict,
     pub(super) conflicts: Vec<Conflict>,
 }
@@ -121,9 +124,8 @@ impl Merge<'_> {
     /// Merges a file, resource by resource. `package` is set for the Kptfile of a package.
     pub(super) fn file(&mut self, versions: &Versions<'_>, package: Option<Package>) -> Result<Merged, Vec<Problem>> {
         let parse = |version: &str, bytes: Option<&[u8]>| {
-            let parse = |bytes| Parts::read(bytes);
             bytes
-                .map(parse)
+                .map(Parts::read)
                 .transpose()
                 .map_err(|error| vec![Problem::unreadable(&format!("{version}/{}", versions.path), &error)])
         };

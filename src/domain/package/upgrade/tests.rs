@@ -239,4 +239,57 @@ proptest! {
             prop_assert_eq!(again.tree, done.tree);
         }
     }
+
+    /// Upstream changes some values, somebody remarks on every line: both are there afterwards, and nothing else moves.
+    #[test]
+    fn remarks_on_every_line_survive(changed in prop::collection::vec(any::<bool>(), LINES.len())) {
+        let lines = |write: &dyn Fn(usize, &str, &str) -> String| -> String {
+            LINES.iter().enumerate().map(|(number, (key, value))| write(number, key, value) + "\n").collect()
+        };
+        let is_new = |number: usize, value: &str| changed[number] && value.starts_with("v");
+        let updated = |number: usize, value: &str| {
+            if is_new(number, value) { value.replacen('v', "new", 1) } else { value.to_owned() }
+        };
+        let remark = |number: usize| format!(" # remark {number}");
+        let gap = |value: &str| if value.is_empty() { "" } else { " " };
+        let one = lines(&|_, key, value| format!("{key}{}{value}", gap(value)));
+        let two = lines(&|number, key, value| format!("{key}{}{}", gap(value), updated(number, value)));
+        let mine = lines(&|number, key, value| format!("# above {number}\n{key}{}{value}{}", gap(value), remark(number)));
+        let wanted = lines(&|number, key, value| {
+            format!("# above {number}\n{key}{}{}{}", gap(value), updated(number, value), remark(number))
+        });
+        let (found, conflicts) = merged(&one, &two, &mine);
+        prop_assert_eq!(found, wanted);
+        prop_assert_eq!(conflicts, []);
+    }
 }
+
+/// A Deployment as keys and values; a value that begins with `v` is one to change.
+const LINES: &[(&str, &str)] = &[
+    ("apiVersion:", "apps/v1"),
+    ("kind:", "Deployment"),
+    ("metadata:", ""),
+    ("  name:", "d"),
+    ("  annotations:", ""),
+    ("    a:", "v1"),
+    ("    b:", "\"v\""),
+    ("spec:", ""),
+    ("  replicas:", "1"),
+    ("  template:", ""),
+    ("    spec:", ""),
+    ("      containers:", ""),
+    ("      - name:", "one"),
+    ("        image:", "v2"),
+    ("        args:", ""),
+    ("        -", "v3"),
+    ("        -", "v4"),
+    ("        env:", ""),
+    ("        - name:", "A"),
+    ("          value:", "v5"),
+    ("        - value:", "v6"),
+    ("          name:", "B"),
+    ("      - name:", "two"),
+    ("        image:", "v7"),
+    ("      nodeSelector:", "{a: v9}"),
+    ("      hostname:", "v10"),
+];
