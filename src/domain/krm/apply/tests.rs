@@ -164,3 +164,15 @@ fn broken_ownership_records_stop_an_apply_and_not_an_update() {
     assert!(error.to_string().contains("managedFields entry 0: operation"), "{error}");
     assert_eq!(managed::read(&update(Some(&live), &config, &options("m"), &schema)).unwrap()[0].manager, "m");
 }
+
+/// A record may name a field that is not there; writing it is a conflict all the same.
+#[test]
+fn fields_that_are_owned_and_absent_conflict_when_they_come() {
+    let schemas = Schemas::builtin();
+    let config = config_map(&json!({"a": "1"}));
+    let schema = schema_of(&schemas, &config);
+    let mut live = apply(None, &config, &options("other"), &schema).unwrap();
+    live["data"] = json!({"b": "2"});
+    let refused = apply(Some(&live), &config, &options("me"), &schema).unwrap_err();
+    assert!(matches!(&refused, ApplyError::Conflicts(conflicts) if conflicts.len() == 1), "{refused}");
+}

@@ -248,6 +248,8 @@ proptest! {
             own["metadata"]["name"] = json!("d");
             let predicted = predict(Some(&live), &own, &entry.manager, &schemas).unwrap();
             prop_assert_eq!(render(&predicted.changes), "", "{} applied {}", entry.manager, own);
+            let again = apply(Some(&live), &own, &ApplyOptions { force: true, ..options(&entry.manager) }, schema).unwrap();
+            prop_assert_eq!(&again, &live, "{} applied {}", entry.manager, own);
         }
     }
 

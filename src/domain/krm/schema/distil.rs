@@ -56,7 +56,9 @@ pub fn distil(documents: &[Value], known: &str) -> Result<String, DistilError> {
     let mut components = BTreeMap::new();
     for document in documents {
         let schemas = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
-        schemas.for_each(|(name, schema)| drop(components.entry(name.as_str()).or_insert(schema)));
+        for (name, schema) in schemas {
+            components.entry(name.as_str()).or_insert(schema);
+        }
     }
     let source = Source::new(&components, known)?;
     if source.kinds.is_empty() {
@@ -216,7 +218,9 @@ fn last_word(component: &str) -> &str {
 /// The last word of a component's name; with group and version where several types share it.
 fn names(reached: BTreeSet<&str>) -> BTreeMap<&str, String> {
     let mut shared: BTreeMap<&str, usize> = BTreeMap::new();
-    reached.iter().for_each(|component| *shared.entry(last_word(component)).or_default() += 1);
+    for component in &reached {
+        *shared.entry(last_word(component)).or_default() += 1;
+    }
     let name = |component: &str| {
         let words: Vec<&str> = component.rsplitn(4, '.').collect();
         match words.as_slice() {
