@@ -107,7 +107,8 @@ fn kind(name: &str, schema: &Value, components: &Components<'_>) -> Option<Gvk> 
     let [kind] = schema.get("x-kubernetes-group-version-kind")?.as_array()?.as_slice() else { return None };
     let gvk = Gvk::new(text(kind, "group"), text(kind, "version"), text(kind, "kind"));
     let stable = gvk.version.strip_prefix('v').is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()));
-    let stored = components.contains_key(format!("{name}List").as_str());
+    let has_metadata = schema.pointer("/properties/metadata").is_some();
+    let stored = has_metadata && components.contains_key(format!("{name}List").as_str());
     let wanted = !LEFT_OUT.contains(&gvk.kind.as_str()) && !GROUPS_LEFT_OUT.contains(&gvk.group.as_str());
     (stable && stored && wanted).then_some(gvk)
 }
