@@ -156,6 +156,13 @@ fn large_definitions_have_a_larger_budget_that_ends() {
 }
 
 #[test]
+fn a_text_that_marks_the_end_of_a_document_is_quoted() {
+    for text in ["...", "... a", "---", "--- a"] {
+        assert_eq!(value(&to_yaml(&json!(text))), json!(text));
+    }
+}
+
+#[test]
 fn documents_are_split_and_empty_ones_skipped() {
     let file = parse("---\n# nothing\n---\na: 1\n---\n---\nb: 2 # note\n...\n");
     assert_eq!(file.values().unwrap(), [json!({"a": 1}), json!({"b": 2})]);
