@@ -193,34 +193,21 @@ fn try_edit(text: &str, document: usize, path: &[String], edit: &Edit, count: &m
         return;
     }
     let mut file = parse(text);
-    match edit.on_file(&mut file, document, &path) {
-        Err(error) => {
-            assert_eq!(file.text(), text, "a refused edit changes nothing");
-            count.refused.push(format!("{edit:?} at {path:?}: {error}\n{text}"));
-        }
-        Ok(()) => {
-            count.made += 1;
-            let real = oracle(file.text());
-            let expected: Vec<Value> = expected.into_iter().filter(|document| !document.is_null()).collect();
-            assert_eq!(real, expected, "{edit:?} at {path:?} of\n{text}\nmade\n{}", file.text());
-            if edit.keeps_letters() {
-                assert_eq!(
-                    letters(file.text()),
-                    letters(text),
-                    "{edit:?} at {path:?} of\n{text}\nmade\n{}",
-                    file.text()
-                );
-            }
-            if edit.keeps_comments() {
-                let comments = |text: &str| text.matches("# ~").count();
-                assert_eq!(
-                    comments(file.text()),
-                    comments(text),
-                    "{edit:?} at {path:?} of\n{text}\nmade\n{}",
-                    file.text()
-                );
-            }
-        }
+    if let Err(error) = edit.on_file(&mut file, document, &path) {
+        assert_eq!(file.text(), text, "a refused edit changes nothing");
+        count.refused.push(format!("{edit:?} at {path:?}: {error}\n{text}"));
+        return;
+    }
+    count.made += 1;
+    let told = format!("{edit:?} at {path:?} of\n{text}\nmade\n{}", file.text());
+    let expected: Vec<Value> = expected.into_iter().filter(|document| !document.is_null()).collect();
+    assert_eq!(oracle(file.text()), expected, "{told}");
+    if edit.keeps_letters() {
+        assert_eq!(letters(file.text()), letters(text), "{told}");
+    }
+    if edit.keeps_comments() {
+        let comments = |text: &str| text.matches("# ~").count();
+        assert_eq!(comments(file.text()), comments(text), "{told}");
     }
 }
 
@@ -347,7 +334,7 @@ impl Hand<'_> {
 
     fn map(&mut self, out: &mut String, indent: usize, depth: usize) {
         let pad = " ".repeat(indent);
-        for number in 0..1 + self.dice.below(4) {
+        for number in 0..=self.dice.below(3) {
             self.above(out, &pad);
             *out += &format!("{pad}key{number}:");
             self.behind(out, indent, depth, false);
@@ -356,7 +343,7 @@ impl Hand<'_> {
 
     fn list(&mut self, out: &mut String, indent: usize, depth: usize) {
         let pad = " ".repeat(indent);
-        for _ in 0..1 + self.dice.below(3) {
+        for _ in 0..=self.dice.below(2) {
             self.above(out, &pad);
             if self.chance(2) {
                 let mut map = String::new();
@@ -380,7 +367,7 @@ fn generated(seed: u64) -> String {
     let mut dice = Dice::new(seed);
     let mut hand = Hand { dice: &mut dice, comments: 0 };
     let mut text = String::new();
-    for number in 0..1 + hand.dice.below(2) {
+    for number in 0..=hand.dice.below(2) {
         if number > 0 {
             text += "---\n";
         }

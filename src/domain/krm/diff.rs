@@ -1,5 +1,8 @@
 //! Changes for people: one line a field, and no value of a Secret in any of them.
 
+mod object;
+mod unified;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -8,6 +11,8 @@ use crate::domain::id::Digest;
 use crate::domain::krm::base64;
 use crate::domain::krm::path::{Atom, Path, PathElement};
 use crate::domain::krm::predict::Change;
+
+pub use object::{Moved, ObjectDiff};
 
 /// Longest value shown, in characters; longer ones are cut and their length is told.
 const SHOWN: usize = 200;

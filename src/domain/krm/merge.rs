@@ -291,7 +291,7 @@ fn remove_from(value: &Value, set: &FieldSet, node: Node<'_>) -> Value {
 fn extract_from(value: &Value, set: &FieldSet, node: Node<'_>) -> Option<Value> {
     let part = |element: &PathElement, part: &Value, node: Node<'_>| match (set.below(element), set.has(element)) {
         (Some(below), _) => extract_from(part, below, node),
-        (None, true) => Some(part.clone()),
+        (None, true) => Some(shell(part, node)),
         (None, false) => None,
     };
     match node.view(value) {
@@ -317,6 +317,15 @@ fn extract_from(value: &Value, set: &FieldSet, node: Node<'_>) -> Option<Value> 
             Some(Value::Array(kept.collect()))
         }
         View::Leaf => Some(value.clone()),
+    }
+}
+
+/// A member that has no paths below it: of a map or list only that it is there.
+fn shell(value: &Value, node: Node<'_>) -> Value {
+    match node.view(value) {
+        View::Map(_) if length(Some(value)) > 0 => Value::Object(Map::new()),
+        View::List(_) if length(Some(value)) > 0 => Value::Array(Vec::new()),
+        _ => value.clone(),
     }
 }
 

@@ -19,7 +19,7 @@ pub mod validate;
 pub mod value;
 
 pub use apply::{ApplyError, ApplyOptions, Conflict, apply, update};
-pub use diff::{Mask, mask_secrets, render};
+pub use diff::{Mask, Moved, ObjectDiff, mask_secrets, render};
 pub use fieldset::FieldSet;
 pub use managed::{Operation, field_owners};
 pub use object::{Gvk, Object, ObjectId};

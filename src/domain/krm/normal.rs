@@ -88,3 +88,28 @@ fn walk(value: &Value, node: Node<'_>, drops_empty: bool) -> Value {
         _ => value.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::krm::{Gvk, Schemas};
+    use serde_json::json;
+
+    #[test]
+    fn nothing_is_left_out_but_empty_structs_stay() {
+        let schemas = Schemas::builtin();
+        let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
+        let sent = json!({"metadata": {"labels": {}, "annotations": null, "finalizers": []},
+            "spec": {"strategy": {}, "paused": null, "template": {"spec": {"containers": [], "securityContext": {}}}}});
+        let stored = json!({"metadata": {}, "spec": {"strategy": {}, "template": {"spec": {"securityContext": {}}}}});
+        assert_eq!(normalise(&sent, schema), stored);
+    }
+
+    #[test]
+    fn custom_resources_are_stored_as_they_are_sent() {
+        let schemas = Schemas::builtin();
+        let (schema, _) = schemas.lookup(&Gvk::new("example.com", "v1", "Thing"));
+        let sent = json!({"spec": {"a": null, "b": [], "c": {}}});
+        assert_eq!(normalise(&sent, schema), sent);
+    }
+}

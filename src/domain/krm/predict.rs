@@ -110,7 +110,7 @@ fn decoded_secret(config: &Value) -> Value {
 }
 
 /// An object without what no comparison looks at.
-fn compared(object: &Value) -> Value {
+pub(super) fn compared(object: &Value) -> Value {
     let mut object = managed::stripped(object);
     let Some(fields) = object.as_object_mut() else { return object };
     fields.remove("status");

@@ -23,6 +23,12 @@ fn schema_of(schemas: &Schemas, object: &Value) -> Schema {
     schemas.lookup(&gvk).0.clone().keeping_nulls()
 }
 
+/// The schema as it is used: of a server that drops nulls of its own kinds.
+fn real_schema(object: &Value) -> Schema {
+    let gvk = Gvk::parse(object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
+    Schemas::builtin().lookup(&gvk).0.clone()
+}
+
 /// Ownership without times and with a field set in place of its JSON.
 fn shown(object: &Value) -> (Value, Vec<Entry>) {
     let mut entries = managed::read(object).unwrap();
@@ -163,4 +169,152 @@ fn broken_ownership_records_stop_an_apply_and_not_an_update() {
     let error = apply(Some(&live), &config, &options("m"), &schema).unwrap_err();
     assert!(error.to_string().contains("managedFields entry 0: operation"), "{error}");
     assert_eq!(managed::read(&update(Some(&live), &config, &options("m"), &schema)).unwrap()[0].manager, "m");
+}
+
+/// A record may name a field that is not there; writing it is a conflict all the same.
+#[test]
+fn fields_that_are_owned_and_absent_conflict_when_they_come() {
+    let schemas = Schemas::builtin();
+    let config = config_map(&json!({"a": "1"}));
+    let schema = schema_of(&schemas, &config);
+    let mut live = apply(None, &config, &options("other"), &schema).unwrap();
+    live["data"] = json!({"b": "2"});
+    let refused = apply(Some(&live), &config, &options("me"), &schema).unwrap_err();
+    assert!(matches!(&refused, ApplyError::Conflicts(conflicts) if conflicts.len() == 1), "{refused}");
+}
+
+fn deployment(cpu: &str) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {
+        "selector": {"matchLabels": {"app": "d"}}, "template": {"metadata": {"labels": {"app": "d"}}, "spec": {
+            "containers": [{"name": "main", "image": "x", "resources": {"limits": {"cpu": cpu}}}]}}}})
+}
+
+fn later(manager: &str) -> ApplyOptions<'_> {
+    ApplyOptions { now: "2027-01-01T00:00:00Z".parse().unwrap(), ..options(manager) }
+}
+
+fn owner<'e>(entries: &'e [Entry], manager: &str) -> &'e Entry {
+    entries.iter().find(|entry| entry.manager == manager).unwrap()
+}
+
+#[test]
+fn quantities_are_stored_in_their_canonical_form_and_another_spelling_is_no_write() {
+    let schema = real_schema(&deployment("1"));
+    let live = apply(None, &deployment("1000m"), &options("m"), &schema).unwrap();
+    assert_eq!(live.pointer("/spec/template/spec/containers/0/resources/limits/cpu"), Some(&json!("1")));
+    assert_eq!(apply(Some(&live), &deployment("1000m"), &later("m"), &schema).unwrap(), live);
+    let changed = apply(Some(&live), &deployment("2000m"), &later("m"), &schema).unwrap();
+    assert_eq!(changed.pointer("/spec/template/spec/containers/0/resources/limits/cpu"), Some(&json!("2")));
+    assert_eq!(managed::read(&changed).unwrap()[0].time, Some(later("").now));
+}
+
+#[test]
+fn giving_a_field_up_is_a_write_and_dated() {
+    let schemas = Schemas::builtin();
+    let schema = schema_of(&schemas, &config_map(&json!({})));
+    let live = apply(None, &config_map(&json!({"a": "1", "b": "2"})), &options("m"), &schema).unwrap();
+    let less = apply(Some(&live), &config_map(&json!({"a": "1"})), &later("m"), &schema).unwrap();
+    assert_eq!(less["data"], json!({"a": "1"}));
+    assert_eq!(managed::read(&less).unwrap()[0].time, Some(later("").now));
+}
+
+#[test]
+fn what_the_server_keeps_for_itself_is_not_taken_from_a_configuration() {
+    let schemas = Schemas::builtin();
+    let mut config = config_map(&json!({"a": "1"}));
+    let schema = schema_of(&schemas, &config);
+    let mut live = apply(None, &config, &options("m"), &schema).unwrap();
+    live["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+    config["metadata"]["creationTimestamp"] = json!("2001-01-01T00:00:00Z");
+    let applied = apply(Some(&live), &config, &options("m"), &schema).unwrap();
+    assert_eq!(applied["metadata"]["creationTimestamp"], json!("2026-01-01T00:00:00Z"));
+}
+
+#[test]
+fn writes_to_a_subresource_cannot_set_owners() {
+    let schemas = Schemas::builtin();
+    let config = config_map(&json!({"a": "1"}));
+    let schema = schema_of(&schemas, &config);
+    let live = apply(None, &config, &options("m"), &schema).unwrap();
+    let mut status = live.clone();
+    status["metadata"]["managedFields"] = json!([]);
+    status["metadata"]["labels"] = json!({"l": "1"});
+    let written = update(Some(&live), &status, &ApplyOptions { subresource: "status", ..options("s") }, &schema);
+    let entries = managed::read(&written).unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.manager.as_str()).collect::<Vec<_>>(), ["m", "s"]);
+}
+
+/// Apimachinery builds the entry from the object as the configuration's version has it, where nulls are nothing.
+#[test]
+fn what_was_there_before_the_first_apply_has_an_owner_without_nulls() {
+    let config = config_map(&json!({"a": "1"}));
+    let schema = real_schema(&config);
+    let mut live = config_map(&json!({"a": "1", "b": "2"}));
+    live["apiVersion"] = json!("v0");
+    live["immutable"] = Value::Null;
+    let entries = managed::read(&apply(Some(&live), &config, &options("m"), &schema).unwrap()).unwrap();
+    let before = owner(&entries, "before-first-apply");
+    assert_eq!(before.api_version, "v1");
+    assert!(before.fields.contains(Path::fields(&["data", "b"]).elements()));
+    assert!(!before.fields.contains(Path::fields(&["immutable"]).elements()));
+}
+
+/// An object as client-side `kubectl apply` left it: the annotation says what was sent.
+fn client_side(sent: &Value, schema: &Schema) -> Value {
+    let mut object = config_map(&sent["data"]);
+    object["metadata"]["uid"] = json!("u");
+    object["metadata"]["annotations"] = json!({ LAST_APPLIED: format!("{sent}\n") });
+    let options = ApplyOptions { now: "2026-01-01T00:00:00Z".parse().unwrap(), ..options("kubectl-client-side-apply") };
+    update(None, &object, &options, schema)
+}
+
+/// Source: the `lastApplied` managers of apimachinery: `kubectl apply --server-side` takes over what `kubectl apply` sent.
+#[test]
+fn what_kubectl_applied_on_the_client_side_is_taken_over_by_kubectl_alone() {
+    let schemas = Schemas::builtin();
+    let (old, new) = (config_map(&json!({"a": "1"})), config_map(&json!({"a": "2"})));
+    let schema = schema_of(&schemas, &old);
+    let live = client_side(&old, &schema);
+    assert!(matches!(apply(Some(&live), &new, &options("m"), &schema), Err(ApplyError::Conflicts(_))));
+    let applied = apply(Some(&live), &new, &options("kubectl"), &schema).unwrap();
+    assert_eq!(applied["data"]["a"], "2");
+    // The annotation follows, so that client-side apply still knows what was sent.
+    let told: Value = serde_json::from_str(applied["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap()).unwrap();
+    assert_eq!(told, new);
+}
+
+#[test]
+fn what_others_changed_since_is_not_forgiven() {
+    let schemas = Schemas::builtin();
+    let (old, new) = (config_map(&json!({"a": "1"})), config_map(&json!({"a": "2"})));
+    let schema = schema_of(&schemas, &old);
+    let live = client_side(&old, &schema);
+    let mut changed = live.clone();
+    changed["data"]["a"] = json!("9");
+    let changed = update(Some(&live), &changed, &options("editor"), &schema);
+    assert!(matches!(apply(Some(&changed), &new, &options("kubectl"), &schema), Err(ApplyError::Conflicts(_))));
+    // Nor what was sent in another version.
+    let mut other = old.clone();
+    other["apiVersion"] = json!("v0");
+    let live = client_side(&other, &schema);
+    assert!(matches!(apply(Some(&live), &new, &options("kubectl"), &schema), Err(ApplyError::Conflicts(_))));
+}
+
+#[test]
+fn the_annotation_of_client_side_apply_is_kept_up_without_itself_in_it() {
+    let schemas = Schemas::builtin();
+    let mut config = config_map(&json!({"a": "1"}));
+    let schema = schema_of(&schemas, &config);
+    let live = client_side(&config, &schema);
+    config["metadata"]["annotations"] = json!({LAST_APPLIED: "mine", "other": "x"});
+    let force = |manager| ApplyOptions { force: true, ..options(manager) };
+    let applied = apply(Some(&live), &config, &force("kubectl"), &schema).unwrap();
+    let told: Value = serde_json::from_str(applied["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap()).unwrap();
+    assert_eq!(told["metadata"]["annotations"], json!({"other": "x"}));
+    // An empty one was emptied on purpose.
+    let mut emptied = live;
+    emptied["metadata"]["annotations"][LAST_APPLIED] = json!("");
+    config["metadata"]["annotations"] = json!({"other": "x"});
+    let applied = apply(Some(&emptied), &config, &force("kubectl"), &schema).unwrap();
+    assert_eq!(applied["metadata"]["annotations"][LAST_APPLIED], "");
 }

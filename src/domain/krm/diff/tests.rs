@@ -60,6 +60,72 @@ fn other_kinds_are_left_alone() {
     assert_eq!(mask_secrets(&object, KEY), object);
 }
 
+fn pod(containers: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "ns", "uid": "u", "resourceVersion": "7"},
+        "spec": {"containers": containers}})
+}
+
+fn shown(old: &Value, new: &Value) -> ObjectDiff {
+    let schemas = Schemas::builtin();
+    ObjectDiff::new(old, new, schemas.lookup(&Gvk::new("", "v1", "Pod")).0, &Mask::opaque())
+}
+
+#[test]
+fn meaning_counts_and_not_spelling() {
+    let cpu = |text: &Value| pod(&json!([{"name": "a", "resources": {"limits": {"cpu": text}}}]));
+    for (old, new) in [(json!("1000m"), json!("1")), (json!("1"), json!(1)), (json!("0.5"), json!("500m"))] {
+        let diff = shown(&cpu(&old), &cpu(&new));
+        assert!(diff.is_empty() && diff.unified().is_empty() && diff.markdown().is_empty(), "{}", diff.dotted());
+    }
+    assert_eq!(
+        shown(&cpu(&json!("1")), &cpu(&json!("1m"))).dotted(),
+        "~ .spec.containers[name=\"a\"].resources.limits.cpu: \"1\" -> \"1m\"\n"
+    );
+    let port = |port: Value| pod(&json!([{"name": "a", "readinessProbe": {"httpGet": {"port": port}}}]));
+    let typed = shown(&port(json!(80)), &port(json!("80")));
+    assert_eq!(typed.dotted(), "~ .spec.containers[name=\"a\"].readinessProbe.httpGet.port: 80 -> \"80\"\n");
+}
+
+#[test]
+fn items_that_only_move_are_told_as_that() {
+    let named = |names: &[&str]| pod(&names.iter().map(|name| json!({"name": name})).collect());
+    let table: [(&[&str], &[&str], &str); 5] = [
+        (&["a", "b", "c"], &["c", "a", "b"], "> .spec.containers[name=\"c\"]: from 2 to 0\n"),
+        (&["a", "b"], &["b", "a"], "> .spec.containers[name=\"a\"]: from 0 to 1\n"),
+        (&["a", "b"], &["x", "a", "b"], "+ .spec.containers[name=\"x\"]: {\"name\":\"x\"}\n"),
+        (&["a", "b", "c"], &["a", "c"], "- .spec.containers[name=\"b\"]: {\"name\":\"b\"}\n"),
+        (&["a", "b"], &["a", "b"], ""),
+    ];
+    for (old, new, expected) in table {
+        let told = shown(&named(old), &named(new)).dotted();
+        // Of two items that change places either may be told.
+        let either = expected.replace("\"a\"]: from 0 to 1", "\"b\"]: from 1 to 0");
+        assert!(told == expected || told == either, "{old:?} {new:?}: {told}");
+    }
+}
+
+#[test]
+fn one_difference_reads_the_same_in_every_form() {
+    let (old, new) = (pod(&json!([{"name": "a", "image": "x:1"}])), pod(&json!([{"name": "a", "image": "x:2"}])));
+    let diff = shown(&old, &new);
+    assert_eq!(diff.dotted(), "~ .spec.containers[name=\"a\"].image: \"x:1\" -> \"x:2\"\n");
+    let unified = "--- live/Pod ns/p\n+++ planned/Pod ns/p\n@@ -5,5 +5,5 @@\n   namespace: ns\n spec:\n   containers:\n-  - image: x:1\n+  - image: x:2\n     name: a\n";
+    assert_eq!(diff.unified(), unified);
+    assert_eq!(diff.markdown(), format!("#### Pod ns/p\n\n```diff\n{unified}```\n"));
+    let json = serde_json::to_value(&diff).unwrap();
+    let path = ".spec.containers[name=\"a\"].image";
+    assert_eq!(
+        json,
+        json!({"object": "Pod ns/p", "changes": [{"path": path, "before": "x:1", "after": "x:2"}], "moved": []})
+    );
+    let created = shown(&Value::Null, &new);
+    assert!(
+        created.unified().starts_with("--- live/Pod ns/p\n+++ planned/Pod ns/p\n@@ -0,0 +1,9 @@\n+apiVersion"),
+        "{}",
+        created.unified()
+    );
+}
+
 mod laws {
     use super::*;
     use proptest::prelude::*;
@@ -119,6 +185,8 @@ mod laws {
                 for (old, new) in [(&bare, object), (object, &bare), (&Value::Null, object)] {
                     let masked = mask.changes(object, &changes(old, new, schema));
                     told += &render(&masked);
+                    let shown = ObjectDiff::new(old, new, schema, &mask);
+                    told += &(shown.dotted() + &shown.unified() + &shown.markdown() + &serde_json::to_string(&shown).unwrap());
                     told += &serde_json::to_string(&masked).unwrap();
                 }
                 told += &mask.object(object).to_string();

@@ -277,12 +277,13 @@ impl YamlFile {
 
     pub(super) fn commit(&mut self, splice: Splice, expected: &[Value], path: &[&str]) -> Result<(), EditError> {
         let refuse = |reason: String| EditError::Unsafe { path: path.join("."), reason };
+        let Splice { range, text: new } = splice;
+        let line = self.text[..range.start].matches('\n').count() + 1;
         let mut text = self.text.clone();
-        text.replace_range(splice.range.clone(), &splice.text);
+        text.replace_range(range, &new);
         let edited = Self::parse(text.as_bytes(), &self.limits).map_err(|error| refuse(error.to_string()))?;
         if edited.values().map_err(|error| refuse(error.to_string()))? != expected {
             // The text itself is not told: it may be a secret.
-            let line = self.text[..splice.range.start].matches('\n').count() + 1;
             return Err(refuse(format!("replacing what stands on line {line} would change something else")));
         }
         *self = edited;

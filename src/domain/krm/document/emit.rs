@@ -125,6 +125,8 @@ fn is_plain_safe(text: &str) -> bool {
         || !first.is_ascii() && first.is_alphabetic();
     starts_well
         && resolve::plain(text) == Value::String(text.to_owned())
+        // At the root it would end the document.
+        && !text.starts_with("...")
         && !text.ends_with([' ', ':'])
         && !text.contains(": ")
         && !text.contains(" #")

@@ -12,8 +12,6 @@ mod reshape;
 mod resolve;
 mod split;
 
-use std::ops::Range;
-
 use serde_json::Value;
 
 pub use edit::EditError;
@@ -139,10 +137,6 @@ impl YamlFile {
     /// As [`YamlFile::value`].
     pub fn values(&self) -> Result<Vec<Value>, DocumentError> {
         (0..self.documents.len()).map(|document| self.value(document)).collect()
-    }
-
-    fn slice(&self, range: Range<usize>) -> &str {
-        self.text.get(range).unwrap_or_default()
     }
 }
 

@@ -239,7 +239,7 @@ impl<'a> Builder<'a> {
                 let message = format!("key {key:?} is written twice: on lines {first} and {}", key_node.line);
                 return Err(error("yaml.duplicate_key", key_node.line, key_node.column, message));
             }
-            let (event, span) = self.expect_next(&span)?;
+            let (event, span) = self.expect_next(&span).map_err(|error| error.below(&key))?;
             let value = self.node(event, span).map_err(|error| error.below(&key))?;
             entries.push(Entry { key, key_node, value });
         }

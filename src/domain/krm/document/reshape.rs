@@ -255,10 +255,10 @@ impl YamlFile {
             format!("\n{}", " ".repeat(first.start - self.line_start(first.start)))
         };
         if !flow {
-            for number in 0..spans.len() {
+            for span in &mut spans {
                 // Texts of several lines end where the next key begins.
-                let end = self.text.get(..spans[number].end)?.trim_end().len().max(spans[number].start);
-                spans[number].end = self.end_of_line(end);
+                let end = self.text.get(..span.end)?.trim_end().len().max(span.start);
+                span.end = self.end_of_line(end);
             }
             for number in 1..spans.len() {
                 spans[number].start = self.with_comments(&usual, spans[number - 1].end, spans[number].start)?;

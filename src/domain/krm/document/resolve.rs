@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::DocumentError;
-use super::node::{Node, NodeKind};
+use super::node::{Entry, Node, NodeKind};
 use crate::domain::krm::base64;
 
 /// Whether a plain scalar is null.
@@ -167,16 +167,21 @@ fn convert(node: &Node, left: &mut usize) -> Result<Value, DocumentError> {
         NodeKind::Alias(target) => convert(target, left),
         NodeKind::Mapping { entries, .. } => {
             let mut map = Map::new();
-            for entry in entries.iter().filter(|entry| entry.key == "<<") {
+            for entry in entries.iter().filter(|entry| is_merge(entry)) {
                 merge(&entry.value, &mut map, left).map_err(|error| error.below("<<"))?;
             }
-            for entry in entries.iter().filter(|entry| entry.key != "<<") {
+            for entry in entries.iter().filter(|entry| !is_merge(entry)) {
                 let value = convert(&entry.value, left).map_err(|error| error.below(&entry.key))?;
                 map.insert(entry.key.clone(), value);
             }
             Ok(Value::Object(map))
         }
     }
+}
+
+/// Whether the key is `<<` itself, and not a text that is written so.
+fn is_merge(entry: &Entry) -> bool {
+    entry.key == "<<" && matches!(&entry.key_node.kind, NodeKind::Scalar { plain: true, tag: None, .. })
 }
 
 fn merge(node: &Node, into: &mut Map<String, Value>, left: &mut usize) -> Result<(), DocumentError> {

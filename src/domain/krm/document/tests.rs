@@ -55,6 +55,7 @@ fn scalars_mean_what_kubernetes_reads() {
     }
     assert_eq!(value("base: &b {a: 1}\nuse:\n  <<: *b\n  c: 2"), json!({"base": {"a": 1}, "use": {"a": 1, "c": 2}}));
     assert_eq!(value("1: a\ntrue: b"), json!({"1": "a", "true": "b"}));
+    assert_eq!(value("\"<<\": {a: 1}\nb: 2"), json!({"<<": {"a": 1}, "b": 2}));
 }
 
 #[test]
@@ -90,6 +91,75 @@ fn bombs_and_giants_are_refused() {
     assert_eq!(refused(&"--- 1\n".repeat(10_001)).code, "yaml.document_limit");
     assert_eq!(YamlFile::parse(b"a: \xFF", &Limits::default()).unwrap_err().code, "yaml.encoding");
     assert_eq!(YamlFile::parse(b"\xFF\xFEa\0", &Limits::default()).unwrap_err().code, "yaml.encoding");
+}
+
+#[test]
+fn errors_name_the_path_to_the_field() {
+    let table = [
+        ("spec:\n  a:\n  - b: 1\n  - b: .inf", "spec.a[1].b", 4),
+        ("spec:\n  b: 1\n  b: 2", "spec", 3),
+        ("a: {b: [x, !!int y]}", "a.b[1]", 1),
+        ("a:\n  - - !include x", "a[0][0]", 2),
+        ("a:\n  b:\n    ~: 1", "a.b", 3),
+        ("a:\n  <<: 5", "a.<<", 2),
+        ("- a\n- b: *c", "[1].b", 2),
+        (".inf", "", 1),
+    ];
+    for (text, path, line) in table {
+        let error = refused(text);
+        assert_eq!((error.path.as_str(), error.line), (path, line), "{text:?}: {error}");
+        assert!(path.is_empty() || error.to_string().ends_with(&format!(" (in {path})")), "{error}");
+    }
+}
+
+#[test]
+fn budgets_hold_at_their_border() {
+    let usual = Limits::default();
+    let table = [
+        (Limits { bytes: 5, ..usual }, "a: 12", "a: 123", "yaml.size_limit"),
+        (Limits { documents: 2, ..usual }, "--- 1\n--- 2\n", "--- 1\n--- 2\n--- 3\n", "yaml.document_limit"),
+        (Limits { depth: 3, ..usual }, "[[x]]", "[[[x]]]", "yaml.depth_limit"),
+        (Limits { nodes: 3, ..usual }, "[a, b]", "[a, b, c]", "yaml.node_limit"),
+        (Limits { aliases: 2, ..usual }, "[&a x, *a, *a]", "[&a x, *a, *a, *a]", "yaml.alias_limit"),
+        (Limits { nodes: 14, ..usual }, "[&a [w, x, y, z], *a]", "[&a [w, x, y, z], *a, *a]", "yaml.alias_limit"),
+    ];
+    for (limits, fits, exceeds, code) in table {
+        assert!(YamlFile::parse(fits.as_bytes(), &limits).is_ok_and(|file| file.values().is_ok()), "{code}");
+        let error = YamlFile::parse(exceeds.as_bytes(), &limits).and_then(|file| file.values()).unwrap_err();
+        assert_eq!(error.code, code);
+        let number = [limits.bytes, limits.documents, limits.depth, limits.nodes, limits.aliases];
+        assert!(
+            number.iter().any(|limit| error.message.contains(&limit.to_string())) || code == "yaml.alias_limit",
+            "{error}"
+        );
+    }
+}
+
+/// Copies of anchored values count, or fifty anchors around one list would hold it fifty times.
+#[test]
+fn nested_anchors_are_no_way_around_the_budget() {
+    let open: String = (0..50).map(|n| format!("&a{n} [")).collect();
+    let bomb = format!("{open}{}x{}", "x, ".repeat(100_000), "]".repeat(50));
+    assert_eq!(refused(&bomb).code, "yaml.node_limit");
+}
+
+#[test]
+fn large_definitions_have_a_larger_budget_that_ends() {
+    let deep = |levels: usize| format!("{}x{}", "{properties: ".repeat(levels), "}".repeat(levels));
+    let large = format!("- {{name: field, description: {}}}\n", "what it is for ".repeat(400)).repeat(1000);
+    for text in [deep(100), large] {
+        assert!(YamlFile::parse(text.as_bytes(), &Limits::default()).is_err());
+        YamlFile::parse(text.as_bytes(), &Limits::DEFINITIONS).unwrap().values().unwrap();
+    }
+    let beyond = YamlFile::parse(deep(128).as_bytes(), &Limits::DEFINITIONS).unwrap_err();
+    assert_eq!(beyond.code, "yaml.depth_limit");
+}
+
+#[test]
+fn a_text_that_marks_the_end_of_a_document_is_quoted() {
+    for text in ["...", "... a", "---", "--- a"] {
+        assert_eq!(value(&to_yaml(&json!(text))), json!(text));
+    }
 }
 
 #[test]

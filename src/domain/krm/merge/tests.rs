@@ -86,6 +86,68 @@ fn items_with_the_same_keys_are_one_thing() {
     assert_eq!(found.removed.paths()[0].to_string(), ".spec.containers[name=\"a\"]");
 }
 
+#[test]
+fn twins_of_both_sides_are_compared_in_order_and_number() {
+    let item = |names: &[&str]| list(names);
+    let pod = pod();
+    let twice = item(&["a", "a"]);
+    assert_eq!(compare(&twice, &twice, &pod), Comparison::default());
+    let thrice = compare(&twice, &item(&["a", "a", "a"]), &pod);
+    assert_eq!(
+        thrice.modified.paths().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [".spec.containers[name=\"a\"]"]
+    );
+    let (mut left, mut right) = (twice.clone(), twice);
+    left["spec"]["containers"][0]["image"] = json!("x");
+    right["spec"]["containers"][1]["image"] = json!("x");
+    assert_eq!(compare(&left, &right, &pod).modified.len(), 1);
+}
+
+#[test]
+fn items_without_keys_are_told_apart_by_position() {
+    let live = containers(&json!([{"image": "a"}, {"image": "b"}]));
+    let shown: Vec<String> = fields_of(&live, &pod()).paths().iter().map(ToString::to_string).collect();
+    assert!(
+        shown.contains(&".spec.containers[0]".to_owned()) && shown.contains(&".spec.containers[1]".to_owned()),
+        "{shown:?}"
+    );
+}
+
+/// What structured merge diff itself makes of two objects; `testdata/merge` records it. `LOGGIA_MERGE_VECTORS` names a file
+/// of more.
+#[test]
+fn objects_merge_compare_and_shrink_as_recorded() {
+    let recorded = include_str!("../testdata/merge_vectors.json").to_owned();
+    let text = std::env::var("LOGGIA_MERGE_VECTORS").map_or(recorded, |file| std::fs::read_to_string(file).unwrap());
+    let item = json!({"type": "object", "properties": {
+        "name": {"type": "string"}, "v": {"type": "integer"}, "w": {"type": "integer"}}});
+    let crd = json!({"metadata": {"name": "x"}, "spec": {"group": "x", "names": {"kind": "X"}, "versions": [{"name": "v1",
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+            "list": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": item},
+            "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+            "atomic": {"type": "array", "items": {"type": "string"}},
+            "map": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "item": item}}}}]}});
+    let schemas = Schemas::builtin().with_crd(&crd).unwrap();
+    let (schema, _) = schemas.lookup(&Gvk::new("x", "v1", "X"));
+    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    assert!(rows.len() > 100);
+    for row in rows {
+        let (old, new) = (&row["old"], &row["new"]);
+        let set = |name: &str| FieldSet::from_fields_v1(&row[name]).unwrap();
+        assert_eq!(merge(old, new, schema), row["merged"], "merged {row:#}");
+        let found = compare(old, new, schema);
+        for (name, ours) in [("added", &found.added), ("removed", &found.removed), ("modified", &found.modified)] {
+            assert_eq!(*ours, set(name), "{name} {row:#}");
+        }
+        assert_eq!(fields_of(new, schema), set("owned"), "owned {row:#}");
+        assert_eq!(remove(new, &set("some"), schema), row["without"], "without {row:#}");
+        // Of nothing there is an object without fields.
+        let only = if row["only"].is_null() { json!({}) } else { row["only"].clone() };
+        assert_eq!(extract(new, &set("some"), schema), only, "only {row:#}");
+    }
+}
+
 fn tree() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -248,6 +248,14 @@ proptest! {
             own["metadata"]["name"] = json!("d");
             let predicted = predict(Some(&live), &own, &entry.manager, &schemas).unwrap();
             prop_assert_eq!(render(&predicted.changes), "", "{} applied {}", entry.manager, own);
+            let again = apply(Some(&live), &own, &ApplyOptions { force: true, ..options(&entry.manager) }, schema).unwrap();
+            prop_assert_eq!(managed::stripped(&again), managed::stripped(&live), "{} applied {}", entry.manager, own);
+            let entries = managed::read(&again).unwrap();
+            // The keys of items are declared with them; nothing is lost, and nobody else loses anything.
+            let kept = |before: &managed::Entry| {
+                entries.iter().any(|after| after.owner() == before.owner() && before.fields.difference(&after.fields).is_empty())
+            };
+            prop_assert!(managed::read(&live).unwrap().iter().all(kept), "{} applied {}", entry.manager, own);
         }
     }
 

@@ -56,7 +56,9 @@ pub fn distil(documents: &[Value], known: &str) -> Result<String, DistilError> {
     let mut components = BTreeMap::new();
     for document in documents {
         let schemas = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
-        schemas.for_each(|(name, schema)| drop(components.entry(name.as_str()).or_insert(schema)));
+        for (name, schema) in schemas {
+            components.entry(name.as_str()).or_insert(schema);
+        }
     }
     let source = Source::new(&components, known)?;
     if source.kinds.is_empty() {
@@ -105,7 +107,8 @@ fn kind(name: &str, schema: &Value, components: &Components<'_>) -> Option<Gvk> 
     let [kind] = schema.get("x-kubernetes-group-version-kind")?.as_array()?.as_slice() else { return None };
     let gvk = Gvk::new(text(kind, "group"), text(kind, "version"), text(kind, "kind"));
     let stable = gvk.version.strip_prefix('v').is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()));
-    let stored = components.contains_key(format!("{name}List").as_str());
+    let has_metadata = schema.pointer("/properties/metadata").is_some();
+    let stored = has_metadata && components.contains_key(format!("{name}List").as_str());
     let wanted = !LEFT_OUT.contains(&gvk.kind.as_str()) && !GROUPS_LEFT_OUT.contains(&gvk.group.as_str());
     (stable && stored && wanted).then_some(gvk)
 }
@@ -216,7 +219,9 @@ fn last_word(component: &str) -> &str {
 /// The last word of a component's name; with group and version where several types share it.
 fn names(reached: BTreeSet<&str>) -> BTreeMap<&str, String> {
     let mut shared: BTreeMap<&str, usize> = BTreeMap::new();
-    reached.iter().for_each(|component| *shared.entry(last_word(component)).or_default() += 1);
+    for component in &reached {
+        *shared.entry(last_word(component)).or_default() += 1;
+    }
     let name = |component: &str| {
         let words: Vec<&str> = component.rsplitn(4, '.').collect();
         match words.as_slice() {

@@ -39,10 +39,10 @@ fn texts_mean_what_kubernetes_reads() {
             (Some(_), Ok(_)) if text == "v: |2\n  \n    " => {}
             (Some(theirs), Ok(ours)) => wrong.push(format!("{text:?}: {ours}, Kubernetes {theirs}")),
             (Some(theirs), Err(error)) if !refused_on_purpose(text, &error) => {
-                wrong.push(format!("{text:?}: {error}, Kubernetes {theirs}"))
+                wrong.push(format!("{text:?}: {error}, Kubernetes {theirs}"));
             }
             (None, Ok(ours)) if !read_on_purpose(text) => {
-                wrong.push(format!("{text:?}: {ours}, refused by Kubernetes"))
+                wrong.push(format!("{text:?}: {ours}, refused by Kubernetes"));
             }
             _ => {}
         }
