@@ -415,6 +415,9 @@ fn binding(object: &mut Value) {
 fn crd(object: &mut Value) {
     all(object, CRD);
     let kind = text(object, "/spec/names/kind").to_owned();
+    if kind.is_empty() {
+        return;
+    }
     set(object, &["spec", "names", "singular"], &json!(kind.to_lowercase()));
     set(object, &["spec", "names", "listKind"], &json!(format!("{kind}List")));
 }
