@@ -45,12 +45,9 @@ const EXCEPTIONS: &[Exception] = &[
         rewrite: cut_patched,
     },
     Exception {
-        reason: "a value of a wrong type in an apply is shown as a Go structure",
-        rewrite: |body| {
-            for wanted in ["string", "numeric (int or float)", "boolean", "map", "list"] {
-                cut_after(body, &format!("expected {wanted}, got "));
-            }
-        },
+        reason: "a value of a wrong type in an apply is shown as a Go structure; what is wrong with the fields of a map comes \
+                 in the order of Go's maps",
+        rewrite: cut_values_of_apply,
     },
     Exception {
         reason: "the template of a job that may not change is shown as a Go structure",
@@ -131,6 +128,23 @@ fn replace_in_messages(body: &mut Value, from: &str, to: &str) {
 
 fn causes(body: &mut Value) -> impl Iterator<Item = &mut Value> {
     body.pointer_mut("/details/causes").and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+fn cut_values_of_apply(body: &mut Value) {
+    const WANTED: [&str; 5] = ["string", "numeric (int or float)", "boolean", "map", "list"];
+    let message = body["message"].as_str().unwrap_or_default();
+    if !message.starts_with("failed to create typed patch object") {
+        return;
+    }
+    let (head, told) = message.split_once("errors:\n").unwrap_or(("", message));
+    let cut = |line: &str| {
+        let marks = WANTED.iter().map(|wanted| format!("expected {wanted}, got "));
+        let found = marks.filter_map(|mark| Some(line.find(&mark)? + mark.len())).next();
+        line[..found.unwrap_or(line.len())].to_owned()
+    };
+    let mut lines: Vec<String> = told.lines().map(cut).collect();
+    lines.sort();
+    body["message"] = json!(format!("{head}{}", lines.join("\n")));
 }
 
 fn cut_patched(body: &mut Value) {

@@ -241,7 +241,9 @@ impl Maker<'_> {
     }
 
     fn apply(&mut self, part: &'static str) -> Step {
-        let mut object = if self.draw.percent(60) { self.kind.base.clone() } else { json!({}) };
+        // The real server would give a pod without a service account none: it runs without the admission of these.
+        let is_whole = self.draw.percent(60) || self.kind.name == "Pod";
+        let mut object = if is_whole { self.kind.base.clone() } else { json!({}) };
         if self.draw.percent(70) {
             let part = self.part();
             overlay(&mut object, &part);
@@ -426,7 +428,8 @@ fn forget_one(value: &mut Value, draw: &mut Dice) {
     let Some(fields) = value.as_object_mut().filter(|fields| !fields.is_empty()) else { return };
     let name = draw.pick(&fields.keys().cloned().collect::<Vec<_>>()).clone();
     let below = fields.get_mut(&name).unwrap();
-    let is_map = matches!(name.as_str(), "labels" | "matchLabels");
+    // To the real server a frozen map that became an empty one is another than none at all.
+    let is_map = matches!(name.as_str(), "labels" | "matchLabels" | "binaryData");
     if !is_map && below.as_object().is_some_and(|fields| !fields.is_empty()) && (name == "spec" || draw.percent(70)) {
         forget_one(below, draw);
     } else if name != "metadata" {

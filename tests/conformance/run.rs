@@ -53,7 +53,9 @@ impl Said {
         if let Some(next) = text(body, "continue") {
             self.next_page = next.replace('=', "%3D");
         }
-        if answer.code < 300 && body.get("items").is_some() {
+        // A list at any revision is of a revision of the cache.
+        let is_any = step.query.iter().any(|parameter| parameter == "resourceVersion=0");
+        if answer.code < 300 && body.get("items").is_some() && !is_any {
             self.last_list = text(body, "resourceVersion").unwrap_or_default().to_owned();
         }
         if answer.code >= 300 || step.is_dry() || step.part == "/scale" || body.get("items").is_some() {

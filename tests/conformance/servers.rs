@@ -189,7 +189,7 @@ impl Real {
             let seen = self.ask(&look).await;
             let conditions = seen.body.pointer("/status/conditions").and_then(Value::as_array);
             let is_served = conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Established"));
-            if seen.code == 404 || (seen.body == last && (is_served || is_leaving)) {
+            if seen.code == 404 || (seen.body == last && is_served && !is_leaving) {
                 return;
             }
             last = seen.body;

@@ -413,7 +413,9 @@ fn binding(object: &mut Value) {
 }
 
 fn crd(object: &mut Value) {
-    all(object, CRD);
+    if object.pointer("/spec/conversion").is_none_or(Value::is_null) {
+        all(object, CRD);
+    }
     let kind = text(object, "/spec/names/kind").to_owned();
     if kind.is_empty() {
         return;
