@@ -31,6 +31,7 @@ pub(super) fn prepare_update(gvk: &Gvk, old: &Value, new: &mut Value) {
                 new.clone_from(old);
             }
         }
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => remember_stored(new),
         ("apps", "DaemonSet") => {
             let changed = !same(&old["spec"]["template"], &new["spec"]["template"]);
             set_template_generation(new, template_generation(old) + i64::from(changed));
@@ -138,6 +139,18 @@ fn select_by_uid(job: &mut Value) {
     }
     set(job, &["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], &json!(uid));
     labels_of_template(job);
+}
+
+/// Adds the version in which objects are stored to those in which they were.
+fn remember_stored(crd: &mut Value) {
+    let versions = crd.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    let stored = versions.filter(|version| version["storage"] == true).map(|version| version["name"].clone()).next();
+    let known = crd.pointer_mut("/status/storedVersions").and_then(Value::as_array_mut);
+    if let (Some(stored), Some(known)) = (stored, known)
+        && !known.contains(&stored)
+    {
+        known.push(stored);
+    }
 }
 
 /// The first version in which objects are stored.

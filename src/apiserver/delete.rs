@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::apiserver::core::{Core, Writer, crds};
 use crate::apiserver::kinds::Resource;
@@ -14,6 +14,7 @@ use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::ApiError;
 use crate::apiserver::store::revision_of;
 use crate::apiserver::write::may_go;
+use crate::domain::time::rfc3339_seconds;
 
 /// The finalizer that leaves dependants alone.
 pub const ORPHAN: &str = "orphan";
@@ -78,12 +79,13 @@ impl Core {
         let found = self.store().get(&key).ok_or_else(|| ApiError::not_found(&target.resource(), name))?;
         check_preconditions(target, name, &found, options)?;
         let mut object = found.as_ref().clone();
-        propagate(&mut object, options.propagation);
+        if target.kind.stored_as == crds() && !metadata::is_terminating(&object) {
+            mark_crd(&mut object, &rfc3339_seconds(self.now()));
+        } else {
+            propagate(&mut object, options.propagation);
+        }
         if !metadata::is_terminating(&object) {
             metadata::mark_terminating(&mut object, self.now());
-            if target.kind.stored_as == crds() {
-                metadata::add_finalizer(&mut object, CRD_CLEANUP);
-            }
             if target.kind.stored_as == crate::apiserver::store::Key::of_namespace("").resource {
                 object["status"]["phase"] = Value::from("Terminating");
             }
@@ -94,10 +96,13 @@ impl Core {
             return Ok(Deleted { object: if is_marked { Arc::new(object) } else { found }, gone });
         }
         let refuse = |error| ApiError::from_store(error, &target.resource(), name);
-        let object = if gone {
-            let last = self.store().delete(&key, revision_of(&found)).map_err(refuse)?;
+        let marks = target.kind.resource() == Resource::new("", "pods") && !metadata::is_terminating(&found);
+        let object = if gone && marks {
             // Pods go by way of a mark, even when at once.
-            if target.kind.resource() == Resource::new("", "pods") { Arc::new(object) } else { last }
+            let marked = self.store().update(&key, object, revision_of(&found)).map_err(refuse)?;
+            self.store().delete(&key, revision_of(&marked)).map_err(refuse)?
+        } else if gone {
+            self.store().delete(&key, revision_of(&found)).map_err(refuse)?
         } else if object == *found {
             found
         } else {
@@ -135,15 +140,16 @@ impl Core {
     }
 }
 
-/// As `BeforeDelete` of the generic registry words it: by kind, not by resource. Namespaces have their own words.
+/// As `BeforeDelete` of the generic registry words it: by kind, not by resource. Namespaces and CRDs have their own words.
 fn check_preconditions(target: &Target, name: &str, found: &Value, options: &DeleteOptions) -> Result<(), ApiError> {
-    let is_namespace = target.kind.gvk.kind == "Namespace" && target.kind.gvk.group.is_empty();
+    let has_own_words = target.kind.gvk.kind == "Namespace" && target.kind.gvk.group.is_empty();
+    let has_own_words = has_own_words || target.kind.stored_as == crds();
     let about =
-        if is_namespace { target.resource() } else { Resource::new(&target.kind.gvk.group, &target.kind.gvk.kind) };
+        if has_own_words { target.resource() } else { Resource::new(&target.kind.gvk.group, &target.kind.gvk.kind) };
     let differs = |wanted: Option<&String>, field: &str, word: &str, since: &str| {
         let has = metadata::text(found, field);
         let wanted = wanted.filter(|wanted| *wanted != has)?;
-        if is_namespace {
+        if has_own_words {
             let why = format!("Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {has}");
             return Some(ApiError::conflict(&about, name, &why));
         }
@@ -155,6 +161,20 @@ fn check_preconditions(target: &Target, name: &str, found: &Value, options: &Del
     let uid = differs(options.uid.as_ref(), "uid", "UID", "deleted and then recreated");
     let version = || differs(options.resource_version.as_ref(), "resourceVersion", "ResourceVersion", "modified");
     uid.or_else(version).map_or(Ok(()), Err)
+}
+
+/// A definition on its way out says so in its status; its objects go first.
+fn mark_crd(crd: &mut Value, at: &str) {
+    metadata::set(crd, "deletionTimestamp", json!(at));
+    metadata::add_finalizer(crd, CRD_CLEANUP);
+    let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
+    let condition = json!({
+        "type": "Terminating", "status": "True", "reason": "InstanceDeletionPending", "message": message,
+        "lastTransitionTime": at,
+    });
+    if let Some(conditions) = crd.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
+        conditions.push(condition);
+    }
 }
 
 fn propagate(object: &mut Value, propagation: Option<Propagation>) {

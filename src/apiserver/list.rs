@@ -14,9 +14,12 @@ use crate::apiserver::metadata;
 use crate::apiserver::request::Query;
 use crate::apiserver::route::Target;
 use crate::apiserver::selector::{FieldSelector, LabelSelector};
-use crate::apiserver::status::ApiError;
+use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Snapshot, StoreError};
 use crate::domain::krm::base64;
+
+/// How a list may relate to the revision that it names.
+const MATCHES: [&str; 3] = ["Exact", "NotOlderThan", ""];
 
 /// Which objects of a target are wanted.
 #[derive(Debug, Clone)]
@@ -119,17 +122,46 @@ impl Place {
     }
 }
 
+/// Refuses parameters of a list that do not go together.
+fn check(query: &Query) -> Result<(), ApiError> {
+    let (version, pages) = (query.text("resourceVersion"), query.text("continue").is_some());
+    let mut causes = Vec::new();
+    let mut forbid = |refused: bool, detail: &str| {
+        causes.extend(refused.then(|| Cause::forbidden("resourceVersionMatch", detail)));
+    };
+    if let Some(wanted) = query.text("resourceVersionMatch") {
+        forbid(version.is_none(), "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        forbid(pages, "resourceVersionMatch is forbidden when continue is provided");
+        if !MATCHES.contains(&wanted) {
+            let supported: Vec<String> = MATCHES.iter().map(|name| format!("{name:?}")).collect();
+            causes.push(Cause::not_supported("resourceVersionMatch", &json!(wanted), &supported));
+        }
+        if wanted == "Exact" && version == Some("0") {
+            let detail = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            causes.push(Cause::forbidden("resourceVersionMatch", detail));
+        }
+    }
+    if query.text("sendInitialEvents").is_some() {
+        causes.push(Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    }
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid_options("ListOptions", causes)) }
+}
+
 impl Core {
     /// One page of the objects of a target.
     ///
     /// # Errors
-    /// 400 for parameters that cannot be read, 410 for a page or revision from too long ago, 504 for one from the future.
+    /// 400 for parameters that cannot be read, 422 for those that do not go together, 410 for a page or revision from too long ago, 504 for one from the future.
     pub fn list(&self, target: &Target, query: &Query) -> Result<Page, ApiError> {
         let selection = Selection::of(target, query)?;
+        check(query)?;
         let place = query.text("continue").map(Place::read).transpose()?;
         let snapshot = self.snapshot(target, query, place.as_ref())?;
         let revision = snapshot.revision;
-        let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|&limit| limit > 0);
+        // What is asked for at any revision comes from the cache of the server, which has no pages.
+        let paged = place.is_some() || query.text("resourceVersion") != Some("0");
+        let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.filter(|&limit| limit > 0 && paged);
         let wanted =
             |object: &Arc<Value>| place.as_ref().is_none_or(|place| place.is_before(object)) && selection.takes(object);
         let mut objects: Vec<Arc<Value>> = snapshot.objects.into_iter().filter(wanted).collect();
@@ -146,6 +178,9 @@ impl Core {
         let namespace = target.namespace.as_deref();
         let current = self.store().revision();
         let asked = query.number("resourceVersion")?.unwrap_or_default();
+        if place.is_some() && asked > 0 {
+            return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
+        }
         if let Some(place) = place.filter(|place| place.revision > 0) {
             let old = self.store().list_at(resource, namespace, place.revision);
             return old.map_err(|_| ApiError::continue_expired(Place { revision: 0, ..place.clone() }.write()));
@@ -153,7 +188,10 @@ impl Core {
         if asked > current {
             return Err(ApiError::too_new(asked, current));
         }
-        if query.text("resourceVersionMatch") == Some("Exact") {
+        // A page without a word about its revision is of exactly the one that it names.
+        let pages = query.number("limit")?.is_some_and(|limit| limit > 0) && asked > 0;
+        let exact = query.text("resourceVersionMatch").map_or(pages, |wanted| wanted == "Exact");
+        if exact {
             let old = self.store().list_at(resource, namespace, asked);
             return old.map_err(|error: StoreError| ApiError::from_store(error, &target.resource(), ""));
         }

@@ -208,7 +208,24 @@ pub(super) fn validate(kind: &Kind, object: &Value) -> Vec<Cause> {
     } else {
         name_fault(kind, name).map(|detail| Cause::invalid("metadata.name", &json!(name), &detail))
     };
-    name.into_iter().chain(validate_entries(object)).chain(plain_finalizers(kind, object)).collect()
+    name.into_iter()
+        .chain(foreign_names(kind, object))
+        .chain(validate_entries(object))
+        .chain(plain_finalizers(kind, object))
+        .collect()
+}
+
+/// Names of a definition that are not made of what it defines.
+fn foreign_names(kind: &Kind, object: &Value) -> Vec<Cause> {
+    if kind.is_custom() || kind.gvk.kind != "CustomResourceDefinition" {
+        return Vec::new();
+    }
+    let part = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let wanted = format!("{}.{}", part("/spec/names/plural"), part("/spec/group"));
+    let names = ["generateName", "name"].into_iter().map(|name| (name, text(object, name)));
+    let foreign = names.filter(|(_, found)| !found.is_empty() && *found != wanted);
+    let detail = "must be spec.names.plural+\".\"+spec.group";
+    foreign.map(|(name, found)| Cause::invalid(format!("metadata.{name}"), &json!(found), detail)).collect()
 }
 
 /// What is wrong with labels, annotations and finalizers, whatever the kind.

@@ -150,6 +150,12 @@ impl ApiServer {
         Service(self.clone())
     }
 
+    /// The server as a service without its controllers: nothing is collected, nothing runs. What an API server does alone.
+    #[must_use]
+    pub fn bare_service(&self) -> Service {
+        Service(self.clone())
+    }
+
     /// A client without sockets whose default namespace is `default`. Call it within a tokio runtime.
     #[must_use]
     pub fn client(&self) -> kube::Client {

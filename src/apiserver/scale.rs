@@ -10,6 +10,8 @@ use crate::apiserver::patch::{APPLY, Patch};
 use crate::apiserver::request::{Request, yaml};
 use crate::apiserver::route::Target;
 use crate::apiserver::status::{ApiError, Cause};
+use crate::domain::krm::fieldset::FieldSet;
+use crate::domain::krm::managed::Operation;
 use crate::domain::krm::{Path as FieldPath, managed};
 
 fn paths(target: &Target) -> Result<&ScalePaths, ApiError> {
@@ -64,11 +66,35 @@ fn expression_text(expression: &Value) -> Option<String> {
     }
 }
 
+fn replicas_of(kind: &Kind) -> Option<FieldPath> {
+    let paths = kind.subresources.scale.as_ref()?;
+    let steps: Vec<&str> = paths.spec_replicas.trim_start_matches('.').split('.').collect();
+    Some(FieldPath::fields(&steps))
+}
+
+/// Gives those who own replicas by updates an entry for these alone, without a time: the real server names owners by the
+/// version in which they wrote, which in a scale is another one, and so does not know them again.
+pub(super) fn part_owners(kind: &Kind, object: &mut Value) {
+    let (Some(path), Ok(entries)) = (replicas_of(kind), managed::read(object)) else { return };
+    let mut parted = Vec::new();
+    for mut entry in entries {
+        if entry.operation == Operation::Update && entry.fields.contains(path.elements()) {
+            let mut alone = FieldSet::new();
+            alone.insert(path.elements());
+            let rest = entry.fields.difference(&alone);
+            parted.push(managed::Entry { fields: alone, time: None, ..entry.clone() });
+            entry.fields = rest;
+        }
+        if !entry.fields.is_empty() {
+            parted.push(entry);
+        }
+    }
+    managed::write(object, parted);
+}
+
 /// Whether anybody owns the replicas of an object: a scale without owners, like any such object, gets none by an update.
 pub(super) fn has_owner(kind: &Kind, object: &Value) -> bool {
-    let Some(paths) = &kind.subresources.scale else { return false };
-    let steps: Vec<&str> = paths.spec_replicas.trim_start_matches('.').split('.').collect();
-    let path = FieldPath::fields(&steps);
+    let Some(path) = replicas_of(kind) else { return false };
     let owners = managed::read(object).unwrap_or_default();
     owners.iter().any(|entry| entry.fields.contains(path.elements()))
 }

@@ -26,7 +26,7 @@ const FIXED: &[(&str, &str, &[&str])] = &[
     (
         "apiextensions.k8s.io",
         "CustomResourceDefinition",
-        &["spec.group", "spec.names.plural", "spec.names.kind", "spec.scope"],
+        &["spec.scope", "spec.names.kind", "spec.group", "spec.names.plural"],
     ),
 ];
 
@@ -138,12 +138,7 @@ fn required(object: &Value, path: &str) -> Option<Cause> {
 
 fn definition(object: &Value) -> Vec<Cause> {
     let text = |path: &str| get(object, path).and_then(Value::as_str).unwrap_or_default();
-    let wanted = format!("{}.{}", text("spec.names.plural"), text("spec.group"));
     let mut found = Vec::new();
-    if text("metadata.name") != wanted {
-        let detail = "must be spec.names.plural+\".\"+spec.group";
-        found.push(Cause::invalid("metadata.name", &json!(text("metadata.name")), detail));
-    }
     found.extend(required(object, "spec.group"));
     found.extend(required(object, "spec.scope"));
     if !matches!(text("spec.scope"), "Cluster" | "Namespaced" | "") {
@@ -156,7 +151,31 @@ fn definition(object: &Value) -> Vec<Cause> {
             .iter()
             .filter_map(|name| required(object, &format!("spec.names.{name}"))),
     );
+    if get(object, "spec.conversion").is_some_and(|conversion| !conversion.is_null()) {
+        found.extend(required(object, "spec.conversion.strategy"));
+    }
+    if items(object, "status.storedVersions").is_empty() {
+        let detail = "must have at least one stored version";
+        found.push(Cause::invalid("status.storedVersions", &Value::Null, detail));
+    }
+    found.extend(lost_versions(object));
     found
+}
+
+/// Versions in which objects may still be stored, though the definition does not have them any more.
+fn lost_versions(object: &Value) -> Vec<Cause> {
+    let versions = items(object, "spec.versions");
+    let stored = items(object, "status.storedVersions").iter().enumerate();
+    let lost = stored.filter(|(_, stored)| versions.iter().all(|version| version.get("name") != Some(stored)));
+    let cause = |(at, stored): (usize, &Value)| {
+        let name = stored.as_str().unwrap_or_default();
+        let detail = format!(
+            "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a \
+             storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
+        );
+        Cause::invalid(format!("status.storedVersions[{at}]"), stored, &detail)
+    };
+    lost.map(cause).collect()
 }
 
 fn definition_versions(object: &Value) -> Vec<Cause> {

@@ -84,20 +84,24 @@ pub(super) fn watch(
 }
 
 fn check(query: &Query) -> Result<(), ApiError> {
-    let streams = query.text("sendInitialEvents").is_some();
-    let refuse =
-        |cause: &Cause| Err(ApiError::unprocessable(format!("ListOptions.meta.k8s.io \"\" is invalid: {cause}")));
-    match (streams, query.text("resourceVersionMatch")) {
-        (false, None) | (true, Some("NotOlderThan")) => Ok(()),
-        (false, Some(_)) => {
-            let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-            refuse(&Cause::forbidden("resourceVersionMatch", detail))
-        }
-        (true, _) => {
-            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-            refuse(&Cause::forbidden("resourceVersionMatch", detail))
-        }
+    const ONLY: &str = "NotOlderThan";
+    let (streams, wanted) = (query.text("sendInitialEvents").is_some(), query.text("resourceVersionMatch"));
+    let mut causes = Vec::new();
+    let mut forbid = |refused: bool, detail: &str| {
+        causes.extend(refused.then(|| Cause::forbidden("resourceVersionMatch", detail)));
+    };
+    let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+    forbid(streams && wanted != Some(ONLY), detail);
+    let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+    forbid(!streams && wanted.is_some(), detail);
+    if let Some(wanted) = wanted.filter(|&wanted| wanted != ONLY) {
+        causes.push(Cause::not_supported("resourceVersionMatch", &json!(wanted), &[format!("{ONLY:?}")]));
     }
+    if wanted.is_some() && query.text("continue").is_some() {
+        let detail = "resourceVersionMatch is forbidden when continue is provided";
+        causes.push(Cause::forbidden("resourceVersionMatch", detail));
+    }
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid_options("ListOptions", causes)) }
 }
 
 fn bookmarks(now: Instant) -> Interval {

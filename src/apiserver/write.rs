@@ -132,6 +132,7 @@ impl Core {
         let mut object = update(old, &scale::shown(kind, new), &options, self.kinds().merge_schema(&kind.gvk));
         scale::forget_times(&mut object);
         scale::copy_replicas(kind, new, &mut object);
+        scale::part_owners(kind, &mut object);
         object
     }
 

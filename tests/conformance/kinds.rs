@@ -25,6 +25,9 @@ pub(crate) struct Kind {
     /// Without a namespace.
     #[serde(default)]
     pub(crate) cluster: bool,
+    /// The only name that its objects have.
+    #[serde(default)]
+    pub(crate) object_name: Option<String>,
     /// Never really deleted: it takes a controller.
     #[serde(default)]
     pub(crate) keep: bool,

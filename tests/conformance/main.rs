@@ -14,10 +14,12 @@ mod dice;
 mod judge;
 mod kinds;
 mod programs;
+mod recordings;
 mod run;
 mod servers;
 
-use std::time::Duration;
+use std::ops::Range;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use judge::differences;
 use kinds::Kinds;
@@ -25,8 +27,10 @@ use programs::program;
 use run::Court;
 use servers::{Embedded, Real, Request};
 
-/// How many programs run without being asked for more by `LOGGIA_PROGRAMS`.
-const PROGRAMS: u64 = 300;
+/// How many programs of fixed seeds run without being asked for more by `LOGGIA_PROGRAMS`.
+const PROGRAMS: u64 = 150;
+/// How many programs run whose seeds nobody saw before.
+const FRESH: u64 = 100;
 /// Seeds that fail are told up to this many; more of them would say the same.
 const TOLD: usize = 12;
 
@@ -37,7 +41,7 @@ fn requests() -> Vec<Request> {
     let request = |paragraph: &'static str| {
         let (line, body) = paragraph.split_once('\n').unwrap_or((paragraph, ""));
         let (method, path) = line.split_once(' ').unwrap();
-        Request { method, path: path.to_owned(), body: body.to_owned() }
+        Request { method: method.to_owned(), path: path.to_owned(), body: body.to_owned() }
     };
     paragraphs.map(request).collect()
 }
@@ -60,29 +64,32 @@ async fn the_real_server_answers_the_same() {
     assert!(found.is_empty(), "{} of {} answers differ:\n{}", found.len(), requests().len(), found.join("\n\n"));
 }
 
-/// `LOGGIA_SEED=N cargo test --test conformance` runs one program again, `LOGGIA_PROGRAMS=5000` many.
-fn seeds() -> std::ops::Range<u64> {
+/// `LOGGIA_SEED=N cargo test --test conformance` runs one program again, `LOGGIA_PROGRAMS=5000` many. Without either, fixed
+/// seeds and then fresh ones run.
+fn seeds() -> Vec<Range<u64>> {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    match number("LOGGIA_SEED") {
-        Some(seed) => seed..seed + number("LOGGIA_PROGRAMS").unwrap_or(1),
-        None => 0..number("LOGGIA_PROGRAMS").unwrap_or(PROGRAMS),
+    match (number("LOGGIA_SEED"), number("LOGGIA_PROGRAMS")) {
+        (Some(seed), count) => vec![seed..seed + count.unwrap_or(1)],
+        (None, Some(count)) => vec![0..count],
+        (None, None) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+            println!("fresh programs: LOGGIA_SEED={now} LOGGIA_PROGRAMS={FRESH}");
+            vec![0..PROGRAMS, now..now + FRESH]
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_programs_are_answered_the_same() {
     let Some(real) = Real::start().await else { return };
-    let mut court = Court::new(real, Embedded::start());
-    let thing = Request {
-        method: "POST",
-        path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions".to_owned(),
-        body: include_str!("thing.json").to_owned(),
-    };
-    assert_eq!((court.real.ask(&thing).await.code, court.ours.ask(&thing).await.code), (201, 201));
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut court = Court::open(real, Embedded::start()).await;
     let kinds = Kinds::read();
+    if recordings::is_wanted() {
+        recordings::write(&mut court, &kinds).await;
+        return;
+    }
     let mut failed = Vec::new();
-    for seed in seeds() {
+    for seed in seeds().into_iter().flatten() {
         let program = program(seed, &kinds);
         if let Some(found) = court.run(&program).await {
             let (small, found) = court.shrink(program, found).await;
@@ -95,4 +102,15 @@ async fn random_programs_are_answered_the_same() {
         }
     }
     assert!(failed.is_empty(), "{} programs are answered differently:\n\n{}", failed.len(), failed.join("\n\n"));
+    let stale = recordings::stale(&mut court).await;
+    assert!(stale.is_empty(), "{} recordings are out of date:\n\n{}", stale.len(), stale.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recorded_programs_are_answered_the_same() {
+    if recordings::is_wanted() {
+        return;
+    }
+    let found = recordings::replay().await;
+    assert!(found.is_empty(), "{} recordings are answered differently:\n\n{}", found.len(), found.join("\n\n"));
 }

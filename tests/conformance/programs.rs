@@ -1,12 +1,13 @@
 //! Random programs of requests, made from a seed.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::dice::Dice;
 use crate::kinds::{Kind, Kinds};
 
 /// What a request carries.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Body {
     Nothing,
     Given(Value),
@@ -15,16 +16,27 @@ pub(crate) enum Body {
 }
 
 /// One request of a program, still without what only an answer can tell: `NS` is the program's namespace, `$RV`, `$UID` and
-/// `$CONTINUE` are what the server last said of the object or list.
-#[derive(Debug, Clone)]
+/// `$CONTINUE` are what the server last said of the object or list, `$LIST` is the revision of its last list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Step {
-    pub(crate) method: &'static str,
+    pub(crate) method: String,
     /// Of the object or the collection, without part and query.
     pub(crate) path: String,
     /// `/status`, `/scale` or nothing.
-    pub(crate) part: &'static str,
+    pub(crate) part: String,
     pub(crate) query: Vec<String>,
     pub(crate) body: Body,
+}
+
+impl Step {
+    /// Whether it changes nothing.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.query.iter().any(|parameter| parameter.starts_with("dryRun"))
+    }
+
+    pub(crate) fn is_watch(&self) -> bool {
+        self.query.iter().any(|parameter| parameter == "watch=true")
+    }
 }
 
 /// The program of a seed.
@@ -40,6 +52,14 @@ pub(crate) fn program(seed: u64, kinds: &Kinds) -> Vec<Step> {
     for _ in 0..5 + draw.below(9) {
         let kind = *draw.pick(&chosen);
         steps.push(Maker { draw: &mut draw, kind, kinds }.any());
+    }
+    let mut watched: Vec<&str> = Vec::new();
+    for kind in chosen {
+        // What controllers do about a CRD comes at its own pace.
+        if kind.object_name.is_none() && !watched.contains(&kind.plural.as_str()) {
+            watched.push(&kind.plural);
+            steps.push(Maker { draw: &mut draw, kind, kinds }.watch());
+        }
     }
     steps
 }
@@ -61,13 +81,22 @@ impl Maker<'_> {
             62..78 => self.apply(""),
             78..85 => self.status(),
             85..88 => self.scale(),
-            88..93 => self.delete(),
-            93..95 => Step { method: "GET", path: self.object(), part: "", query: vec![], body: Body::Nothing },
+            88..92 => self.delete(),
+            92..94 => Step {
+                method: "GET".to_owned(),
+                path: self.object(),
+                part: String::new(),
+                query: vec![],
+                body: Body::Nothing,
+            },
             _ => self.list(),
         }
     }
 
     fn name(&mut self) -> String {
+        if let Some(name) = &self.kind.object_name {
+            return name.clone();
+        }
         let name = if self.draw.percent(80) { "a" } else { "b" };
         if self.kind.cluster { format!("NS-{name}") } else { name.to_owned() }
     }
@@ -109,7 +138,11 @@ impl Maker<'_> {
             }
         }
         if self.draw.percent(30) {
-            let metadata = self.draw.pick(&self.kinds.metadata).clone();
+            let mut metadata = self.draw.pick(&self.kinds.metadata).clone();
+            // Finalizers of a CRD stay when the controllers are done with it: at their own pace, too.
+            if self.kind.object_name.is_some() {
+                metadata.as_object_mut().unwrap().remove("finalizers");
+            }
             overlay(&mut part, &json!({"metadata": metadata}));
         }
         part
@@ -137,7 +170,13 @@ impl Maker<'_> {
             object["metadata"]["generateName"] = json!("made-");
             object["metadata"].as_object_mut().unwrap().remove("name");
         }
-        Step { method: "POST", path: self.collection(), part: "", query: self.query(), body: Body::Given(object) }
+        Step {
+            method: "POST".to_owned(),
+            path: self.collection(),
+            part: String::new(),
+            query: self.query(),
+            body: Body::Given(object),
+        }
     }
 
     fn replace(&mut self) -> Step {
@@ -153,9 +192,9 @@ impl Maker<'_> {
         }
         let path = self.object();
         Step {
-            method: "PUT",
+            method: "PUT".to_owned(),
             path: path.clone(),
-            part: "",
+            part: String::new(),
             query: self.query(),
             body: Body::Edited(path, self.bare(), edit),
         }
@@ -164,7 +203,7 @@ impl Maker<'_> {
     fn patch(&mut self, patch: &'static str, part: &'static str, body: Value) -> Step {
         let mut query = vec![format!("patch={patch}")];
         query.extend(self.query());
-        Step { method: "PATCH", path: self.object(), part, query, body: Body::Given(body) }
+        Step { method: "PATCH".to_owned(), path: self.object(), part: part.to_owned(), query, body: Body::Given(body) }
     }
 
     fn merge(&mut self, part: &'static str) -> Step {
@@ -202,7 +241,9 @@ impl Maker<'_> {
     }
 
     fn apply(&mut self, part: &'static str) -> Step {
-        let mut object = if self.draw.percent(60) { self.kind.base.clone() } else { json!({}) };
+        // The real server would give a pod without a service account none: it runs without the admission of these.
+        let is_whole = self.draw.percent(60) || self.kind.name == "Pod";
+        let mut object = if is_whole { self.kind.base.clone() } else { json!({}) };
         if self.draw.percent(70) {
             let part = self.part();
             overlay(&mut object, &part);
@@ -215,7 +256,7 @@ impl Maker<'_> {
         if self.draw.percent(35) {
             query.push("force=true".to_owned());
         }
-        Step { method: "PATCH", path, part, query, body }
+        Step { method: "PATCH".to_owned(), path, part: part.to_owned(), query, body }
     }
 
     fn status(&mut self) -> Step {
@@ -236,9 +277,9 @@ impl Maker<'_> {
                 let path = self.object();
                 let query = self.query();
                 Step {
-                    method: "PUT",
+                    method: "PUT".to_owned(),
                     path: path.clone(),
-                    part: "/status",
+                    part: "/status".to_owned(),
                     query,
                     body: Body::Edited(path, self.bare(), body),
                 }
@@ -249,7 +290,7 @@ impl Maker<'_> {
                 let body = Body::Given(self.typed(body, &name));
                 let mut query = vec!["patch=apply".to_owned()];
                 query.extend(self.query());
-                Step { method: "PATCH", path, part: "/status", query, body }
+                Step { method: "PATCH".to_owned(), path, part: "/status".to_owned(), query, body }
             }
         }
     }
@@ -262,11 +303,17 @@ impl Maker<'_> {
         let path = self.object();
         let name = path.rsplit('/').next().unwrap().to_owned();
         match self.draw.below(4) {
-            0 => Step { method: "GET", path, part: "/scale", query: vec![], body: Body::Nothing },
+            0 => Step { method: "GET".to_owned(), path, part: "/scale".to_owned(), query: vec![], body: Body::Nothing },
             1 => {
                 let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale",
                     "metadata": {"name": name, "namespace": "NS"}, "spec": {"replicas": replicas}});
-                Step { method: "PUT", path, part: "/scale", query: self.query(), body: Body::Given(scale) }
+                Step {
+                    method: "PUT".to_owned(),
+                    path,
+                    part: "/scale".to_owned(),
+                    query: self.query(),
+                    body: Body::Given(scale),
+                }
             }
             _ => self.patch("merge", "/scale", json!({"spec": {"replicas": replicas}})),
         }
@@ -280,8 +327,15 @@ impl Maker<'_> {
             25..35 => body = Body::Given(json!({"preconditions": {"resourceVersion": "$RV"}})),
             35..42 => body = Body::Given(json!({"preconditions": {"uid": "wrong"}})),
             42..50 => body = Body::Given(json!({"preconditions": {"resourceVersion": "1"}})),
-            50..55 => body = Body::Given(json!({"propagationPolicy": "Background"})),
-            55..60 => query.push("propagationPolicy=Odd".to_owned()),
+            50..58 => {
+                let policy = *self.draw.pick(&["Background", "Foreground", "Orphan"]);
+                body = Body::Given(json!({"propagationPolicy": policy}));
+            }
+            58..66 => {
+                let policy = *self.draw.pick(&["Background", "Foreground", "Orphan", "Odd"]);
+                query.push(format!("propagationPolicy={policy}"));
+            }
+            66..68 => query.push("gracePeriodSeconds=0".to_owned()),
             _ => {}
         }
         if self.kind.keep {
@@ -292,7 +346,42 @@ impl Maker<'_> {
         if is_all {
             query.push(format!("labelSelector={}", self.draw.pick(&["app%3Dx", "tier", "%21app"])));
         }
-        Step { method: "DELETE", path, part: "", query, body }
+        Step { method: "DELETE".to_owned(), path, part: String::new(), query, body }
+    }
+
+    /// Selects one object of the program among those of all programs.
+    fn own(&self) -> String {
+        format!("fieldSelector=metadata.name%3D{}", self.kind.object_name.as_deref().unwrap_or("NS-a"))
+    }
+
+    /// Everything that happened to a kind since the start of the program.
+    fn watch(&mut self) -> Step {
+        let mut query =
+            vec!["watch=true".to_owned(), "resourceVersion=$START".to_owned(), "timeoutSeconds=9".to_owned()];
+        match self.draw.below(10) {
+            0..3 => query.push(format!("labelSelector={}", self.draw.pick(&["app", "app%3Dx", "%21tier"]))),
+            3 if !self.kind.cluster => query.push("fieldSelector=metadata.name%3Da".to_owned()),
+            _ => {}
+        }
+        if self.kind.cluster {
+            query.push(self.own());
+        }
+        Step { method: "GET".to_owned(), path: self.collection(), part: String::new(), query, body: Body::Nothing }
+    }
+
+    /// Parameters of a list about revisions, also such as do not go together.
+    fn revisions(&mut self, query: &mut Vec<String>) {
+        if self.draw.percent(85) {
+            query.push(format!("resourceVersion={}", self.draw.pick(&["$LIST", "$LIST", "0", "1"])));
+        }
+        if self.draw.percent(70) {
+            query.push(format!("resourceVersionMatch={}", self.draw.pick(&["Exact", "Exact", "NotOlderThan", "Odd"])));
+        }
+        match self.draw.below(10) {
+            0..4 => query.push("limit=1".to_owned()),
+            4 => query.extend(["limit=1".to_owned(), "continue=$CONTINUE".to_owned()]),
+            _ => {}
+        }
     }
 
     fn list(&mut self) -> Step {
@@ -308,12 +397,13 @@ impl Maker<'_> {
             35..45 => query.push("fieldSelector=metadata.name%3Da".to_owned()),
             45..48 => query.push("fieldSelector=spec.odd%3Da".to_owned()),
             48..52 => query.push("resourceVersion=0".to_owned()),
+            52..80 => self.revisions(&mut query),
             _ => {}
         }
         if self.kind.cluster {
-            query.push("fieldSelector=metadata.name%3DNS-a".to_owned());
+            query.push(self.own());
         }
-        Step { method: "GET", path: self.collection(), part: "", query, body: Body::Nothing }
+        Step { method: "GET".to_owned(), path: self.collection(), part: String::new(), query, body: Body::Nothing }
     }
 }
 
@@ -338,7 +428,8 @@ fn forget_one(value: &mut Value, draw: &mut Dice) {
     let Some(fields) = value.as_object_mut().filter(|fields| !fields.is_empty()) else { return };
     let name = draw.pick(&fields.keys().cloned().collect::<Vec<_>>()).clone();
     let below = fields.get_mut(&name).unwrap();
-    let is_map = matches!(name.as_str(), "labels" | "matchLabels");
+    // To the real server a frozen map that became an empty one is another than none at all.
+    let is_map = matches!(name.as_str(), "labels" | "matchLabels" | "binaryData");
     if !is_map && below.as_object().is_some_and(|fields| !fields.is_empty()) && (name == "spec" || draw.percent(70)) {
         forget_one(below, draw);
     } else if name != "metadata" {

@@ -9,12 +9,13 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use loggia::apiserver::{ApiServer, Options, Service};
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt as _;
 
 /// One request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Request {
-    pub(crate) method: &'static str,
+    pub(crate) method: String,
     /// With query; `patch=KIND` in it says how the body patches.
     pub(crate) path: String,
     pub(crate) body: String,
@@ -38,7 +39,7 @@ impl Request {
     }
 
     fn to_http(&self, base: &str) -> http::Request<String> {
-        let request = http::Request::builder().method(self.method).uri(format!("{base}{}", self.path));
+        let request = http::Request::builder().method(self.method.as_str()).uri(format!("{base}{}", self.path));
         let request = request.header("user-agent", "conform/1").header("authorization", "Bearer secret");
         request.header("content-type", self.content_type()).body(self.body.clone()).unwrap()
     }
@@ -59,6 +60,30 @@ impl Answer {
     }
 }
 
+/// How long an event that is missing is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an event is waited for that should not come.
+const PAUSE: Duration = Duration::from_millis(15);
+
+/// The events of an open watch, as an answer: those that are expected are waited for, others only for a moment.
+async fn events<B>(mut body: B, expected: usize) -> Answer
+where
+    B: http_body::Body<Data = bytes::Bytes> + Unpin,
+    B::Error: std::fmt::Debug,
+{
+    let (mut text, mut found) = (Vec::new(), Vec::new());
+    loop {
+        let patience = if found.len() < expected && expected < usize::MAX { PATIENCE } else { PAUSE };
+        let Ok(Some(frame)) = timeout_at(Instant::now() + patience, body.frame()).await else { break };
+        text.extend_from_slice(frame.unwrap().data_ref().map_or(&[][..], AsRef::as_ref));
+        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = text.drain(..=end).collect();
+            found.push(serde_json::from_slice::<Value>(&line).unwrap());
+        }
+    }
+    Answer { code: 200, warnings: Vec::new(), body: Value::Array(found) }
+}
+
 /// Ours, without sockets.
 pub(crate) struct Embedded(Service);
 
@@ -67,7 +92,17 @@ impl Embedded {
         let now = Arc::new(loggia::domain::time::Timestamp::now);
         let options =
             Options { name: "embedded".to_owned(), data_dir: None, token: None, now, simulate_workloads: false };
-        Self(ApiServer::open(options).unwrap().service())
+        Self(ApiServer::open(options).unwrap().bare_service())
+    }
+
+    /// The events of a watch until none comes for a moment: they all are there already.
+    pub(crate) async fn watch(&self, request: &Request) -> Answer {
+        let reply = self.0.clone().oneshot(request.to_http("")).await.unwrap();
+        let (head, body) = reply.into_parts();
+        if !head.status.is_success() {
+            return Answer::of(&head, &body.collect().await.unwrap().to_bytes());
+        }
+        events(body, usize::MAX).await
     }
 
     pub(crate) async fn ask(&self, request: &Request) -> Answer {
@@ -142,6 +177,25 @@ impl Real {
         Some(real)
     }
 
+    /// Waits until the server did what follows from a written CRD: it accepts names, serves, cleans up.
+    pub(crate) async fn settle(&self, request: &Request, answer: &Answer) {
+        let Some(name) = answer.body.pointer("/metadata/name").and_then(Value::as_str) else { return };
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+        let look = Request { method: "GET".to_owned(), path, body: String::new() };
+        let is_leaving = request.method == "DELETE";
+        let mut last = Value::Null;
+        for _ in 0..60 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let seen = self.ask(&look).await;
+            let conditions = seen.body.pointer("/status/conditions").and_then(Value::as_array);
+            let is_served = conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Established"));
+            if seen.code == 404 || (seen.body == last && is_served && !is_leaving) {
+                return;
+            }
+            last = seen.body;
+        }
+    }
+
     async fn wait(&self) {
         for _ in 0..300 {
             let ready = self.client.get(format!("{}/readyz", self.url)).bearer_auth("secret").send().await;
@@ -151,6 +205,17 @@ impl Real {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         panic!("the real API server does not get ready");
+    }
+
+    /// The events of a watch, so many and perhaps one more.
+    pub(crate) async fn watch(&self, request: &Request, expected: usize) -> Answer {
+        let request = request.to_http(&self.url).try_into().unwrap();
+        let reply: http::Response<reqwest::Body> = self.client.execute(request).await.unwrap().into();
+        let (head, body) = reply.into_parts();
+        if !head.status.is_success() {
+            return Answer::of(&head, &body.collect().await.unwrap().to_bytes());
+        }
+        events(body, expected).await
     }
 
     pub(crate) async fn ask(&self, request: &Request) -> Answer {

@@ -30,7 +30,9 @@ pub(super) fn faults(gvk: &Gvk, object: &Value) -> Vec<Cause> {
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object),
         ("policy", "PodDisruptionBudget") => budget(object).into_iter().collect(),
         ("networking.k8s.io", "Ingress") => ingress(object).into_iter().collect(),
-        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => verbs(object),
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
+            verbs(object).into_iter().chain(aggregation(object)).collect()
+        }
         ("rbac.authorization.k8s.io", "RoleBinding") => role_of(object, &["Role", "ClusterRole"]),
         ("rbac.authorization.k8s.io", "ClusterRoleBinding") => role_of(object, &["ClusterRole"]),
         _ => Vec::new(),
@@ -192,6 +194,14 @@ fn verbs(object: &Value) -> Vec<Cause> {
     silent
         .map(|(at, _)| Cause::required(format!("rules[{at}].verbs"), "verbs must contain at least one value"))
         .collect()
+}
+
+/// A role that is put together from others says from which.
+fn aggregation(role: &Value) -> Option<Cause> {
+    let rule = get(role, "aggregationRule").filter(|rule| !rule.is_null())?;
+    let detail = "at least one clusterRoleSelector required if aggregationRule is non-nil";
+    let selectors = "clusterRoleSelectors";
+    items(rule, selectors).is_empty().then(|| Cause::required(format!("aggregationRule.{selectors}"), detail))
 }
 
 /// What is wrong with an object as a successor of another, beyond what its table says.

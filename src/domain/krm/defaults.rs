@@ -413,8 +413,13 @@ fn binding(object: &mut Value) {
 }
 
 fn crd(object: &mut Value) {
-    all(object, CRD);
+    if object.pointer("/spec/conversion").is_none_or(Value::is_null) {
+        all(object, CRD);
+    }
     let kind = text(object, "/spec/names/kind").to_owned();
+    if kind.is_empty() {
+        return;
+    }
     set(object, &["spec", "names", "singular"], &json!(kind.to_lowercase()));
     set(object, &["spec", "names", "listKind"], &json!(format!("{kind}List")));
 }

@@ -147,8 +147,15 @@ impl Entry {
 /// # Errors
 /// [`ManagedFieldsError`] naming the entry.
 pub fn read(object: &Value) -> Result<Vec<Entry>, ManagedFieldsError> {
-    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
-    entries.into_iter().flatten().enumerate().map(|(index, entry)| Entry::read(index, entry)).collect()
+    let listed = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let mut entries: Vec<Entry> = Vec::new();
+    for (index, entry) in listed.into_iter().flatten().enumerate() {
+        let entry = Entry::read(index, entry)?;
+        // Of two entries of one owner the API server knows the last.
+        entries.retain(|other| other.owner() != entry.owner());
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 /// Puts `entries` on an object in the server's order; no entry leaves no `managedFields`.
