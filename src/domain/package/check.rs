@@ -114,7 +114,7 @@ struct Reference {
 }
 
 impl Check<'_> {
-    fn problem(&self, code: &'static str, object: &Object, path: &[String], message: String) -> Problem {
+    fn problem(&self, code: &'static str, object: &Object, path: &[String], message: &str) -> Problem {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let line = self.resources.line_of(&object.place, &path);
         let problem = Problem::new(code, &object.place.file, line, format!("{}: {message}", object.shown()));
@@ -125,7 +125,7 @@ impl Check<'_> {
         let gvk = Gvk::parse(text(&object.value, "/apiVersion"), object.kind());
         for violation in validate(&object.value, schemas.lookup(&gvk).0) {
             let path = steps(&object.value, &violation.path);
-            let problem = self.problem("k8s.schema", object, &path, violation.message);
+            let problem = self.problem("k8s.schema", object, &path, &violation.message);
             self.findings.errors.push(problem);
         }
     }
@@ -151,7 +151,7 @@ impl Check<'_> {
         let shown: Vec<String> = shown.into_iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
         let message = format!("its selector {} matches no pod template of the package", shown.join(","));
         let path = ["spec", "selector"].map(str::to_owned);
-        let problem = self.problem("ref.no_pods", object, &path, message);
+        let problem = self.problem("ref.no_pods", object, &path, &message);
         self.findings.warnings.push(problem.hint("a Service without pods answers nobody"));
     }
 
@@ -173,7 +173,7 @@ impl Check<'_> {
                 _ => continue,
             };
             let path: Vec<String> = template.iter().map(|part| (*part).to_owned()).chain(path.clone()).collect();
-            let problem = self.problem(code, object, &path, message);
+            let problem = self.problem(code, object, &path, &message);
             self.findings.warnings.push(problem);
         }
     }

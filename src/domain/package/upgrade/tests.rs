@@ -246,7 +246,7 @@ proptest! {
         let lines = |write: &dyn Fn(usize, &str, &str) -> String| -> String {
             LINES.iter().enumerate().map(|(number, (key, value))| write(number, key, value) + "\n").collect()
         };
-        let is_new = |number: usize, value: &str| changed[number] && value.starts_with("v");
+        let is_new = |number: usize, value: &str| changed[number] && value.starts_with('v');
         let updated = |number: usize, value: &str| {
             if is_new(number, value) { value.replacen('v', "new", 1) } else { value.to_owned() }
         };
