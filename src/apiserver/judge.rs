@@ -78,6 +78,9 @@ fn see(look: Look, kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<Cause> 
         }
         (Labels, _) => validate::labels_of_pods(new),
         (Object, _) if kind.is_custom() => custom(kind, new),
+        (Object, None) if kind.gvk.kind == "CustomResourceDefinition" => {
+            [validate::validate(&kind.gvk, new), validate::stored_versions(new)].concat()
+        }
         (Object, _) => validate::validate(&kind.gvk, new),
         (Change, Some(old)) => validate::validate_update(&kind.gvk, old, new),
         (Succession | Change, None) => Vec::new(),

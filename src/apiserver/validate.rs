@@ -58,6 +58,7 @@ pub(super) fn validate_update(gvk: &Gvk, old: &Value, new: &Value) -> Vec<Cause>
         changed.map(|path| Cause::invalid(*path, get(new, path).unwrap_or(&null), IMMUTABLE)).collect();
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "ConfigMap" | "Secret") => found.extend(frozen(old, new)),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => found.extend(stored_versions(new)),
         ("", "Service") => found.extend(service_update(old, new)),
         ("apps", "StatefulSet") => found.extend(stateful_set_update(old, new)),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
@@ -154,16 +155,15 @@ fn definition(object: &Value) -> Vec<Cause> {
     if get(object, "spec.conversion").is_some_and(|conversion| !conversion.is_null()) {
         found.extend(required(object, "spec.conversion.strategy"));
     }
-    if items(object, "status.storedVersions").is_empty() {
-        let detail = "must have at least one stored version";
-        found.push(Cause::invalid("status.storedVersions", &Value::Null, detail));
-    }
-    found.extend(lost_versions(object));
     found
 }
 
 /// Versions in which objects may still be stored, though the definition does not have them any more.
-fn lost_versions(object: &Value) -> Vec<Cause> {
+pub(super) fn stored_versions(object: &Value) -> Vec<Cause> {
+    if items(object, "status.storedVersions").is_empty() {
+        let detail = "must have at least one stored version";
+        return vec![Cause::invalid("status.storedVersions", &Value::Null, detail)];
+    }
     let versions = items(object, "spec.versions");
     let stored = items(object, "status.storedVersions").iter().enumerate();
     let lost = stored.filter(|(_, stored)| versions.iter().all(|version| version.get("name") != Some(stored)));

@@ -138,8 +138,8 @@ fn cut_values_of_apply(body: &mut Value) {
     }
     let (head, told) = message.split_once("errors:\n").unwrap_or(("", message));
     let cut = |line: &str| {
-        let marks = WANTED.iter().map(|wanted| format!("expected {wanted}, got "));
-        let found = marks.filter_map(|mark| Some(line.find(&mark)? + mark.len())).next();
+        let mut marks = WANTED.iter().map(|wanted| format!("expected {wanted}, got "));
+        let found = marks.find_map(|mark| Some(line.find(&mark)? + mark.len()));
         line[..found.unwrap_or(line.len())].to_owned()
     };
     let mut lines: Vec<String> = told.lines().map(cut).collect();
@@ -258,7 +258,9 @@ pub(crate) fn blurred(request: &Request, answer: &Answer) -> Value {
         body => vec![body],
     };
     for object in objects {
-        EXCEPTIONS.iter().for_each(|exception| (exception.rewrite)(object));
+        for exception in EXCEPTIONS {
+            (exception.rewrite)(object);
+        }
     }
     let base = serde_json::from_str::<Value>(&request.body).ok();
     let base = base.and_then(|body| Some(body.pointer("/metadata/generateName")?.as_str()?.to_owned()));

@@ -66,15 +66,15 @@ async fn the_real_server_answers_the_same() {
 
 /// `LOGGIA_SEED=N cargo test --test conformance` runs one program again, `LOGGIA_PROGRAMS=5000` many. Without either, fixed
 /// seeds and then fresh ones run.
-fn seeds() -> Vec<Range<u64>> {
+fn seeds() -> [Range<u64>; 2] {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     match (number("LOGGIA_SEED"), number("LOGGIA_PROGRAMS")) {
-        (Some(seed), count) => vec![seed..seed + count.unwrap_or(1)],
-        (None, Some(count)) => vec![0..count],
+        (Some(seed), count) => [seed..seed + count.unwrap_or(1), 0..0],
+        (None, Some(count)) => [0..count, 0..0],
         (None, None) => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
             println!("fresh programs: LOGGIA_SEED={now} LOGGIA_PROGRAMS={FRESH}");
-            vec![0..PROGRAMS, now..now + FRESH]
+            [0..PROGRAMS, now..now + FRESH]
         }
     }
 }

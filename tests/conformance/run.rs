@@ -56,7 +56,7 @@ impl Said {
         // A list at any revision is of a revision of the cache.
         let is_any = step.query.iter().any(|parameter| parameter == "resourceVersion=0");
         if answer.code < 300 && body.get("items").is_some() && !is_any {
-            self.last_list = text(body, "resourceVersion").unwrap_or_default().to_owned();
+            text(body, "resourceVersion").unwrap_or_default().clone_into(&mut self.last_list);
         }
         if answer.code >= 300 || step.is_dry() || step.part == "/scale" || body.get("items").is_some() {
             return;
