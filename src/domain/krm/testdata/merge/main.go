@@ -119,7 +119,7 @@ func main() {
 	kind := must(typed.NewParser(schema)).Type("root")
 	random := rand.New(rand.NewSource(seed))
 	for n := range count {
-		left := must(kind.FromUnstructured(object(random, "v", n%4 == 0), typed.AllowDuplicates))
+		left := must(kind.FromUnstructured(object(random, "v", n%2 == 0), typed.AllowDuplicates))
 		right := must(kind.FromUnstructured(object(random, "w", false)))
 		changes := must(left.Compare(right))
 		owned := must(right.ToFieldSet())
