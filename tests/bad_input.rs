@@ -586,7 +586,8 @@ async fn a_target_that_is_left_is_pruned_once_a_person_agrees() {
 
     // It may become one again, by the plan that was agreed to first; leaving it again is asked again.
     desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
-    desk.eventually("it is back", async || desk.summary().await == "settled" && desk.running().await[1] != "").await;
+    desk.eventually("it is back", async || desk.summary().await == "settled" && !desk.running().await[1].is_empty())
+        .await;
     let back = desk.running().await;
     desk.commit("intents/upf-edge.yaml", &one);
     desk.eventually("a person is asked again", async || desk.summary().await == "proposal 3 waits for you").await;
