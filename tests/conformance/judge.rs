@@ -131,9 +131,16 @@ fn causes(body: &mut Value) -> impl Iterator<Item = &mut Value> {
 }
 
 fn cut_values_of_apply(body: &mut Value) {
+    const UNDECLARED: &str = "field not declared in schema";
     const WANTED: [&str; 5] = ["string", "numeric (int or float)", "boolean", "map", "list"];
     let message = body["message"].as_str().unwrap_or_default();
     if !message.starts_with("failed to create typed patch object") {
+        return;
+    }
+    // The real server looks no further in a map at the first field that is not declared: what else it tells is chance.
+    if message.contains(UNDECLARED) {
+        let about = message.split_once("): ").map_or(message, |(about, _)| about);
+        body["message"] = json!(format!("{about}): {UNDECLARED}"));
         return;
     }
     let (head, told) = message.split_once("errors:\n").unwrap_or(("", message));
