@@ -285,8 +285,8 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_written() {
-        let changed = after(|list| list.replace("text: 'x'", "text: y").replace(" # list", "").replace(" # kind", ""));
-        assert_eq!(changed.unwrap(), [file("a.yaml", &format!("{}---\n{TWO}", ONE.replace("'x'", "y")))]);
+        let changed = after(|list| list.replace("text: 'x'", "text: z").replace(" # list", "").replace(" # kind", ""));
+        assert_eq!(changed.unwrap(), [file("a.yaml", &format!("{}---\n{TWO}", ONE.replace("'x'", "z")))]);
         let longer = after(|list| list.replace("[1, 2] # list", "[1, 2, 3]")).unwrap();
         assert!(longer[0].1.contains("# above\n  list: [1, 2, 3] # list\n"), "{}", longer[0].1);
     }
