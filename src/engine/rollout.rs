@@ -8,15 +8,15 @@ use super::planning::{bind, declared, mode, plan_target, policy};
 use super::targets::Session;
 use super::verify::{health, proof, rest, windows};
 use super::{Engine, EngineError, MANAGER};
-use crate::domain::approval::{Consent, Gate, gate_rollback, gate_teardown, gate_unit};
+use crate::domain::approval::{Consent, Gate, gate_unit};
 use crate::domain::health::{Health, State};
 use crate::domain::id::{Digest, PlanId, TargetName};
-use crate::domain::intent::sync::{Drift, RollbackMode};
+use crate::domain::intent::sync::Drift;
 use crate::domain::lease::Claim;
 use crate::domain::plan::{Declared, DeclaredObject, Observed, Plan, PlanPolicy, Step, UnitPlan, declared_digest};
 use crate::domain::rollout::SyncState;
-use crate::domain::rollout::{Applied, Hold, Move, Proof, Record, UnitView, advance};
-use crate::domain::time::{SignedDuration, Timestamp};
+use crate::domain::rollout::{Applied, Move, Proof, Record, UnitView, advance};
+use crate::domain::time::SignedDuration;
 use crate::ports::forge::{Proposal, ProposalState};
 use crate::ports::revisions::PackageRevision;
 use crate::ports::state::Versioned;
@@ -63,10 +63,10 @@ pub struct RolloutReport {
 }
 
 /// One target as seen in this round.
-struct Look {
-    declared: Declared,
+pub(super) struct Look {
+    pub(super) declared: Declared,
     observed: Observed,
-    plan: UnitPlan,
+    pub(super) plan: UnitPlan,
     health: Health,
 }
 
@@ -120,7 +120,7 @@ impl Rollout<'_> {
         Ok(())
     }
 
-    async fn objects(&self, revision: &PackageRevision) -> Result<Vec<DeclaredObject>, EngineError> {
+    pub(super) async fn objects(&self, revision: &PackageRevision) -> Result<Vec<DeclaredObject>, EngineError> {
         let tree = self.situation.packages.content(revision).await?;
         // What was published is what was rendered when it was proposed; it is not rendered again.
         crate::domain::package::objects(&tree)
@@ -142,7 +142,7 @@ impl Rollout<'_> {
         }
     }
 
-    async fn look(&self, seat: &Seat, objects: &[DeclaredObject]) -> Result<Look, String> {
+    pub(super) async fn look(&self, seat: &Seat, objects: &[DeclaredObject]) -> Result<Look, String> {
         let session = seat.session.as_ref().map_err(ToString::to_string)?;
         let declared = declared(&self.situation.key, seat, Some(objects));
         let policy =
@@ -167,7 +167,7 @@ impl Rollout<'_> {
         is(&unit.current) && !is(&unit.known_good)
     }
 
-    fn silent(&mut self, seat: &Seat, reason: &str) -> UnitView {
+    pub(super) fn silent(&mut self, seat: &Seat, reason: &str) -> UnitView {
         self.report.targets.push(TargetReport {
             target: seat.name.clone(),
             wave: seat.wave,
@@ -188,7 +188,7 @@ impl Rollout<'_> {
         }
     }
 
-    fn running(&self, target: &TargetName) -> i64 {
+    pub(super) fn running(&self, target: &TargetName) -> i64 {
         let unit = self.state.value.units.get(target);
         unit.and_then(|unit| unit.current.as_ref()).map_or(0, |current| current.revision)
     }
@@ -261,7 +261,7 @@ impl Rollout<'_> {
         self.record(target, "healthy", number, &good.declared, Some(&good.plan), &message);
     }
 
-    fn record(
+    pub(super) fn record(
         &mut self,
         target: &TargetName,
         event: &str,
@@ -304,7 +304,7 @@ impl Rollout<'_> {
         }
     }
 
-    fn say(&mut self, target: &TargetName, message: &str) {
+    pub(super) fn say(&mut self, target: &TargetName, message: &str) {
         if let Some(row) = self.report.targets.iter_mut().find(|row| row.target == *target) {
             message.clone_into(&mut row.message);
         }
@@ -367,7 +367,7 @@ impl Rollout<'_> {
     }
 
     /// Writes a plan to its target. Gives what the target will never take, if there is any.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &mut self,
         target: &TargetName,
         revision: &PackageRevision,
@@ -392,83 +392,10 @@ impl Rollout<'_> {
         Ok((!report.refused.is_empty()).then(|| report.refused.join("; ")))
     }
 
-    fn fail(&mut self, target: &TargetName, failures: &[String]) {
+    pub(super) fn fail(&mut self, target: &TargetName, failures: &[String]) {
         self.say(target, &failures.join("; "));
         self.report.blocked.extend(failures.iter().cloned());
         self.soon(PAUSE);
-    }
-
-    /// Prunes what is held by targets that are none of the Sync's targets any more, when all others are settled and a
-    /// person agreed.
-    async fn leave(&mut self, settled: bool) -> Result<(), EngineError> {
-        let situation = self.situation;
-        for seat in &situation.leaving {
-            let declared = declared(&situation.key, seat, None);
-            let planned = match &seat.session {
-                Ok(session) => {
-                    let planned = plan_target(self.engine, session, &declared, &policy(&situation.sync.spec)).await;
-                    planned.map(|(plan, observed)| (session, plan, observed)).map_err(|error| error.to_string())
-                }
-                Err(error) => Err(error.to_string()),
-            };
-            self.silent(seat, "is none of its targets any more");
-            let (session, plan, observed) = match planned {
-                Ok(planned) => planned,
-                Err(error) => {
-                    self.say(&seat.name, &format!("is none of its targets any more, and keeps what it has: {error}"));
-                    continue;
-                }
-            };
-            if plan.is_empty() {
-                self.part(&seat.name, &declared.digest);
-                continue;
-            }
-            let agreed = self.farewell(&seat.name, &declared.digest).filter(|_| settled);
-            match agreed.map(|agreed| gate_teardown(plan.clone(), &agreed)) {
-                Some(Gate::Open(approved)) => {
-                    let engine = self.engine;
-                    let report = apply(session, self.claim, &approved, &declared, &observed, &engine.metrics).await?;
-                    if report.failures.is_empty() {
-                        self.part(&seat.name, &declared.digest);
-                    } else {
-                        self.fail(&seat.name, &report.failures);
-                    }
-                }
-                Some(Gate::Blocked(walls)) => {
-                    self.say(&seat.name, &walls.join("; "));
-                    self.report.blocked.extend(walls.into_iter().map(|wall| format!("{}: {wall}", seat.name)));
-                }
-                _ if settled => {
-                    self.say(&seat.name, "is none of its targets any more; pruning it waits for approval");
-                    self.report.unapproved.push(plan);
-                }
-                _ => self.say(&seat.name, "is none of its targets any more; it is pruned when the others are settled"),
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets a target that holds nothing any more.
-    fn part(&mut self, target: &TargetName, digest: &Digest) {
-        let revision = self.running(target);
-        self.state.value.units.remove(target);
-        self.report.targets.retain(|row| row.target != *target);
-        self.record(target, "pruned", revision, digest, None, "it is none of the Sync's targets any more");
-    }
-
-    /// The plan by which people agreed to take everything from a target, since it got what it has.
-    fn farewell(&self, target: &TargetName, digest: &Digest) -> Option<Plan> {
-        let since = self.state.value.units.get(target)?.current.as_ref()?.at;
-        let agreed = self.proposals.iter().rev().filter(|proposal| match &proposal.verdict {
-            ProposalState::Done { at, .. } | ProposalState::Approved { at, .. } => *at >= since,
-            _ => false,
-        });
-        let shows = |plan: &Plan| plan.units.iter().any(|unit| unit.unit.target == *target);
-        let newest = agreed
-            .filter_map(|proposal| serde_json::from_value::<Plan>(proposal.content.plan_json.clone()).ok())
-            .find(shows)?;
-        let ends = newest.units.iter().any(|unit| unit.unit.target == *target && unit.declared == *digest);
-        ends.then_some(newest)
     }
 
     /// Who had changed what, when drift was corrected.
@@ -507,80 +434,5 @@ impl Rollout<'_> {
     pub(super) async fn save(&mut self) -> Result<(), EngineError> {
         self.state.version = self.engine.state.put(Some(self.claim), &self.situation.key, self.state).await?;
         Ok(())
-    }
-
-    /// Sets the hold, then returns the target to what was proved on it. The hold comes first: after a kill the next
-    /// round finds it and goes on.
-    async fn roll_back(
-        &mut self,
-        target: &TargetName,
-        revision: &PackageRevision,
-        look: &Look,
-    ) -> Result<(), EngineError> {
-        let digest = look.declared.digest.clone();
-        let reason = self
-            .report
-            .targets
-            .iter()
-            .find(|row| row.target == *target)
-            .map_or_else(String::new, |row| row.message.clone());
-        let now = self.engine.now();
-        self.hold(&digest, revision, &format!("{target}: {reason}"), now);
-        let unit = self.state.value.unit(target);
-        let good = unit.known_good.clone().filter(|good| good.declared != digest);
-        let automatic = self.situation.sync.spec.rollback.mode == RollbackMode::Automatic;
-        let Some(good) = good.filter(|_| automatic) else {
-            self.record(target, "failed", revision.revision, &digest, None, &reason);
-            self.report.blocked.push(format!("{target}: {reason}; there is nothing to roll back to"));
-            return self.save().await;
-        };
-        let unit = self.state.value.unit(target);
-        unit.current = Some(Applied { at: now, ..good.clone() });
-        unit.rolled_back = true;
-        self.record(
-            target,
-            "rollback",
-            revision.revision,
-            &digest,
-            None,
-            &format!("back to v{}: {reason}", good.revision),
-        );
-        self.save().await?;
-        self.engine.metrics.rollbacks.with_label_values(&[&self.situation.key.to_string()]).inc();
-        self.return_to(target, &good).await
-    }
-
-    fn hold(&mut self, digest: &Digest, revision: &PackageRevision, reason: &str, at: Timestamp) {
-        let hold =
-            Hold { reason: reason.to_owned(), by: MANAGER.to_owned(), at, revision: format!("v{}", revision.revision) };
-        self.state.value.holds.entry(digest.clone()).or_insert(hold);
-    }
-
-    /// Re-applies the rendered objects that were proved healthy, and prunes what the failed set added.
-    async fn return_to(&mut self, target: &TargetName, good: &Applied) -> Result<(), EngineError> {
-        let Some(revision) = self.situation.agenda.numbered(good.revision).cloned() else {
-            self.report.blocked.push(format!("{target}: revision v{} to return to is gone", good.revision));
-            return Ok(());
-        };
-        let Some(seat) = self.situation.seats.iter().find(|seat| seat.name == *target) else { return Ok(()) };
-        let objects = self.objects(&revision).await?;
-        let look = match self.look(seat, &objects).await {
-            Ok(look) => look,
-            Err(reason) => {
-                self.say(target, &reason);
-                return Ok(());
-            }
-        };
-        match gate_rollback(look.plan.clone(), &self.state.value, true) {
-            Gate::Open(approved) => {
-                self.carry_out(target, &revision, &look, &approved, "rolled back").await?;
-                Ok(())
-            }
-            Gate::Blocked(walls) | Gate::Stale(walls) => {
-                self.report.blocked.extend(walls.into_iter().map(|wall| format!("{target}: {wall}")));
-                Ok(())
-            }
-            Gate::NeedsApproval => Ok(()),
-        }
     }
 }
