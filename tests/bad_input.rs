@@ -670,3 +670,26 @@ async fn a_repository_that_nobody_needs_may_be_broken() {
     assert!(code == 2 && told.contains("there is no Target edge-9"), "{code} {told}");
     desk.world.stop().await.unwrap();
 }
+
+/// What a person does by command is told as an event too, and hides none of those that follow it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_holds_is_told_with_their_words() {
+    let desk = Desk::settled().await;
+    let (code, told) = desk.loggia(&["hold", "upf-edge", "-m", "not before the audit"]);
+    assert_eq!(code, 0, "{told}");
+    let events = async |reason: &str| {
+        let all = desk.management.list(&Gvk::new("", "v1", "Event"), "default", "").await.unwrap().objects;
+        all.iter().filter(|event| event.value()["reason"] == reason).count()
+    };
+    desk.eventually("it is an event", async || events("Held").await == 1).await;
+    let (_, status) = desk.loggia(&["status", "upf-edge"]);
+    assert!(status.contains("held by ") && status.contains(": not before the audit"), "{status}");
+    let (_, told) = desk.loggia(&["diff", desk.checkout.to_str().unwrap()]);
+    assert!(told.contains(": not before the audit"), "{told}");
+
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml").replace("replicas: 2", "replicas: 3"));
+    desk.approve("2").await;
+    desk.eventually("both publications are events", async || events("Published").await == 2).await;
+    assert_eq!(events("Held").await, 1, "once");
+    desk.world.stop().await.unwrap();
+}

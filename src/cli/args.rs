@@ -163,7 +163,7 @@ pub(crate) enum Verb {
     Approve(Approve),
     /// Reject a proposal; it holds until the content changes
     Reject(Reject),
-    /// Do not deploy a digest (again) with a sync
+    /// Do not deploy a digest (again) with a sync; where it runs, it stays as it is, drift included
     Hold(Hold),
     /// Let a sync rest: nothing is proposed, applied or corrected until it is resumed
     Suspend(Suspend),

@@ -77,7 +77,7 @@ pub(super) async fn look(global: &Global) -> anyhow::Result<(Engine, World)> {
     let (engine, _) = app::engine(management, &own_config(global, "loggia-cli"), claims)?;
     let world = World::read(&engine.management, global.namespace())
         .await
-        .context("Loggia's kinds cannot be read; is the controller installed there?")?;
+        .context("Loggia's kinds cannot be read; is `loggia up` or a controller running there?")?;
     Ok((engine, world))
 }
 

@@ -162,7 +162,7 @@ impl Engine {
         let revisions = packages.list().await?;
         let agenda = Agenda::of(&revisions, &package, &Wanted::parse(&sync.spec.package.revision));
         let placement = world.place(sync)?;
-        let holders = self.known(&key).await?.value.holders();
+        let holders = self.state_of(&key).await?.holders();
         let behind = placement.targets.iter().map(|(_, wave)| wave + 1).max().unwrap_or(0);
         let left = holders.into_iter().filter(|name| !placement.targets.iter().any(|(known, _)| known == name));
         let left: Vec<(TargetName, usize)> = left.map(|name| (name, behind)).collect();

@@ -147,8 +147,7 @@ impl Engine {
         silent.extend(situation.reasons);
         let plan = if judge == Judge::Targets { self.confirm(key, seats, objects, plan).await? } else { plan };
         let state = self.state.get(&situation.key).await?.value;
-        let held = |hold: &Hold| format!("held by {}: {}", hold.by, hold.reason);
-        let notes = state.holds.get(&plan.declared).map(held).into_iter().collect();
+        let notes = state.holds.get(&plan.declared).map(Hold::told).into_iter().collect();
         Ok(Preview { sync: situation.key, plan, silent, notes })
     }
 
@@ -210,12 +209,7 @@ impl Engine {
         by: &str,
     ) -> Result<(), EngineError> {
         let mut state = self.state.get(sync).await?;
-        let hold = Hold {
-            reason: reason.to_owned(),
-            by: by.to_owned(),
-            at: self.now(),
-            revision: "a person said so".to_owned(),
-        };
+        let hold = Hold { reason: reason.to_owned(), by: by.to_owned(), at: self.now(), revision: String::new() };
         state.value.holds.insert(digest.clone(), hold);
         state.value.record(self.said("held", Some(digest), by, reason));
         self.state.put(None, sync, &state).await?;

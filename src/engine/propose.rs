@@ -79,7 +79,7 @@ impl Asking<'_> {
             .map_err(|source| EngineError::Render { package: candidate.name.to_string(), source })?;
         let digest = declared_digest(&objects);
         if let Some(hold) = self.state.value.holds.get(&digest) {
-            return Ok(Asked::Stopped { reason: format!("digest {} is held: {}", digest.short(), hold.reason) });
+            return Ok(Asked::Stopped { reason: format!("digest {} is {}", digest.short(), hold.told()) });
         }
         if let Some(rejected) = self.rejected(&candidate.commit) {
             return Ok(rejected);

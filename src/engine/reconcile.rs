@@ -13,7 +13,7 @@ use crate::domain::id::{NamespacedName, WorkspaceName};
 use crate::domain::intent::Sync;
 use crate::domain::lease::Claim;
 use crate::domain::revision::Lifecycle;
-use crate::domain::rollout::{Proof, SyncState};
+use crate::domain::rollout::{Proof, Record, SyncState};
 use crate::domain::time::SignedDuration;
 use crate::ports::revisions::DraftContent;
 use crate::ports::state::{StateError, Versioned};
@@ -82,17 +82,6 @@ impl Engine {
         match self.keep(&claim, &situation.key, &before, state, &round).await {
             Ok(()) => round,
             Err(error) => round.and(Err(error)),
-        }
-    }
-
-    /// The state of a Sync as it was last read or written here.
-    ///
-    /// # Errors
-    /// [`EngineError`] when it has to be read and the store does not answer.
-    pub(super) async fn known(&self, key: &NamespacedName) -> Result<Versioned<SyncState>, EngineError> {
-        match self.states.get(key) {
-            Some(state) => Ok(state),
-            None => Ok(self.state.get(key).await?),
         }
     }
 
@@ -278,10 +267,10 @@ pub fn is_stale_state(error: &EngineError) -> bool {
 }
 
 impl Engine {
-    /// How many records of a Sync's history are known; `None` before it was read.
+    /// The last record of a Sync's history that was seen here; `None` before it was read.
     #[must_use]
-    pub fn history_length(&self, key: &NamespacedName) -> Option<usize> {
-        self.states.get(key).map(|state| state.value.history.len())
+    pub fn last_record(&self, key: &NamespacedName) -> Option<Option<Record>> {
+        self.states.get(key).map(|state| state.value.history.last().cloned())
     }
 
     /// History and holds of a Sync, read once and kept since.
@@ -289,11 +278,15 @@ impl Engine {
     /// # Errors
     /// [`EngineError::State`].
     pub async fn state_of(&self, key: &NamespacedName) -> Result<SyncState, EngineError> {
+        Ok(self.known(key).await?.value)
+    }
+
+    async fn known(&self, key: &NamespacedName) -> Result<Versioned<SyncState>, EngineError> {
         if let Some(known) = self.states.get(key) {
-            return Ok(known.value);
+            return Ok(known);
         }
         let state = self.state.get(key).await?;
         self.states.put(key, Some(state.clone()));
-        Ok(state.value)
+        Ok(state)
     }
 }

@@ -31,12 +31,7 @@ pub(super) fn sync_status(sync: &Sync, round: &Round, now: Timestamp) -> SyncSta
         declared: round.rollout.declared.as_ref().map(|digest| digest.short().to_owned()),
         plan,
         known_good: good.map(|revision| format!("v{revision}")),
-        held: round
-            .state
-            .holds
-            .iter()
-            .map(|(digest, hold)| format!("{} ({})", digest.short(), hold.revision))
-            .collect(),
+        held: round.state.holds.iter().map(|(digest, hold)| format!("{} ({})", digest.short(), hold.told())).collect(),
         proposal,
         summary: Some(summary(round)),
         targets: rows,

@@ -29,8 +29,20 @@ pub struct Hold {
     pub by: String,
     /// When.
     pub at: Timestamp,
-    /// Revision that carried the digest, such as `v2`.
+    /// Revision that failed, such as `v2`; empty when a person said so.
     pub revision: String,
+}
+
+impl Hold {
+    /// Since when and why, for people: a rollback says what failed, a person why they hold it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        if self.revision.is_empty() {
+            format!("held by {}: {}", self.by, self.reason)
+        } else {
+            format!("held since {} failed: {}", self.revision, self.reason)
+        }
+    }
 }
 
 /// What is known of one target.

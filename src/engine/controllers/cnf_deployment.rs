@@ -144,7 +144,7 @@ async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Re
     let digest = declared_digest(&rendered.objects);
     let state = engine.state_of(&demand.unit).await?;
     if let Some(hold) = state.holds.get(&digest) {
-        let held = format!("digest {} is held since {} failed: {}", digest.short(), hold.revision, hold.reason);
+        let held = format!("digest {} is {}", digest.short(), hold.told());
         return Ok(Drafted { held: Some(held), remarks });
     }
     if published.as_ref() == Some(&rendered.tree) {

@@ -26,6 +26,7 @@ pub(super) async fn reconcile(context: Arc<Context>, sync: Arc<Sync>) -> Result<
     let request = |sync: &Sync| sync.metadata.annotations.as_ref().and_then(|a| a.get(REQUESTED)).cloned();
     let old =
         context.statuses.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), sync.as_ref().clone());
+    let mut told = engine.last_record(&key);
     if old.is_some_and(|old| request(&old) != request(&sync)) {
         engine.states.forget(&key);
     }
@@ -33,7 +34,11 @@ pub(super) async fn reconcile(context: Arc<Context>, sync: Arc<Sync>) -> Result<
     if !wrong.is_empty() {
         return invalid(engine, &sync, &wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")).await;
     }
-    let known = engine.history_length(&key);
+    // Who does not lead keeps nothing in mind: the other one goes on writing it.
+    engine.claim()?;
+    if told.is_none() {
+        told = Some(engine.state_of(&key).await?.history.last().cloned());
+    }
     let round = match engine.round(&sync, &context.world().await?).await {
         Ok(round) => round,
         Err(error) if is_stale_state(&error) => {
@@ -51,10 +56,8 @@ pub(super) async fn reconcile(context: Arc<Context>, sync: Arc<Sync>) -> Result<
         return Ok(round.outcome);
     }
     write_status(engine, sync.as_ref(), sync.status.as_ref(), &status).await?;
-    if let Some(known) = known {
-        for record in round.state.history.iter().skip(known) {
-            event(engine, &sync, record).await;
-        }
+    for record in since(&round.state.history, told.flatten().as_ref()) {
+        event(engine, &sync, record).await;
     }
     let news = sync.status.as_ref() != Some(&status);
     let mut latest = sync.as_ref().clone();
@@ -65,6 +68,12 @@ pub(super) async fn reconcile(context: Arc<Context>, sync: Arc<Sync>) -> Result<
         let _ = context.told.send(());
     }
     Ok(looked_at_again(round))
+}
+
+/// The records after the one that was told last. It is looked for, not counted to: a history drops its oldest.
+fn since<'h>(history: &'h [Record], told: Option<&Record>) -> &'h [Record] {
+    let from = history.iter().rposition(|record| Some(record) == told).map_or(0, |at| at + 1);
+    history.get(from..).unwrap_or_default()
 }
 
 /// How often something that blocks a target is looked at again: not all of it tells when it goes away.
