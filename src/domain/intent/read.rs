@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cnf_deployment::{self, CnfDeploymentSpec};
 use super::sync::{self, SyncSpec};
@@ -127,8 +127,14 @@ impl Reader<'_> {
         // Fields that nobody knows are told above; the rules look at the others.
         let known = crate::domain::krm::validate::declared_only(object.value(), schema);
         match object.kind() {
-            "CNFDeployment" => found.extend(typed::<CnfDeploymentSpec>(&known, cnf_deployment::violations)),
-            _ => found.extend(typed::<SyncSpec>(&known, sync::violations)),
+            "CNFDeployment" => {
+                let stand_in = json!({"cnfType": "Custom", "deploymentStrategy": "GitOps", "function": "", "resources": {"cpu": "1000", "memory": "1000Ti"}});
+                found.extend(typed::<CnfDeploymentSpec>(&known, &stand_in, cnf_deployment::violations));
+            }
+            _ => {
+                let stand_in = json!({"package": {"repository": "any", "name": "any"}});
+                found.extend(typed::<SyncSpec>(&known, &stand_in, sync::violations));
+            }
         }
         dedup(found)
     }
@@ -144,19 +150,91 @@ fn name_violations(object: &Object) -> Vec<Violation> {
     )]
 }
 
-/// Reads the spec as its type and runs its own rules; a spec that cannot be read is one violation.
-fn typed<T: serde::de::DeserializeOwned>(object: &Value, rules: fn(&T) -> Vec<Violation>) -> Vec<Violation> {
-    let spec = object.get("spec").cloned().unwrap_or(Value::Null);
-    match serde_json::from_value::<T>(spec) {
-        Ok(spec) => rules(&spec),
-        Err(error) => vec![Violation::new("spec", error.to_string())],
+/// Most fields of one spec that are told to have a wrong value.
+const MISFITS: usize = 50;
+
+/// Reads the spec as its type and runs its own rules. A field that cannot be read is told and set aside: `stand_in`, a
+/// spec that no rule minds, lends its own, so that one wrong field hides no other.
+fn typed<T: serde::de::DeserializeOwned>(
+    object: &Value,
+    stand_in: &Value,
+    rules: fn(&T) -> Vec<Violation>,
+) -> Vec<Violation> {
+    let mut spec = object.get("spec").cloned().unwrap_or(Value::Null);
+    let mut found: Vec<Violation> = Vec::new();
+    while found.len() < MISFITS {
+        let error = match serde_path_to_error::deserialize::<_, T>(&spec) {
+            Ok(read) => {
+                let rest = rules(&read);
+                let is_aside = |rule: &Violation| found.iter().any(|misfit| misfit.field == rule.field);
+                let rest: Vec<Violation> = rest.into_iter().filter(|rule| !is_aside(rule)).collect();
+                found.extend(rest);
+                return found;
+            }
+            Err(error) => error,
+        };
+        let message = error.inner().to_string();
+        let mut path = steps(error.path());
+        path.extend(missing(&message));
+        let field = std::iter::once("spec").chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join(".");
+        let again = found.iter().any(|misfit| misfit.field == field);
+        found.push(Violation::new(field, message));
+        if again || !lend(&mut spec, stand_in, &path) {
+            break;
+        }
+    }
+    found
+}
+
+fn steps(path: &serde_path_to_error::Path) -> Vec<String> {
+    use serde_path_to_error::Segment;
+    let step = |segment: &Segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    };
+    path.iter().filter_map(step).collect()
+}
+
+/// The field that is not there, when that is what is wrong.
+fn missing(message: &str) -> Option<String> {
+    Some(message.strip_prefix("missing field `")?.split('`').next()?.to_owned())
+}
+
+/// Puts what the stand-in has at a path there, or takes away what stands there; whether that could be done.
+fn lend(spec: &mut Value, stand_in: &Value, path: &[String]) -> bool {
+    let Some((last, above)) = path.split_last() else { return false };
+    let lent = path.iter().try_fold(stand_in, |value, step| value.get(step)).cloned();
+    let holder = above.iter().try_fold(spec, |value, step| match value {
+        Value::Array(items) => step.parse().ok().and_then(|index: usize| items.get_mut(index)),
+        other => other.get_mut(step),
+    });
+    match (holder, lent) {
+        (Some(Value::Object(fields)), Some(lent)) => {
+            fields.insert(last.clone(), lent);
+            true
+        }
+        (Some(Value::Object(fields)), None) => fields.remove(last).is_some(),
+        (Some(Value::Array(items)), _) => match last.parse::<usize>() {
+            Ok(index) if index < items.len() => {
+                items.remove(index);
+                true
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 
+/// One line a field: what its schema says comes before what reading it says.
 fn dedup(found: Vec<Violation>) -> Vec<Violation> {
     let mut kept: Vec<Violation> = Vec::new();
     for violation in found {
-        if !kept.iter().any(|other| other.field == violation.field && other.message == violation.message) {
+        let said = kept.iter().any(|other| {
+            other.field == violation.field
+                && (other.message == violation.message || violation.message.starts_with("invalid type"))
+        });
+        if !said {
             kept.push(violation);
         }
     }

@@ -127,6 +127,57 @@ spec:
     }
 }
 
+/// Line and field of every problem of a file.
+fn places(text: &str) -> Vec<(usize, String)> {
+    let (_, problems) = read_intents(&files(text), "default");
+    let mut places: Vec<_> = problems.iter().map(|p| (p.line, p.field.clone().unwrap_or_default())).collect();
+    places.sort();
+    places
+}
+
+/// Wrong types, unknown words, missing fields and broken rules: all of it at once, each field once and on its line.
+#[test]
+fn one_wrong_field_hides_no_other() {
+    let intent = "apiVersion: nephoran.com/v1
+kind: CNFDeployment
+metadata:
+  name: upf
+spec:
+  cnfType: Foo
+  deploymentStrategy: Magic
+  replicas: \"two\"
+  resources:
+    cpu: []
+    memory: 4Gi
+    maxMemory: 1Gi
+  targetNamespace: Core
+  monitoring: 5
+";
+    let expected = [
+        (5, "spec.function"),
+        (6, "spec.cnfType"),
+        (7, "spec.deploymentStrategy"),
+        (8, "spec.replicas"),
+        (10, "spec.resources.cpu"),
+        (12, "spec.resources.maxMemory"),
+        (13, "spec.targetNamespace"),
+        (14, "spec.monitoring"),
+    ];
+    assert_eq!(places(intent), expected.map(|(line, field)| (line, field.to_owned())));
+
+    let sync = "apiVersion: loggia.dev/v1alpha1
+kind: Sync
+metadata: {name: s}
+spec:
+  package: {repository: r}
+  drift: nope
+  suspend: 2.5
+  health: {timeout: soon}
+";
+    let expected = [(5, "spec.package.name"), (6, "spec.drift"), (7, "spec.suspend"), (8, "spec.health.timeout")];
+    assert_eq!(places(sync), expected.map(|(line, field)| (line, field.to_owned())));
+}
+
 #[test]
 fn foreign_kinds_duplicates_and_broken_files_are_problems() {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n";
