@@ -1,6 +1,6 @@
 //! Printing: tables a person can read at 80 columns, and machine formats.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
@@ -26,26 +26,79 @@ impl Table {
         self.rows.len() <= 1
     }
 
+    /// The table for standard output: on a terminal its cells fold so that lines fit, elsewhere a row is a line for each
+    /// line of its cells.
     pub(super) fn text(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
+        self.indented(0)
+    }
+
+    /// As [`Table::text`], for lines that begin behind `indent` columns.
+    pub(super) fn indented(&self, indent: usize) -> String {
+        self.fitted(terminal_width().map(|width| width.saturating_sub(indent)))
+    }
+
+    fn fitted(&self, room: Option<usize>) -> String {
+        let widths = self.widths(room);
         let mut out = String::new();
         for row in &self.rows {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                line.push_str(cell);
-                if column + 1 < row.len() {
-                    line.extend(std::iter::repeat_n(' ', widths[column] - cell.chars().count() + 3));
+            let cells: Vec<Vec<String>> = row.iter().zip(&widths).map(|(cell, width)| folded(cell, *width)).collect();
+            for line in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
+                let mut text = String::new();
+                for (lines, width) in cells.iter().zip(&widths) {
+                    let part = lines.get(line).map_or("", String::as_str);
+                    text.push_str(part);
+                    text.extend(std::iter::repeat_n(' ', width - part.chars().count() + GAP));
                 }
+                out.push_str(text.trim_end());
+                out.push('\n');
             }
-            out.push_str(line.trim_end());
-            out.push('\n');
         }
         out
     }
+
+    /// Width of each column; the widest give way first when there is not room for all.
+    fn widths(&self, room: Option<usize>) -> Vec<usize> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let longest = |cell: &String| cell.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        let widest = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(longest).max().unwrap_or(0);
+        let mut widths: Vec<usize> = (0..columns).map(widest).collect();
+        let Some(room) = room else { return widths };
+        let gaps = GAP * columns.saturating_sub(1);
+        while widths.iter().sum::<usize>() + gaps > room {
+            match widths.iter_mut().max().filter(|width| **width > NARROWEST) {
+                Some(width) => *width -= 1,
+                None => break,
+            }
+        }
+        widths
+    }
+}
+
+/// Spaces between columns.
+const GAP: usize = 3;
+/// No column folds to less.
+const NARROWEST: usize = 10;
+
+fn terminal_width() -> Option<usize> {
+    let size = || terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+    std::io::stdout().is_terminal().then(size)
+}
+
+/// A cell as lines of at most `width` characters, broken behind spaces and the marks of paths where there are any.
+fn folded(cell: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in cell.lines() {
+        let mut rest: Vec<char> = line.chars().collect();
+        while rest.len() > width.max(1) {
+            let mark = |end: &usize| matches!(rest[*end - 1], ' ' | '/' | '.' | '-' | ',' | ':' | ';');
+            let end = (width / 2 + 1..=width.max(1)).rev().find(mark).unwrap_or(width.max(1));
+            let tail = rest.split_off(end);
+            lines.push(rest.iter().collect::<String>().trim_end().to_owned());
+            rest = tail;
+        }
+        lines.push(rest.iter().collect());
+    }
+    lines
 }
 
 /// `1 intent`, `2 intents`.
@@ -79,6 +132,28 @@ pub(super) fn machine(format: Format, value: &impl Serialize) -> anyhow::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_fit_folds_and_nothing_of_it_is_lost() {
+        let mut table = Table::new(&["NAME", "REVISION", "MESSAGE"]);
+        let message = "edge-1: the image registry.example/upf:1.4.2 cannot be pulled, and nobody knows why it is so";
+        let name = "deployments.core.upf-edge.intent-1-with-a-name-that-is-long";
+        table.row(vec![name.to_owned(), "1".to_owned(), message.to_owned()]);
+        table.row(vec!["short".to_owned(), "2".to_owned(), "one\ntwo".to_owned()]);
+        let text = table.fitted(Some(80));
+        assert!(text.lines().all(|line| line.chars().count() <= 80 && !line.ends_with(' ')), "{text}");
+        let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+        let column = |from: usize, to: usize| {
+            let cut = |line: &str| line.chars().skip(from).take(to - from).collect::<String>();
+            text.lines().skip(1).map(cut).collect::<String>()
+        };
+        let (second, third) = (text.find("REVISION").unwrap(), text.find("MESSAGE").unwrap());
+        assert_eq!(letters(&column(0, second)), format!("{name}short"));
+        assert_eq!(letters(&column(third, 80)), format!("{}onetwo", letters(message)));
+        assert_eq!(table.fitted(None).lines().count(), 4, "without a terminal only lines of cells are lines");
+        let narrow = table.fitted(Some(5));
+        assert!(letters(&narrow).contains("onetwo"), "{narrow}");
+    }
 
     #[test]
     fn columns_line_up_and_lines_end_clean() {

@@ -472,7 +472,7 @@ fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     for row in rows {
         table.row(row);
     }
-    table.text()
+    table.indented(3)
 }
 
 async fn deployment(edge: &Cluster) -> anyhow::Result<Option<Value>> {
