@@ -64,6 +64,10 @@ fn run(cli: &Cli) -> anyhow::Result<Done> {
     if let (Format::Place(word), false) = (global.output, matches!(cli.verb, Verb::Function(_))) {
         anyhow::bail!("there is no output format {word:?}; there are text, json, yaml, markdown and name");
     }
+    if !speaks(&cli.verb, global.output) {
+        let word = global.output.word().unwrap_or_default();
+        anyhow::bail!("this command prints text only, not {word}; leave out -o");
+    }
     match &cli.verb {
         Verb::Version => Ok(commands::version(global)),
         Verb::Completions(args) => Ok(commands::completions(args)),
@@ -90,6 +94,31 @@ fn run(cli: &Cli) -> anyhow::Result<Done> {
         Verb::Suspend(args) => session::block_on(commands::suspend(global, args)),
         Verb::Resume(args) => session::block_on(commands::resume(global, args)),
         Verb::Rollback(args) => session::block_on(commands::rollback(global, args)),
+    }
+}
+
+/// Whether a verb has a form of output. A format that would be passed over in silence is an error instead.
+const fn speaks(verb: &Verb, format: Format) -> bool {
+    match format {
+        Format::Text | Format::Place(_) => true,
+        Format::Markdown => matches!(verb, Verb::Diff(_) | Verb::Plan(_) | Verb::Get(_) | Verb::Function(_)),
+        Format::Name => {
+            matches!(verb, Verb::Diff(_) | Verb::Plan(_) | Verb::Get(_) | Verb::Render(_) | Verb::Function(_))
+        }
+        Format::Json | Format::Yaml => !matches!(
+            verb,
+            Verb::Completions(_)
+                | Verb::Schema(_)
+                | Verb::Demo(_)
+                | Verb::Apiserver(_)
+                | Verb::Apply(_)
+                | Verb::Approve(_)
+                | Verb::Reject(_)
+                | Verb::Hold(_)
+                | Verb::Suspend(_)
+                | Verb::Resume(_)
+                | Verb::Rollback(_)
+        ),
     }
 }
 
