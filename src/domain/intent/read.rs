@@ -126,15 +126,14 @@ impl Reader<'_> {
         }));
         // Fields that nobody knows are told above; the rules look at the others.
         let known = crate::domain::krm::validate::declared_only(object.value(), schema);
-        match object.kind() {
-            "CNFDeployment" => {
-                let stand_in = json!({"cnfType": "Custom", "deploymentStrategy": "GitOps", "function": "", "resources": {"cpu": "1000", "memory": "1000Ti"}});
-                found.extend(typed::<CnfDeploymentSpec>(&known, &stand_in, cnf_deployment::violations));
-            }
-            _ => {
-                let stand_in = json!({"package": {"repository": "any", "name": "any"}});
-                found.extend(typed::<SyncSpec>(&known, &stand_in, sync::violations));
-            }
+        if object.kind() == "CNFDeployment" {
+            let resources = json!({"cpu": "1000", "memory": "1000Ti"});
+            let stand_in =
+                json!({"cnfType": "Custom", "deploymentStrategy": "GitOps", "function": "", "resources": resources});
+            found.extend(typed::<CnfDeploymentSpec>(&known, &stand_in, cnf_deployment::violations));
+        } else {
+            let stand_in = json!({"package": {"repository": "any", "name": "any"}});
+            found.extend(typed::<SyncSpec>(&known, &stand_in, sync::violations));
         }
         dedup(found)
     }
