@@ -648,7 +648,7 @@ async fn a_repository_that_nobody_needs_may_be_broken() {
     desk.eventually("it is proposed", async || desk.summary().await == "proposal 1 waits for you").await;
     let (code, told) = desk.loggia(&["diff", desk.checkout.to_str().unwrap()]);
     assert!(code == 1 && told.contains("8 to create"), "{code} {told}");
-    let (code, told) = desk.loggia(&["suspend", "upf-edge", "-o", "json"]);
+    let (code, told) = desk.loggia(&["suspend", "upf-edge", "-m", "night", "-o", "json"]);
     assert!(code == 2 && told.contains("prints text only, not json"), "{code} {told}");
     let (_, told) = desk.loggia(&["get", "repositories"]);
     assert!(told.lines().any(|line| line.starts_with("another") && line.contains("/there/is/no/such.git")), "{told}");
