@@ -461,7 +461,8 @@ fn strategic_merge_patches() {
         directed(dice, &mut patch);
         if let Ok(after) = strategic(&document, &patch, node) {
             let _ = strategic(&after, &patch, node);
-            assert_eq!(strategic(&document, &json!({}), node).unwrap(), document, "an empty patch");
+            let same = strategic(&document, &json!({}), node).unwrap();
+            assert!(same == document || !document.is_object(), "an empty patch");
         }
     });
 }

@@ -210,7 +210,10 @@ fn tell(schema: &mut Value, mark: &Mark) {
     }
     if !mark.values.is_empty() {
         let inner = ["items", "additionalProperties"].into_iter().find(|inner| schema.get(inner).is_some());
-        let of = inner.map_or(&mut *schema, |inner| &mut schema[inner]);
+        let of = match inner {
+            Some(inner) => &mut schema[inner],
+            None => &mut *schema,
+        };
         of["enum"] = json!(mark.values);
     }
     let Some(rule) = &mark.patch else { return };

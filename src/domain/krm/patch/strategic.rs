@@ -82,8 +82,8 @@ pub enum StrategicError {
 /// # Errors
 /// [`StrategicError`] as the API server refuses it.
 pub fn strategic(object: &Value, patch: &Value, node: Node<'_>) -> Result<Value, StrategicError> {
-    let (Value::Object(fields), Value::Object(patch)) = (object, patch) else { return Ok(patch.clone()) };
-    merge_map(fields.clone(), patch, node).map(Value::Object)
+    let Value::Object(patch) = patch else { return Ok(patch.clone()) };
+    merge_map(object.as_object().cloned().unwrap_or_default(), patch, node).map(Value::Object)
 }
 
 type Object = Map<String, Value>;
