@@ -1,5 +1,11 @@
 //! Cases kept as directories: a folder per case, its files, and what differs between files that were made and those expected.
 
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses its own part of this, and stops at the first surprise"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
