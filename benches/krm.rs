@@ -33,7 +33,7 @@ use loggia::domain::plan::{Declared, DeclaredObject, PlanPolicy, declare};
 use loggia::domain::rollout::SyncState;
 use loggia::domain::time::Timestamp;
 use loggia::engine::apply::apply;
-use loggia::engine::planning::plan_target;
+use loggia::engine::planning::{Planned, plan_target};
 use loggia::engine::{Engine, MANAGER};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -170,7 +170,7 @@ async fn planned(engine: &Engine, management: &Cluster, target: &Target, declare
     let policy = PlanPolicy { manager: MANAGER.to_owned(), ..PlanPolicy::default() };
     let session = engine.targets.session(management, target).await.unwrap();
     let began = Instant::now();
-    let (plan, _) = plan_target(engine, &session, declared, &policy).await.unwrap();
+    let plan = plan_target(engine, &session, declared.clone(), &policy).await.unwrap().plan;
     (began.elapsed(), plan.steps().filter(|step| step.writes()).count())
 }
 
@@ -184,7 +184,7 @@ async fn differences(assets: &std::path::Path) {
     let session = engine.targets.session(&management, &target).await.unwrap();
     let policy = PlanPolicy { manager: MANAGER.to_owned(), ..PlanPolicy::default() };
     let before = declared("info");
-    let (plan, observed) = plan_target(&engine, &session, &before, &policy).await.unwrap();
+    let Planned { observed, plan, .. } = plan_target(&engine, &session, before.clone(), &policy).await.unwrap();
     let Gate::Open(approved) = gate_unit(plan, None, &SyncState::default(), Mode::Automatic, Bind::Plan) else {
         panic!("the gate is not open");
     };

@@ -27,7 +27,7 @@ use loggia::domain::rollout::SyncState;
 use loggia::domain::time::Timestamp;
 use loggia::engine::MANAGER;
 use loggia::engine::apply::apply;
-use loggia::engine::planning::plan_target;
+use loggia::engine::planning::{Planned, plan_target};
 use serde_json::json;
 use support::{claim, target};
 
@@ -88,11 +88,12 @@ async fn ours(packages: &[Declared]) -> Cost {
 
     let began = Instant::now();
     for declared in packages {
-        let (plan, observed) = plan_target(&engine, &session, declared, &policy).await.unwrap();
+        let Planned { declared, observed, plan } =
+            plan_target(&engine, &session, declared.clone(), &policy).await.unwrap();
         let Gate::Open(approved) = gate_unit(plan, None, &SyncState::default(), Mode::Automatic, Bind::Plan) else {
             panic!("the gate is not open");
         };
-        let report = apply(&session, &claim, &approved, declared, &observed, &engine.metrics).await.unwrap();
+        let report = apply(&session, &claim, &approved, &declared, &observed, &engine.metrics).await.unwrap();
         assert!(report.failures.is_empty() && report.written == 3, "{report:?}");
     }
     let planned_and_applied = began.elapsed();
@@ -100,8 +101,8 @@ async fn ours(packages: &[Declared]) -> Cost {
     let before = management.requests().active();
     let began = Instant::now();
     for declared in packages {
-        let (plan, _) = plan_target(&engine, &session, declared, &policy).await.unwrap();
-        assert!(plan.is_empty(), "the second plan is not empty");
+        let planned = plan_target(&engine, &session, declared.clone(), &policy).await.unwrap();
+        assert!(planned.plan.is_empty(), "the second plan is not empty");
     }
     let requests_again = management.requests().active() - before;
     Cost { planned_and_applied, planned_again: began.elapsed(), requests, requests_again }

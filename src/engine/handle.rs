@@ -1,19 +1,22 @@
 //! What people ask for, whether by command line or, later, by API: previews and decisions. No rule lives here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::api::ObjectMeta;
 
 use super::agenda::{Agenda, Wanted};
+use super::confirm::Answers;
 use super::gather::{Situation, World, all, key};
+use super::planning::{Planned, schemas};
 use super::propose::REVERTS;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, MANAGER};
 use crate::cluster::ClusterError;
-use crate::domain::id::{Digest, NamespacedName, PackageName, RepositoryName, WorkspaceName};
+use crate::domain::id::{Digest, NamespacedName, PackageName, RepositoryName, TargetName, WorkspaceName};
 use crate::domain::intent::read::{Declared, cnf_deployment, sync_of};
 use crate::domain::intent::{CNFDeployment, SOURCE_REPOSITORY, Sync, expand};
-use crate::domain::krm::{Gvk, ObjectId};
-use crate::domain::plan::{DeclaredObject, Plan};
+use crate::domain::krm::{Gvk, ObjectDiff, ObjectId};
+use crate::domain::plan::{DeclaredObject, Plan, declared_digest, differences};
 use crate::domain::rollout::{Hold, Record};
 use crate::domain::source::FileTree;
 use crate::ports::forge::{Forge, Proposal};
@@ -26,6 +29,8 @@ pub struct Preview {
     pub sync: NamespacedName,
     /// The plan over all targets that answer.
     pub plan: Plan,
+    /// What it changes on each of them, object by object.
+    pub differences: BTreeMap<TargetName, Vec<ObjectDiff>>,
     /// Targets that do not answer, and why.
     pub silent: Vec<String>,
     /// What else to know: why it would not be carried out, such as a hold; settings that do nothing.
@@ -145,14 +150,25 @@ impl Engine {
         objects: &[DeclaredObject],
         judge: Judge,
     ) -> Result<Preview, EngineError> {
-        let (key, seats) = (&situation.key, &situation.seats);
         let wanted = (judge != Judge::Teardown).then_some(objects);
-        let (plan, mut silent) = self.plan(key, &situation.sync.spec, seats, &situation.leaving, wanted).await?;
+        let (planned, mut silent) = self.survey(&situation, wanted).await?;
         silent.extend(situation.reasons);
-        let plan = if judge == Judge::Targets { self.confirm(key, seats, objects, plan).await? } else { plan };
+        let judged = match judge {
+            Judge::Targets => self.confirm(&situation.seats, planned).await?,
+            Judge::Schemas | Judge::Teardown => planned.into_iter().map(|planned| (planned, Answers::new())).collect(),
+        };
+        let differences = judged.iter().map(|(planned, answers)| {
+            let Planned { declared, observed, plan } = planned;
+            let schemas = schemas(&self.schemas, declared);
+            let found = differences(plan, declared, observed, &schemas, MANAGER, answers);
+            (plan.unit.target.clone(), found)
+        });
+        let differences = differences.collect();
+        let units = judged.into_iter().map(|(planned, _)| planned.plan).collect();
+        let plan = Plan::new(declared_digest(wanted.unwrap_or_default()), units);
         let state = self.state.get(&situation.key).await?.value;
         let notes = state.holds.get(&plan.declared).map(Hold::told).into_iter().collect();
-        Ok(Preview { sync: situation.key, plan, silent, notes })
+        Ok(Preview { sync: situation.key, plan, differences, silent, notes })
     }
 
     /// A Sync by name; `None` when there is none.
