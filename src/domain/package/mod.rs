@@ -1,6 +1,8 @@
 //! kpt packages: Kptfile, pipeline, functions, render, and how one package is made from another.
 
 mod absorb;
+pub mod archive;
+pub mod artifact;
 pub mod check;
 pub mod derive;
 pub mod external;

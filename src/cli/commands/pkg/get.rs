@@ -40,7 +40,7 @@ pub(super) fn get(global: &Global, args: &PkgGet) -> anyhow::Result<Done> {
             repo: location.repo,
             directory: location.directory,
             reference: fetched.resolved,
-            commit: fetched.commit.to_string(),
+            revision: fetched.revision,
         }),
     };
     record(&mut tree, &source, Some(&name)).map_err(|problem| anyhow!("{}: {problem}", args.package))?;
