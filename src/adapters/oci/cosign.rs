@@ -18,8 +18,8 @@ const PAYLOAD_BYTES: u64 = 64 << 10;
 const SIGNATURES: usize = 32;
 /// A `SubjectPublicKeyInfo` (RFC 5480) of a P-256 point that is not compressed, up to the point.
 const P256: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d,
-    0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
 /// Why an image is not trusted.
@@ -79,7 +79,9 @@ impl Registry {
         let tag = format!("sha256-{}.sig", digest.hex());
         let wrong = |source| OciError::Signature { image: self.image.to_string(), source };
         let found = match self.manifest(&tag) {
-            Err(OciError::NotFound { .. }) => return Err(wrong(SignatureError::Unsigned { digest: digest.clone(), tag })),
+            Err(OciError::NotFound { .. }) => {
+                return Err(wrong(SignatureError::Unsigned { digest: digest.clone(), tag }));
+            }
             other => other?,
         };
         let mut reasons = Vec::new();
@@ -89,12 +91,18 @@ impl Registry {
                 Err(reason) => reasons.push(reason),
             }
         }
-        let reasons = if reasons.is_empty() { "its manifest of signatures is empty".to_owned() } else { reasons.join("; ") };
+        let reasons =
+            if reasons.is_empty() { "its manifest of signatures is empty".to_owned() } else { reasons.join("; ") };
         Err(wrong(SignatureError::Untrusted { digest: digest.clone(), reasons }))
     }
 
     /// What is wrong with one signature.
-    fn judge(&self, layer: &Descriptor, digest: &ContentDigest, key: &PublicKey) -> Result<Result<(), String>, OciError> {
+    fn judge(
+        &self,
+        layer: &Descriptor,
+        digest: &ContentDigest,
+        key: &PublicKey,
+    ) -> Result<Result<(), String>, OciError> {
         if layer.media_type != PAYLOAD || layer.size > PAYLOAD_BYTES {
             return Ok(Err(format!("{} is no signed payload", layer.digest)));
         }

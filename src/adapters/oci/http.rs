@@ -66,7 +66,11 @@ impl Exchange {
             act: "preparing to ask".to_owned(),
             reason,
         };
-        let name = image.registry.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(image.registry.as_str(), |(name, _)| name);
+        let name = image
+            .registry
+            .rsplit_once(':')
+            .filter(|(_, port)| !port.contains(']'))
+            .map_or(image.registry.as_str(), |(name, _)| name);
         let scheme = if is_loopback(name) { "http" } else { "https" };
         let host = if image.registry == "docker.io" { "registry-1.docker.io" } else { &image.registry };
         let base = Url::parse(&format!("{scheme}://{host}/")).map_err(|error| unreachable(error.to_string()))?;
@@ -168,7 +172,8 @@ impl Exchange {
 
     /// What the registry wants to see.
     fn authorization(&self, headers: &HeaderMap, act: &str) -> Result<String, OciError> {
-        let told: Vec<&str> = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
+        let told: Vec<&str> =
+            headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
         let basic = self.credentials.as_ref().map(|credentials| {
             format!("Basic {}", STANDARD.encode(format!("{}:{}", credentials.user, credentials.password)))
         });
@@ -209,7 +214,8 @@ impl Exchange {
         if !status.is_success() {
             return Err(self.failed(answer, act));
         }
-        let digest = answer.headers().get("docker-content-digest").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let digest =
+            answer.headers().get("docker-content-digest").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let next = header(answer.headers(), LINK).and_then(|link| next_page(&link));
         let body = self.body(answer, act, limit)?;
         Ok(Answer { body, digest, next })
@@ -272,7 +278,8 @@ struct RegistryError {
 fn told(body: &[u8]) -> String {
     let errors = serde_json::from_slice::<Errors>(body).map(|errors| errors.errors).unwrap_or_default();
     let Some(first) = errors.first() else { return String::new() };
-    let text: String = format!(": {} {}", first.code, first.message).chars().filter(|c| !c.is_control()).take(300).collect();
+    let text: String =
+        format!(": {} {}", first.code, first.message).chars().filter(|c| !c.is_control()).take(300).collect();
     text.trim_end().to_owned()
 }
 

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use self::http::{Accept, Exchange};
 use crate::domain::package::archive::Budget;
 use crate::domain::package::artifact::{
-    Artifact, ArtifactError, ContentDigest, Descriptor, ImageName, MANIFEST_BYTES, Manifest, Wanted, accepted, manifest,
-    newest,
+    Artifact, ArtifactError, ContentDigest, Descriptor, ImageName, MANIFEST_BYTES, Manifest, Wanted, accepted,
+    manifest, newest,
 };
 use crate::domain::source::FileTree;
 
@@ -73,7 +73,9 @@ pub enum OciError {
         said: String,
     },
     /// The registry does not let us.
-    #[error("{image}: {act}: {reason}; sign in with `docker login` or another tool that writes Docker's config.json [oci.auth]")]
+    #[error(
+        "{image}: {act}: {reason}; sign in with `docker login` or another tool that writes Docker's config.json [oci.auth]"
+    )]
     Auth {
         /// Which repository.
         image: String,
@@ -230,7 +232,11 @@ impl Registry {
             tags.extend(page.tags.unwrap_or_default());
             next = answer.next;
         }
-        Err(OciError::Limit { image: self.image.to_string(), what: format!("the list of tags, {PAGES} pages,"), limit: PAGE_BYTES })
+        Err(OciError::Limit {
+            image: self.image.to_string(),
+            what: format!("the list of tags, {PAGES} pages,"),
+            limit: PAGE_BYTES,
+        })
     }
 
     /// A manifest by tag or digest.
@@ -270,7 +276,12 @@ impl Registry {
         }
         let actual = ContentDigest::of(&body);
         if actual != wanted.digest {
-            return Err(OciError::Digest { image, what, actual: actual.to_string(), expected: wanted.digest.to_string() });
+            return Err(OciError::Digest {
+                image,
+                what,
+                actual: actual.to_string(),
+                expected: wanted.digest.to_string(),
+            });
         }
         Ok(body)
     }
