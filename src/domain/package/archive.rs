@@ -64,7 +64,9 @@ pub enum ArchiveError {
         limit: u64,
     },
     /// It gets too large for what was sent.
-    #[error("unpacking the archive: {packed} bytes become more than {limit}, as in a decompression bomb [archive.ratio_limit]")]
+    #[error(
+        "unpacking the archive: {packed} bytes become more than {limit}, as in a decompression bomb [archive.ratio_limit]"
+    )]
     Ratio {
         /// Bytes as they came.
         packed: u64,
@@ -88,7 +90,9 @@ pub enum ArchiveError {
         why: &'static str,
     },
     /// Neither a file nor a directory nor a link, or one with rights of its own.
-    #[error("unpacking {path:?} of the archive: it is {kind}; packages hold files, directories and symbolic links [path.file_type]")]
+    #[error(
+        "unpacking {path:?} of the archive: it is {kind}; packages hold files, directories and symbolic links [path.file_type]"
+    )]
     FileType {
         /// The entry.
         path: String,
@@ -123,7 +127,10 @@ pub fn unpack(bytes: &[u8], budget: &Budget) -> Result<FileTree, ArchiveError> {
     let plain = if bytes.starts_with(&[0x1f, 0x8b]) { Some(gunzip(bytes, budget)?) } else { None };
     let mut rest: &[u8] = plain.as_deref().unwrap_or(bytes);
     if rest.len() as u64 > budget.total_bytes {
-        return Err(ArchiveError::Limit { what: format!("its size, {} bytes,", rest.len()), limit: budget.total_bytes });
+        return Err(ArchiveError::Limit {
+            what: format!("its size, {} bytes,", rest.len()),
+            limit: budget.total_bytes,
+        });
     }
     let mut unpacking = Unpacking { budget, entries: 0, places: BTreeMap::new(), files: FileTree::new(), next: None };
     let mut archive = Archive::new(&mut rest);
@@ -216,7 +223,11 @@ impl Unpacking<'_> {
                 "linkpath" => set(&mut next.target, value, "its target")?,
                 "size" => {
                     let size = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
-                    set(&mut next.size, size.ok_or_else(|| malformed("a size in an extended header is no number"))?, "its size")?;
+                    set(
+                        &mut next.size,
+                        size.ok_or_else(|| malformed("a size in an extended header is no number"))?,
+                        "its size",
+                    )?;
                 }
                 key if key.starts_with("GNU.sparse") => return Err(ambiguous("", "it is a sparse file")),
                 _ => {}
@@ -303,9 +314,10 @@ impl Unpacking<'_> {
                 Err(ambiguous(entry, format!("{path:?} and {other:?} are one file where case does not count")))
             }
             Some((_, Place::Directory)) if place == Place::Directory => Ok(()),
-            Some((_, Place::Link)) if path != entry => {
-                Err(ArchiveError::Link { path: entry.to_owned(), why: format!("it is behind the symbolic link {path:?}") })
-            }
+            Some((_, Place::Link)) if path != entry => Err(ArchiveError::Link {
+                path: entry.to_owned(),
+                why: format!("it is behind the symbolic link {path:?}"),
+            }),
             Some(_) => Err(ambiguous(entry, format!("{path:?} is there twice"))),
         }
     }

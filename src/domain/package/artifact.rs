@@ -152,7 +152,10 @@ impl ImageName {
             return refuse(text, "it begins with no host of a registry");
         }
         if repository.len() > 255 || !repository.split('/').all(is_component) {
-            return refuse(text, "a repository is lowercase letters, digits and . _ - between them, with / between its parts");
+            return refuse(
+                text,
+                "a repository is lowercase letters, digits and . _ - between them, with / between its parts",
+            );
         }
         Ok(Self { registry: registry.to_owned(), repository: repository.to_owned() })
     }
@@ -233,7 +236,8 @@ pub fn newest(tags: &[String], text: &str, range: &VersionReq) -> Result<String,
     let found = newest_tag(tags.iter().map(|tag| (tag.as_str(), tag.replace('_', "+"))), range);
     found.map(str::to_owned).ok_or_else(|| {
         let some: Vec<&str> = tags.iter().rev().take(10).map(String::as_str).collect();
-        let known = if some.is_empty() { "; there is no tag".to_owned() } else { format!("; there are {}", some.join(", ")) };
+        let known =
+            if some.is_empty() { "; there is no tag".to_owned() } else { format!("; there are {}", some.join(", ")) };
         ArtifactError::NoVersion { range: text.to_owned(), known }
     })
 }
@@ -337,15 +341,16 @@ fn invalid(why: impl Into<String>) -> ArtifactError {
 
 fn known(declared: Option<&str>, allowed: &[&str]) -> Result<(), ArtifactError> {
     match declared {
-        Some(other) if !allowed.contains(&other) => {
-            Err(ArtifactError::MediaType { what: format!("it says that it is {other:?}, not {}", allowed.join(" or ")) })
-        }
+        Some(other) if !allowed.contains(&other) => Err(ArtifactError::MediaType {
+            what: format!("it says that it is {other:?}, not {}", allowed.join(" or ")),
+        }),
         _ => Ok(()),
     }
 }
 
 fn descriptors(value: &Value, field: &str, limit: usize) -> Result<Vec<Descriptor>, ArtifactError> {
-    let items = value.get(field).and_then(Value::as_array).ok_or_else(|| invalid(format!("it has no list {field:?}")))?;
+    let items =
+        value.get(field).and_then(Value::as_array).ok_or_else(|| invalid(format!("it has no list {field:?}")))?;
     if items.len() > limit {
         let what = format!("the number of its {field}, {},", items.len());
         return Err(ArtifactError::Limit { what, limit: limit as u64 });
@@ -398,7 +403,8 @@ fn artifact(value: &Value) -> Result<Artifact, ArtifactError> {
     }
     match layers.iter().find(|layer| !TARS.contains(&layer.media_type.as_str())) {
         Some(other) => {
-            let what = format!("it has a layer of {:?}; packages are {}, {FLUX} or {HELM}", other.media_type, TARS.join(", "));
+            let what =
+                format!("it has a layer of {:?}; packages are {}, {FLUX} or {HELM}", other.media_type, TARS.join(", "));
             Err(ArtifactError::MediaType { what })
         }
         None if layers.is_empty() => Err(ArtifactError::MediaType { what: "it has no layer".to_owned() }),
@@ -418,8 +424,8 @@ impl Artifact {
     pub fn files(&self, layers: &[Vec<u8>], budget: &Budget) -> Result<FileTree, ArtifactError> {
         let mut tree = FileTree::new();
         for (layer, bytes) in self.layers.iter().zip(layers) {
-            let upper = unpack(bytes, budget)
-                .map_err(|source| ArtifactError::Layer { layer: layer.digest.clone(), source })?;
+            let upper =
+                unpack(bytes, budget).map_err(|source| ArtifactError::Layer { layer: layer.digest.clone(), source })?;
             tree = if self.kind == Kind::Image { over(&tree, &upper) } else { upper };
         }
         if self.kind == Kind::Helm { chart(&tree) } else { Ok(tree) }
@@ -431,7 +437,8 @@ fn over(lower: &FileTree, upper: &FileTree) -> FileTree {
     let (marks, files): (Vec<_>, Vec<_>) = upper.iter().partition(|(path, _)| leaf(path).1.starts_with(WHITEOUT));
     let hidden: BTreeSet<String> = marks.iter().map(|(mark, _)| hides(mark)).collect();
     let directories: BTreeSet<&str> = files.iter().flat_map(|(path, _)| above(path)).collect();
-    let is_hidden = |path: &str| hidden.contains("") || std::iter::once(path).chain(above(path)).any(|at| hidden.contains(at));
+    let is_hidden =
+        |path: &str| hidden.contains("") || std::iter::once(path).chain(above(path)).any(|at| hidden.contains(at));
     let is_replaced = |path: &str| directories.contains(path) || above(path).any(|at| upper.get(at).is_some());
     let kept = lower.iter().filter(|(path, _)| !is_hidden(path) && !is_replaced(path));
     collected(kept.chain(files))
@@ -468,7 +475,8 @@ fn collected<'a>(files: impl Iterator<Item = (&'a str, &'a File)>) -> FileTree {
 
 /// What is in the one directory of a chart's archive.
 fn chart(tree: &FileTree) -> Result<FileTree, ArtifactError> {
-    let first = tree.iter().next().and_then(|(path, _)| path.split_once('/')).map(|(directory, _)| directory.to_owned());
+    let first =
+        tree.iter().next().and_then(|(path, _)| path.split_once('/')).map(|(directory, _)| directory.to_owned());
     let directory = first.unwrap_or_default();
     let below = tree.below(&directory);
     if directory.is_empty() || below.len() != tree.len() {

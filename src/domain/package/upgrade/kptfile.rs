@@ -136,7 +136,11 @@ fn set_place(
     reference: &str,
 ) -> Result<&'static str, Problem> {
     let (kind, other, fields) = match repo.strip_prefix(SCHEME) {
-        None => ("git", "oci", vec![("repo", repo.to_owned()), ("directory", format!("/{directory}")), ("ref", reference.to_owned())]),
+        None => (
+            "git",
+            "oci",
+            vec![("repo", repo.to_owned()), ("directory", format!("/{directory}")), ("ref", reference.to_owned())],
+        ),
         Some(name) => {
             let sign = if reference.starts_with("sha256:") { '@' } else { ':' };
             let mut fields = vec![("image", format!("{name}{sign}{reference}"))];
