@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::api::ObjectMeta;
 
 use super::agenda::{Agenda, Wanted};
-use super::gather::{World, all, key};
+use super::gather::{Situation, World, all, key};
 use super::propose::REVERTS;
 use super::{Engine, EngineError};
 use crate::cluster::ClusterError;
@@ -103,12 +103,12 @@ impl Engine {
             None => None,
         };
         let found = self.candidate(&who, world, &unit.namespace, &demand, published.as_ref()).await?;
-        let mut preview = self.preview_objects(world, &sync, &found.rendered.objects, judge).await?;
+        let mut preview = self.preview_objects(situation, &found.rendered.objects, judge).await?;
         preview.notes.extend(found.remarks);
         Ok(preview)
     }
 
-    /// What is left to do for a Sync as it is published.
+    /// What is left to do for a Sync as it is published; before its first publication, what its candidate would do.
     ///
     /// # Errors
     /// [`EngineError`].
@@ -116,34 +116,38 @@ impl Engine {
         let situation = self.gather(sync, world).await?;
         let missing = || EngineError::Reference {
             what: format!("Sync {}", situation.key),
-            kind: "a published revision of package",
+            kind: "a published or proposed revision of package",
             name: situation.package.to_string(),
         };
-        let published = situation.agenda.published.as_ref().ok_or_else(missing)?;
-        let tree = situation.packages.content(published).await?;
-        let objects = rendered(&tree, published)?;
-        self.preview_objects(world, sync, &objects, judge).await
+        let agenda = &situation.agenda;
+        let revision = agenda.published.as_ref().or(agenda.candidate.as_ref()).ok_or_else(missing)?.clone();
+        let tree = situation.packages.content(&revision).await?;
+        let objects = rendered(&tree, &revision)?;
+        let is_published = agenda.published.is_some();
+        let mut preview = self.preview_objects(situation, &objects, judge).await?;
+        if !is_published {
+            let told =
+                format!("nothing is published yet; this is what {} ({:?}) would do", revision.name, revision.lifecycle);
+            preview.notes.push(told);
+        }
+        Ok(preview)
     }
 
     async fn preview_withdrawal(&self, world: &World, unit: &NamespacedName) -> Result<Option<Preview>, EngineError> {
-        let sync = self.sync(unit).await?;
-        match sync {
-            Some(sync) => Ok(Some(self.preview_objects(world, &sync, &[], Judge::Teardown).await?)),
-            None => Ok(None),
-        }
+        let Some(sync) = self.sync(unit).await? else { return Ok(None) };
+        let situation = self.gather(&sync, world).await?;
+        Ok(Some(self.preview_objects(situation, &[], Judge::Teardown).await?))
     }
 
     async fn preview_objects(
         &self,
-        world: &World,
-        sync: &Sync,
+        situation: Situation,
         objects: &[DeclaredObject],
         judge: Judge,
     ) -> Result<Preview, EngineError> {
-        let situation = self.gather(sync, world).await?;
         let (key, seats) = (&situation.key, &situation.seats);
         let wanted = (judge != Judge::Teardown).then_some(objects);
-        let (plan, mut silent) = self.plan(key, &sync.spec, seats, &situation.leaving, wanted).await?;
+        let (plan, mut silent) = self.plan(key, &situation.sync.spec, seats, &situation.leaving, wanted).await?;
         silent.extend(situation.reasons);
         let plan = if judge == Judge::Targets { self.confirm(key, seats, objects, plan).await? } else { plan };
         let state = self.state.get(&situation.key).await?.value;

@@ -197,7 +197,7 @@ impl Asking<'_> {
             |pending: &&Proposal| (pending.content.kind == ProposalKind::Delete) == (kind == ProposalKind::Delete);
         if let Some(other) = pending.filter(|pending| !of_a_kind(pending)) {
             // Whoever read the one must not agree to the other by its number.
-            let reason = "something else is asked for now".to_owned();
+            let reason = "something else is asked for instead".to_owned();
             let state = ProposalState::Withdrawn { reason, at: self.engine.now() };
             self.situation.forge.conclude(self.claim, other.number, state).await?;
         }

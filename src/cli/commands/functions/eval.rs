@@ -125,25 +125,31 @@ fn data(arguments: &[String]) -> anyhow::Result<(String, BTreeMap<String, String
 }
 
 fn selectors(chosen: &Chosen) -> anyhow::Result<(Vec<Selector>, Vec<Selector>)> {
-    let chosen = chosen.clone();
-    let matching = Selector {
-        api_version: chosen.match_api_version,
-        kind: chosen.match_kind,
-        name: chosen.match_name,
-        namespace: chosen.match_namespace,
-        labels: pairs(&chosen.match_labels)?,
-        annotations: pairs(&chosen.match_annotations)?,
+    let Chosen { match_api_version, match_kind, match_name, match_namespace, .. } = chosen;
+    let matching = [match_api_version, match_kind, match_name, match_namespace];
+    let Chosen { exclude_api_version, exclude_kind, exclude_name, exclude_namespace, .. } = chosen;
+    let exclude = [exclude_api_version, exclude_kind, exclude_name, exclude_namespace];
+    Ok((
+        selector(matching, &chosen.match_labels, &chosen.match_annotations)?,
+        selector(exclude, &chosen.exclude_labels, &chosen.exclude_annotations)?,
+    ))
+}
+
+/// A selector when anything is asked for.
+fn selector(
+    [api_version, kind, name, namespace]: [&Option<String>; 4],
+    labels: &[String],
+    annotations: &[String],
+) -> anyhow::Result<Vec<Selector>> {
+    let selector = Selector {
+        api_version: api_version.clone(),
+        kind: kind.clone(),
+        name: name.clone(),
+        namespace: namespace.clone(),
+        labels: pairs(labels)?,
+        annotations: pairs(annotations)?,
     };
-    let exclude = Selector {
-        api_version: chosen.exclude_api_version,
-        kind: chosen.exclude_kind,
-        name: chosen.exclude_name,
-        namespace: chosen.exclude_namespace,
-        labels: pairs(&chosen.exclude_labels)?,
-        annotations: pairs(&chosen.exclude_annotations)?,
-    };
-    let some = |selector: Selector| if selector == Selector::default() { Vec::new() } else { vec![selector] };
-    Ok((some(matching), some(exclude)))
+    Ok(if selector == Selector::default() { Vec::new() } else { vec![selector] })
 }
 
 fn pairs(texts: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
