@@ -10,7 +10,7 @@ use super::super::super::args::{Chosen, FnEval, FnType, Global};
 use super::super::super::output::note;
 use super::super::super::{Done, files as disk};
 use super::render::elsewhere;
-use super::run::{Teller, containers, drive};
+use super::run::{Teller, containers, drive, generators};
 use super::{folder, pipe};
 use crate::app::functions::{Containers, LocalRunner, runner};
 use crate::domain::krm::document::to_yaml;
@@ -32,7 +32,12 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
     let single = single(args, from_stdin)?;
     let read = Rendering::single(&tree, single.clone(), Catalog);
     let mut rendering = read?.with_prefix(&args.images.image_prefix);
-    let runner = runner(LocalRunner { programs: true, containers: Some(images(args)?), ..LocalRunner::default() });
+    let runner = runner(LocalRunner {
+        programs: true,
+        containers: Some(images(args)?),
+        generators: Some(generators(args.network)),
+        ..LocalRunner::default()
+    });
     let teller = Teller { package: None, quiet: global.quiet, truncate: args.images.truncate_output };
     let outcome = drive(&mut rendering, runner.as_ref(), &teller);
     if let Some(dir) = &args.results_dir {
