@@ -146,45 +146,65 @@ impl<'p> Machine<'p> {
         Ok(Flow::Next)
     }
 
+    /// Every kind of statement has a function of its own: what programs nest, they nest on our stack.
     fn statement(&mut self, statement: &Statement, frame: Option<usize>) -> Outcome<Flow> {
         match statement {
-            Statement::Do(expr) => drop(self.eval(expr, frame)?),
-            Statement::Assign(target, expr) => {
-                let value = self.eval(expr, frame)?;
-                self.assign(target, value, frame)?;
+            Statement::Do(expr) => self.eval(expr, frame).map(|_| Flow::Next),
+            Statement::Assign(target, expr) => self.assign_to(target, expr, frame),
+            Statement::Update(target, operator, expr) => self.update(target, operator, expr, frame),
+            Statement::Define(name, function) => self.define(*name, function, frame),
+            Statement::If(cases, otherwise) => self.choose(cases, otherwise, frame),
+            Statement::For(target, items, block) => self.for_loop(target, items, block, frame),
+            Statement::While(test, block) => self.while_loop(test, block, frame),
+            Statement::Return(None) => Ok(Flow::Return(Value::None)),
+            Statement::Return(Some(expr)) => self.eval(expr, frame).map(Flow::Return),
+            Statement::Break => Ok(Flow::Break),
+            Statement::Continue => Ok(Flow::Continue),
+            Statement::Pass => Ok(Flow::Next),
+            Statement::Load(module, names) => self.load_all(module, names, frame),
+        }
+    }
+
+    fn assign_to(&mut self, target: &Target, expr: &Expr, frame: Option<usize>) -> Outcome<Flow> {
+        let value = self.eval(expr, frame)?;
+        self.assign(target, value, frame).map(|()| Flow::Next)
+    }
+
+    fn define(&mut self, name: Name, function: &Rc<Function>, frame: Option<usize>) -> Outcome<Flow> {
+        let value = self.closure(function, frame)?;
+        self.set(name, value, frame);
+        Ok(Flow::Next)
+    }
+
+    fn choose(&mut self, cases: &[(Expr, Block)], otherwise: &Block, frame: Option<usize>) -> Outcome<Flow> {
+        for (test, block) in cases {
+            if self.test(test, frame)? {
+                return self.block(block, frame);
             }
-            Statement::Update(target, operator, expr) => self.update(target, operator, expr, frame)?,
-            Statement::Define(name, function) => {
-                let value = self.closure(function, frame)?;
-                self.set(*name, value, frame);
-            }
-            Statement::If(cases, otherwise) => {
-                for (test, block) in cases {
-                    let test = self.eval(test, frame)?;
-                    if self.truth(&test) {
-                        return self.block(block, frame);
-                    }
-                }
-                return self.block(otherwise, frame);
-            }
-            Statement::For(target, items, block) => return self.for_loop(target, items, block, frame),
-            Statement::While(test, block) => return self.while_loop(test, block, frame),
-            Statement::Return(None) => return Ok(Flow::Return(Value::None)),
-            Statement::Return(Some(expr)) => return self.eval(expr, frame).map(Flow::Return),
-            Statement::Break => return Ok(Flow::Break),
-            Statement::Continue => return Ok(Flow::Continue),
-            Statement::Pass => {}
-            Statement::Load(module, names) => {
-                for (name, member) in names {
-                    let value = self.load(module, member)?;
-                    self.set(*name, value, frame);
-                }
-            }
+        }
+        self.block(otherwise, frame)
+    }
+
+    fn test(&mut self, test: &Expr, frame: Option<usize>) -> Outcome<bool> {
+        let value = self.eval(test, frame)?;
+        Ok(self.truth(&value))
+    }
+
+    fn load_all(&mut self, module: &str, names: &[(Name, Rc<str>)], frame: Option<usize>) -> Outcome<Flow> {
+        for (name, member) in names {
+            let value = self.load(module, member)?;
+            self.set(*name, value, frame);
         }
         Ok(Flow::Next)
     }
 
-    fn update(&mut self, target: &Target, operator: &'static str, expr: &Expr, frame: Option<usize>) -> Outcome<()> {
+    fn update(
+        &mut self,
+        target: &Target,
+        operator: &'static str,
+        expr: &Expr,
+        frame: Option<usize>,
+    ) -> Outcome<Flow> {
         match target {
             Target::Name(name) => {
                 let old = self.look_up(*name, frame)?;
@@ -203,7 +223,7 @@ impl<'p> Machine<'p> {
             // The parser lets none through.
             Target::Several(_) => {}
         }
-        Ok(())
+        Ok(Flow::Next)
     }
 
     fn for_loop(&mut self, target: &Target, items: &Expr, block: &Block, frame: Option<usize>) -> Outcome<Flow> {
@@ -227,8 +247,7 @@ impl<'p> Machine<'p> {
 
     fn while_loop(&mut self, test: &Expr, block: &Block, frame: Option<usize>) -> Outcome<Flow> {
         loop {
-            let value = self.eval(test, frame)?;
-            if !self.truth(&value) {
+            if !self.test(test, frame)? {
                 return Ok(Flow::Next);
             }
             match self.block(block, frame)? {
@@ -308,45 +327,38 @@ impl<'p> Machine<'p> {
         Ok(value)
     }
 
+    /// Every kind of expression has a function of its own: what programs nest, they nest on our stack.
     fn eval_kind(&mut self, expr: &Expr, frame: Option<usize>) -> Outcome<Value> {
         match &expr.kind {
             Kind::Name(name) => self.look_up(*name, frame),
             Kind::Int(number) => Ok(Value::Int(*number)),
             Kind::Float(number) => Ok(Value::Float(*number)),
             Kind::Text(text) => Ok(Value::Text(text.clone())),
-            Kind::List(items) => {
-                let items = self.eval_all(items, frame)?;
-                self.heap.list(items)
-            }
-            Kind::Tuple(items) => {
-                let items = self.eval_all(items, frame)?;
-                self.heap.tuple(items)
-            }
+            Kind::List(items) => self.eval_all(items, frame).and_then(|items| self.heap.list(items)),
+            Kind::Tuple(items) => self.eval_all(items, frame).and_then(|items| self.heap.tuple(items)),
             Kind::Dict(entries) => self.eval_dict(entries, frame),
-            Kind::Unary(operator, value) => {
-                let value = self.eval(value, frame)?;
-                self.unary(operator, &value)
-            }
+            Kind::Unary(operator, value) => self.eval(value, frame).and_then(|value| self.unary(operator, &value)),
             Kind::Binary(operator, left, right) => self.eval_binary(operator, left, right, frame),
-            Kind::Choice(parts) => {
-                let test = self.eval(&parts.0, frame)?;
-                let chosen = if self.truth(&test) { &parts.1 } else { &parts.2 };
-                self.eval(chosen, frame)
-            }
-            Kind::Dot(value, name) => {
-                let value = self.eval(value, frame)?;
-                self.attribute(&value, name)
-            }
-            Kind::Index(value, index) => {
-                let value = self.eval(value, frame)?;
-                let index = self.eval(index, frame)?;
-                self.index(&value, &index)
-            }
+            Kind::Choice(parts) => self.eval_choice(parts, frame),
+            Kind::Dot(value, name) => self.eval(value, frame).and_then(|value| self.attribute(&value, name)),
+            Kind::Index(value, index) => self.eval_index(value, index, frame),
             Kind::Slice(value, bounds) => self.eval_slice(value, bounds, frame),
             Kind::Call(function, arguments) => self.eval_call(function, arguments, frame),
             Kind::Lambda(function) => self.closure(function, frame),
             Kind::Comprehension(comprehension) => self.comprehension(comprehension, frame),
         }
+    }
+
+    fn eval_choice(&mut self, parts: &(Expr, Expr, Expr), frame: Option<usize>) -> Outcome<Value> {
+        let (test, value, otherwise) = parts;
+        let chosen = if self.test(test, frame)? { value } else { otherwise };
+        self.eval(chosen, frame)
+    }
+
+    fn eval_index(&mut self, value: &Expr, index: &Expr, frame: Option<usize>) -> Outcome<Value> {
+        let value = self.eval(value, frame)?;
+        let index = self.eval(index, frame)?;
+        self.index(&value, &index)
     }
 
     fn eval_all(&mut self, items: &[Expr], frame: Option<usize>) -> Outcome<Vec<Value>> {
@@ -408,23 +420,29 @@ impl<'p> Machine<'p> {
         let function = self.eval(function, frame)?;
         let mut given = Given::default();
         for argument in arguments {
-            match argument {
-                Argument::Plain(expr) => {
-                    let value = self.eval(expr, frame)?;
-                    given.plain.push(value);
-                }
-                Argument::Named(name, expr) => {
-                    let value = self.eval(expr, frame)?;
-                    given.name(name.clone(), value)?;
-                }
-                Argument::Rest(expr) => {
-                    let value = self.eval(expr, frame)?;
-                    given.plain.extend(self.collect(&value)?);
-                }
-                Argument::NamedRest(expr) => self.eval_named(expr, &mut given, frame)?,
-            }
+            self.argument(argument, &mut given, frame)?;
         }
         self.call(&function, given)
+    }
+
+    fn argument(&mut self, argument: &Argument, given: &mut Given, frame: Option<usize>) -> Outcome<()> {
+        match argument {
+            Argument::Plain(expr) => {
+                let value = self.eval(expr, frame)?;
+                given.plain.push(value);
+                Ok(())
+            }
+            Argument::Named(name, expr) => {
+                let value = self.eval(expr, frame)?;
+                given.name(name.clone(), value)
+            }
+            Argument::Rest(expr) => {
+                let value = self.eval(expr, frame)?;
+                given.plain.extend(self.collect(&value)?);
+                Ok(())
+            }
+            Argument::NamedRest(expr) => self.eval_named(expr, given, frame),
+        }
     }
 
     fn eval_named(&mut self, expr: &Expr, given: &mut Given, frame: Option<usize>) -> Outcome<()> {
@@ -444,24 +462,35 @@ impl<'p> Machine<'p> {
             Some(_) => self.heap.dict(Dict::default())?,
             None => self.heap.list(Vec::new())?,
         };
+        // What the first loop goes over is outside of the comprehension.
+        let first = match comprehension.clauses.first() {
+            Some(Clause::For(_, items)) => Some(self.eval(items, around)?),
+            _ => None,
+        };
         let frame = self.heap.frame(comprehension.locals.clone(), around);
-        self.clauses(comprehension, 0, frame, &made)?;
+        self.clauses(comprehension, 0, (frame, first), &made)?;
         self.heap.drop_frame(frame, comprehension.is_kept)?;
         Ok(made)
     }
 
-    fn clauses(&mut self, whole: &Comprehension, at: usize, frame: usize, made: &Value) -> Outcome<()> {
+    fn clauses(
+        &mut self,
+        whole: &Comprehension,
+        at: usize,
+        (frame, items): (usize, Option<Value>),
+        made: &Value,
+    ) -> Outcome<()> {
         match whole.clauses.get(at) {
             Some(Clause::If(test)) => {
                 let value = self.eval(test, Some(frame))?;
-                if self.truth(&value) { self.clauses(whole, at + 1, frame, made) } else { Ok(()) }
+                if self.truth(&value) { self.clauses(whole, at + 1, (frame, None), made) } else { Ok(()) }
             }
-            Some(Clause::For(target, items)) => {
-                let items = self.eval(items, Some(frame))?;
+            Some(Clause::For(target, expr)) => {
+                let items = items.map_or_else(|| self.eval(expr, Some(frame)), Ok)?;
                 let mut walk = self.walk(&items)?;
                 while let Some(item) = self.next(&mut walk)? {
                     self.assign(target, item, Some(frame))?;
-                    self.clauses(whole, at + 1, frame, made)?;
+                    self.clauses(whole, at + 1, (frame, None), made)?;
                 }
                 self.leave(&walk);
                 Ok(())
@@ -497,16 +526,7 @@ impl<'p> Machine<'p> {
     /// Calls a value.
     pub(super) fn call(&mut self, function: &Value, given: Given) -> Outcome<Value> {
         match function {
-            Value::Function(number) => {
-                let closure = self.heap.closures[*number].clone();
-                let name = closure.function.name.clone();
-                self.call_closure(&closure, given).map_err(|mut fault| {
-                    if fault.calls.len() < 10 {
-                        fault.calls.push(name.to_string());
-                    }
-                    fault
-                })
-            }
+            Value::Function(number) => self.call_closure(*number, given),
             Value::Builtin(name) => self.builtin(name, given),
             Value::Method(method) => self.method(&method.0, &method.1, given),
             Value::Member(module, name) => self.member(module, name, given),
@@ -514,19 +534,22 @@ impl<'p> Machine<'p> {
         }
     }
 
-    fn call_closure(&mut self, closure: &Closure, given: Given) -> Outcome<Value> {
+    fn call_closure(&mut self, number: usize, given: Given) -> Outcome<Value> {
+        let closure = self.heap.closures[number].clone();
         let function = &closure.function;
+        let frame = self.enter(&closure, given).map_err(|fault| fault.within(&function.name))?;
+        let flow = self.block(&function.body, Some(frame)).map_err(|fault| fault.within(&function.name))?;
+        self.heap.drop_frame(frame, function.is_kept)?;
+        Ok(if let Flow::Return(value) = flow { value } else { Value::None })
+    }
+
+    fn enter(&mut self, closure: &Closure, given: Given) -> Outcome<usize> {
         let values = self.arguments(closure, given)?;
-        let frame = self.heap.frame(function.locals.clone(), closure.around);
+        let frame = self.heap.frame(closure.function.locals.clone(), closure.around);
         for (place, value) in self.heap.frames[frame].values.iter_mut().zip(values) {
             *place = Some(value);
         }
-        let flow = self.block(&function.body, Some(frame))?;
-        self.heap.drop_frame(frame, function.is_kept)?;
-        Ok(match flow {
-            Flow::Return(value) => value,
-            _ => Value::None,
-        })
+        Ok(frame)
     }
 
     /// A value for each parameter.

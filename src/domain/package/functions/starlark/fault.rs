@@ -9,9 +9,13 @@ pub(super) struct Spot {
     pub(super) column: usize,
 }
 
-/// Why a program ended before its end.
+/// Why a program ended before its end; in a box, because every expression may return one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct Fault(Box<Told>);
+
+/// What is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
     /// What went wrong, in words.
     pub(super) message: String,
     /// Where; `None` until the expression that did it is known.
@@ -20,21 +24,37 @@ pub(super) struct Fault {
     pub(super) calls: Vec<String>,
 }
 
+/// Most calls that are told.
+const CALLS: usize = 10;
+
 impl Fault {
     /// A fault whose place is not known yet.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), spot: None, calls: Vec::new() }
+        Self(Box::new(Told { message: message.into(), spot: None, calls: Vec::new() }))
     }
 
     /// A fault at a place.
     pub(super) fn at(message: impl Into<String>, spot: Spot) -> Self {
-        Self { spot: Some(spot), ..Self::new(message) }
+        Self::new(message).near(spot)
     }
 
     /// The same fault, at this place unless a place nearer to it is known.
     pub(super) fn near(mut self, spot: Spot) -> Self {
-        self.spot.get_or_insert(spot);
+        self.0.spot.get_or_insert(spot);
         self
+    }
+
+    /// The same fault, in a call of this function.
+    pub(super) fn within(mut self, function: &str) -> Self {
+        if self.0.calls.len() < CALLS {
+            self.0.calls.push(function.to_owned());
+        }
+        self
+    }
+
+    /// What is told of it.
+    pub(super) fn told(&self) -> &Told {
+        &self.0
     }
 }
 

@@ -35,8 +35,8 @@ const KEYWORDS: [&str; 16] = [
     "return", "while",
 ];
 /// Words that may not be names.
-const RESERVED: [&str; 17] = [
-    "as", "assert", "async", "await", "class", "del", "except", "finally", "from", "global", "import", "is",
+const RESERVED: [&str; 14] = [
+    "as", "class", "del", "except", "finally", "from", "global", "import", "is",
     "nonlocal", "raise", "try", "with", "yield",
 ];
 /// Longest first, so that the first that fits is the right one.

@@ -60,7 +60,7 @@ pub(super) const NATIVE: Native = Native {
             encoding/base64.star, hash.star (sha1, sha256), re.star, math.star and krmfn.star. Not offered, because a \
             render depends on the package alone: ctx.environment, ctx.open_api, http.star, time.star; nor bsoup, \
             csv, geo, html, xlsx, zipfile. Whole numbers have 127 bits. A program may take 50 million steps, ask for \
-            512 MiB in all, nest 500 calls and expressions, and print 1 MiB.",
+            512 MiB in all, nest 300 calls and expressions, and print 1 MiB.",
     run,
 };
 
@@ -113,6 +113,7 @@ fn item(call: &Call<'_>, id: usize, place: &crate::domain::package::resources::P
 /// The program failed: where in which file, as far as that can be said.
 fn failed(call: &mut Call<'_>, path: &[&str], fault: &Fault) -> FunctionError {
     let (file, key_line, is_literal) = written(call, path);
+    let fault = fault.told();
     let mut message = fault.message.clone();
     if !fault.calls.is_empty() {
         message = format!("{message} (in {})", fault.calls.join(", in "));

@@ -17,7 +17,7 @@ use crate::domain::krm::document::{Limits, YamlFile, to_yaml};
 
 /// File, name and functions of each.
 const MODULES: [(&str, &str, &[&str]); 7] = [
-    ("encoding/json.star", "json", &["encode", "decode", "indent", "encode_indent"]),
+    ("encoding/json.star", "json", &["encode", "decode", "indent"]),
     ("encoding/yaml.star", "yaml", &["loads", "dumps"]),
     ("encoding/base64.star", "base64", &["encode", "decode"]),
     ("hash.star", "hash", &["sha1", "sha256"]),
@@ -107,12 +107,9 @@ impl Machine<'_> {
                 self.heap.text(sorted(&json).to_string())
             }
             _ => {
-                let [value, prefix, indent] = given.take(name, ["x", "prefix", "indent"], 1)?;
-                let json = match (name, value) {
-                    ("indent", text) => serde_json::from_str(&word(name, text)?)
-                        .map_err(|error| Fault::new(format!("json.indent: {error}")))?,
-                    (_, value) => sorted(&self.give_out(&value.unwrap_or(Value::None))?),
-                };
+                let [text, prefix, indent] = given.take(name, ["x", "prefix", "indent"], 1)?;
+                let json: serde_json::Value = serde_json::from_str(&word(name, text)?)
+                    .map_err(|error| Fault::new(format!("json.indent: {error}")))?;
                 let prefix = prefix.map_or_else(|| Ok("".into()), |prefix| word(name, Some(prefix)))?;
                 let indent = indent.map_or_else(|| Ok("\t".into()), |indent| word(name, Some(indent)))?;
                 let flat = json.to_string().len();

@@ -164,6 +164,9 @@ impl Machine<'_> {
         match operator {
             "==" => self.equal(left, right).map(Value::Bool),
             "!=" => self.equal(left, right).map(|equal| Value::Bool(!equal)),
+            "<" | "<=" | ">" | ">=" if matches!((left, right), (Value::Set(_), Value::Set(_))) => {
+                Ok(Value::Bool(self.holds(operator, left, right)))
+            }
             "<" => self.compare(left, right).map(|order| Value::Bool(order.is_lt())),
             "<=" => self.compare(left, right).map(|order| Value::Bool(order.is_le())),
             ">" => self.compare(left, right).map(|order| Value::Bool(order.is_gt())),
@@ -188,15 +191,23 @@ impl Machine<'_> {
         }
     }
 
+    /// Whether one set is part of another.
+    fn holds(&self, operator: &str, left: &Value, right: &Value) -> bool {
+        let (part, whole) = if operator.starts_with('<') { (left, right) } else { (right, left) };
+        let (Value::Set(part), Value::Set(whole)) = (part, whole) else { return false };
+        let (part, whole) = (self.heap.dict_at(*part), self.heap.dict_at(*whole));
+        part.keys().all(|key| whole.has(key)) && (operator.ends_with('=') || part.len() < whole.len())
+    }
+
     /// Whether a value is in another.
-    pub(super) fn contains(&self, whole: &Value, part: &Value) -> Outcome<bool> {
-        match (whole, part) {
+    pub(super) fn contains(&self, container: &Value, part: &Value) -> Outcome<bool> {
+        match (container, part) {
             (Value::Text(whole), Value::Text(part)) => {
                 self.heap.step(whole.len() / 64)?;
                 Ok(whole.contains(&**part))
             }
             (Value::List(_) | Value::Tuple(_), part) => {
-                for item in self.heap.elements(whole).unwrap_or_default() {
+                for item in self.heap.elements(container).unwrap_or_default() {
                     if self.equal(item, part)? {
                         return Ok(true);
                     }
@@ -204,13 +215,17 @@ impl Machine<'_> {
                 Ok(false)
             }
             (Value::Dict(number) | Value::Set(number), part) => {
-                Ok(self.heap.dict_at(*number).has(&self.heap.key(part)?))
+                // What cannot be a key is none.
+                Ok(self.heap.key(part).is_ok_and(|key| self.heap.dict_at(*number).has(&key)))
+            }
+            (Value::Range(_), Value::Float(number)) => {
+                whole(*number).map_or(Ok(false), |number| self.contains(container, &Value::Int(number)))
             }
             (Value::Range(range), Value::Int(number)) => {
                 let (index, rest) = ((number - range.start) / range.step, (number - range.start) % range.step);
                 Ok(rest == 0 && (0..range.count).contains(&index))
             }
-            _ => Err(Fault::new(format!("a {} cannot be in a {}", part.kind(), whole.kind()))),
+            _ => Err(Fault::new(format!("a {} cannot be in a {}", part.kind(), container.kind()))),
         }
     }
 

@@ -664,7 +664,8 @@ impl Parser {
                 return Err(Fault::at("there are too many loops in this", self.spot()));
             }
             if self.take("if") {
-                clauses.push(Clause::If(self.binary(0)?));
+                let test = if self.is("lambda") { self.lambda()? } else { self.binary(0)? };
+                clauses.push(Clause::If(test));
                 continue;
             }
             self.at += 1;

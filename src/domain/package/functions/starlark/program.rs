@@ -13,7 +13,7 @@ use super::universe::universe;
 use super::value::{Limits, Module, Value};
 
 /// What a program may use.
-pub(super) const LIMITS: Limits = Limits { steps: 50_000_000, memory: 512 << 20, depth: 500, output: 1 << 20 };
+pub(super) const LIMITS: Limits = Limits { steps: 50_000_000, memory: 512 << 20, depth: 300, output: 1 << 20 };
 
 /// What a program did.
 pub(super) struct Ran {

@@ -144,7 +144,7 @@ impl Machine<'_> {
         let wrong = || Fault::new(format!("%{letter} takes no {}", value.kind()));
         let number = match value {
             Value::Int(number) => Some(*number),
-            Value::Float(number) if letter == 'd' => whole(number.trunc()),
+            Value::Float(number) => whole(number.trunc()),
             _ => None,
         };
         let point = match value {

@@ -31,10 +31,9 @@ impl Machine<'_> {
                 let [ends] = given.take(name, ["keepends"], 0)?;
                 let keep = ends.is_some_and(|ends| self.truth(&ends));
                 self.heap.charge(text.matches('\n').count() * PART)?;
-                let lines = text.split_inclusive('\n').map(|line| {
-                    let bare = line.strip_suffix('\n').unwrap_or(line);
-                    if keep { line } else { bare.strip_suffix('\r').unwrap_or(bare) }
-                });
+                let lines = text
+                    .split_inclusive('\n')
+                    .map(|line| if keep { line } else { line.strip_suffix('\n').unwrap_or(line) });
                 return self.texts(lines.map(str::to_owned).collect());
             }
             "startswith" | "endswith" => return self.begins(text, name, given),
