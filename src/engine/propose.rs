@@ -92,9 +92,7 @@ impl Asking<'_> {
     }
 
     async fn plan(&self, objects: Option<&[DeclaredObject]>) -> Result<(Plan, Vec<String>), EngineError> {
-        let situation = self.situation;
-        let (seats, leaving) = (&situation.seats, &situation.leaving);
-        self.engine.plan(&situation.key, &situation.sync.spec, seats, leaving, objects).await
+        self.engine.plan(self.situation, objects).await
     }
 
     /// Whether exactly this head was rejected.
