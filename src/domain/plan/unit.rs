@@ -220,7 +220,9 @@ fn misfits(wanted: &Object, schemas: &Schemas) -> Vec<Guard> {
     validate(wanted.value(), schema).into_iter().map(guard).collect()
 }
 
-fn brings_kind(declared: &Declared, kind: &Gvk) -> bool {
+/// Whether the definition of a kind is declared.
+#[must_use]
+pub fn brings_kind(declared: &Declared, kind: &Gvk) -> bool {
     declared.objects.iter().any(|other| {
         let text = |pointer| other.object.value().pointer(pointer).and_then(Value::as_str);
         other.object.kind() == "CustomResourceDefinition"
