@@ -68,7 +68,8 @@ pub fn drop_zeros(value: &mut Value, node: Node<'_>) {
     }
 }
 
-fn is_zero(value: &Value) -> bool {
+/// Whether a scalar is the empty one of its type.
+pub(super) fn is_zero(value: &Value) -> bool {
     match value {
         Value::String(text) => text.is_empty(),
         Value::Number(number) => number.as_f64() == Some(0.0),

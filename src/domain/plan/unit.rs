@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Action, Declared, DeclaredObject, FieldChange, Guard, Observed, Seen, Step};
 use crate::domain::id::{Digest, UnitId};
 use crate::domain::inventory::{Inventory, PART_OF, applyset_id};
+use crate::domain::krm::schema::{missing, unlisted};
 use crate::domain::krm::validate::{UNDECLARED, Violation, validate};
 use crate::domain::krm::{Grade, Gvk, IgnoreRule, Mask, Object, ObjectId, Schemas, delete_order, predict, stage};
 
@@ -179,7 +180,7 @@ fn apply_step(
             return step(Action::Skip { reason: "its change cannot be foretold".to_owned() }, Grade::None);
         }
     };
-    guards.extend(misfits(&wanted.object, schemas));
+    guards.extend(misfits(&wanted.object, &predicted.object, schemas));
     for conflict in predicted.conflicts.iter().filter(|_| !policy.take_back) {
         guards.push(Guard::FieldConflict {
             object: id.to_string(),
@@ -202,7 +203,7 @@ fn apply_step(
 }
 
 /// Where an object does not fit its schema; nothing is said of kinds without one.
-fn misfits(wanted: &Object, schemas: &Schemas) -> Vec<Guard> {
+fn misfits(wanted: &Object, predicted: &Value, schemas: &Schemas) -> Vec<Guard> {
     let (schema, grade) = schemas.lookup(&wanted.gvk());
     if grade == Grade::None {
         return Vec::new();
@@ -217,7 +218,10 @@ fn misfits(wanted: &Object, schemas: &Schemas) -> Vec<Guard> {
         let reason = format!("{}: {}", found.path, shown.unwrap_or(&found.message));
         Guard::Refused { object: object.clone(), reason }
     };
-    validate(wanted.value(), schema).into_iter().map(guard).collect()
+    // Several may write one object: it has to be whole, its parts do not. Of built-in kinds the server takes some without.
+    let lacks = if schema.is_custom() { missing(predicted, schema) } else { Vec::new() };
+    let found = validate(wanted.value(), schema).into_iter().chain(lacks).chain(unlisted(wanted.value(), schema));
+    found.map(guard).collect()
 }
 
 /// Whether the definition of a kind is declared.
