@@ -13,6 +13,7 @@ pub mod merge;
 pub mod normal;
 pub mod object;
 pub mod order;
+pub mod patch;
 pub mod path;
 pub mod predict;
 pub mod quantity;
