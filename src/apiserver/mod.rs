@@ -35,6 +35,7 @@ pub mod openapi;
 mod parameters;
 mod patch;
 pub mod persist;
+mod protobuf;
 pub mod request;
 pub mod route;
 mod scale;
