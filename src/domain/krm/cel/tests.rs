@@ -1,0 +1,1 @@
+//! Rules beside the recorded answers of the real server.
