@@ -18,6 +18,7 @@ pub(super) fn check(expr: &Expr, variables: &[(&str, Type)]) -> Result<Type, Vec
     let mut checker = Checker { variables, open: Vec::new(), faults: Vec::new() };
     let found = checker.expr(expr);
     let found = checker.resolved(&found, true);
+    checker.faults.sort_by_key(|fault| fault.at);
     if checker.faults.is_empty() { Ok(found) } else { Err(checker.faults) }
 }
 
@@ -176,7 +177,7 @@ impl Checker {
         };
         let found = match &kind {
             Type::Map(_, value) => (**value).clone(),
-            Type::Object(object) => match object.fields.get(field) {
+            Type::Object(object) => match object.field(field) {
                 Some(kind) => kind.clone(),
                 None => self.refuse(at, format!("undefined field '{field}'")),
             },
@@ -219,6 +220,14 @@ impl Checker {
         let all: Vec<&Expr> = target.into_iter().chain(args).collect();
         let kinds: Vec<Type> = all.iter().map(|arg| self.argument(name, arg)).collect();
         self.check_literals(name, args.first());
+        if let (
+            "format",
+            Some(Expr { kind: ExprKind::Text(text), .. }),
+            [Expr { kind: ExprKind::List(entries), .. }],
+        ) = (name, target, args)
+        {
+            self.check_format(expr.at, text, entries);
+        }
         let Some(signatures) = signatures::all().get(name) else {
             return self.refuse(expr.at, format!("undeclared reference to '{name}' (in container '')"));
         };
@@ -272,15 +281,45 @@ impl Checker {
 
     /// Literals that can be read beforehand.
     fn check_literals(&mut self, name: &str, first: Option<&Expr>) {
-        let Some(Expr { kind: ExprKind::Text(text), at, .. }) = first else { return };
-        let fits = match name {
-            "duration" => duration::parse(text).is_some(),
-            "timestamp" => library::is_time(text),
-            "matches" | "find" | "findAll" => pattern::compile(text).is_ok(),
+        let Some(Expr { kind, at, .. }) = first else { return };
+        let fits = match (name, kind) {
+            ("duration", ExprKind::Text(text)) => duration::parse(text).is_some(),
+            ("duration", ExprKind::Int(_)) => false,
+            ("timestamp", ExprKind::Text(text)) => library::is_time(text),
+            ("matches" | "find" | "findAll", ExprKind::Text(text)) => pattern::compile(text).is_ok(),
             _ => true,
         };
         if !fits {
             self.refuse(*at, format!("invalid {name} argument"));
+        }
+    }
+
+    /// Whether the clauses of a text to format fit the items that it is given.
+    fn check_format(&mut self, at: usize, text: &str, entries: &[Entry]) {
+        let verbs = match library::verbs(text) {
+            Ok(verbs) => verbs,
+            Err(why) => {
+                self.refuse(at, why);
+                return;
+            }
+        };
+        if entries.len() > verbs.len() {
+            let counts = format!("(expected {}, got {})", verbs.len(), entries.len());
+            self.refuse(at, format!("too many arguments supplied to string.format {counts}"));
+        }
+        for (index, verb) in verbs.iter().enumerate() {
+            let Some(entry) = entries.get(index) else {
+                self.refuse(at, format!("index {index} out of range"));
+                return;
+            };
+            // It was checked before: what is wrong with it has been told.
+            let before = self.faults.len();
+            let kind = self.entry(entry);
+            self.faults.truncate(before);
+            let kind = self.resolved(&kind, true);
+            if let Some(why) = library::misfit(*verb, &kind) {
+                self.refuse(entry.value.at, why);
+            }
         }
     }
 
@@ -314,8 +353,7 @@ impl Checker {
             return before;
         }
         let (wanted, found) = (self.resolved(&before, true), self.resolved(&next, true));
-        self.refuse(at, format!("expected type '{wanted}' but found '{found}'"));
-        before
+        self.refuse(at, format!("expected type '{wanted}' but found '{found}'"))
     }
 
     fn fold(&mut self, at: usize, fold: &Fold) -> Type {

@@ -180,7 +180,7 @@ fn variable<'a>(name: &str, scope: &Scope<'_, 'a>) -> Result<Val<'a>, Fail> {
     if let Some(value) = scope.get(name) {
         return Ok(value.clone());
     }
-    let is_type = library::TYPES.iter().find(|(word, _)| *word == name).map(|(_, shown)| Val::Type(shown));
+    let is_type = library::TYPES.into_iter().find(|word| *word == name).map(Val::Type);
     is_type.ok_or_else(|| Fail::error(format!("no such attribute(s): {name}")))
 }
 
@@ -240,8 +240,8 @@ fn field_of<'a>(value: &Val<'a>, key: &Key) -> Result<Option<Val<'a>>, Fail> {
     match value {
         Val::Map(map) => map.get(key),
         Val::Optional(Some(inner)) => field_of(inner, key),
-        Val::Optional(None) => Ok(None),
-        _ => Err(Fail::overload()),
+        // What has no fields has none of this name either.
+        _ => Ok(None),
     }
 }
 
@@ -333,7 +333,7 @@ fn walk<'a>(fold: &'a Fold, scope: &Scope<'_, 'a>, budget: &Budget) -> Result<Va
     let items = match &range {
         Val::List(list) => list.all(budget)?,
         Val::Map(map) => map.keys(budget)?,
-        _ => return Err(Fail::overload()),
+        other => return Err(Fail::error(format!("got '{}', expected iterable type", go_type(other)))),
     };
     let mut found = Found { items: Vec::new(), entries: BTreeMap::new(), keys: Vec::new(), count: 0, fault: None };
     for (index, item) in items.into_iter().enumerate() {
@@ -355,6 +355,14 @@ fn walk<'a>(fold: &'a Fold, scope: &Scope<'_, 'a>, budget: &Budget) -> Result<Va
     }
     budget.charge(1)?;
     finish(fold.kind, found)
+}
+
+/// What the real server calls a type within itself.
+fn go_type(value: &Val<'_>) -> String {
+    let name = value.type_name().rsplit('.').next().unwrap_or_default();
+    let mut letters = name.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("types.{first}{}", letters.as_str())
 }
 
 /// One step of a walk; a value when the walk is decided.

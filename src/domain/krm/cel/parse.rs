@@ -6,6 +6,7 @@
 
 use super::ast::{Entry, Expr, ExprKind, Fold, FoldKind, MAX_DEPTH, Select};
 use super::lex::{Token, TokenKind, tokens};
+use super::library;
 
 /// Longest expression that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
@@ -14,6 +15,9 @@ const RESERVED: [&str; 19] = [
     "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "null",
     "package", "namespace", "return", "true", "var",
 ];
+/// How the server names what an expression may begin with.
+const EXPRESSION: &str = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, \
+                          BYTES, IDENTIFIER}";
 /// First parts of function names with a dot.
 const SPACES: [&str; 6] = ["format", "ip", "lists", "optional", "sets", "strings"];
 
@@ -127,16 +131,23 @@ impl Parser {
         if self.accept(sign) { Ok(()) } else { Err(self.unexpected(&format!("'{sign}'"))) }
     }
 
-    fn unexpected(&self, wanted: &str) -> Fault {
-        let found = match self.kind() {
+    /// The token as it is written.
+    fn shown(&self) -> String {
+        match self.kind() {
             TokenKind::End => "<EOF>".to_owned(),
-            TokenKind::Ident(name) | TokenKind::Escaped(name) => name.clone(),
+            TokenKind::Ident(name) => name.clone(),
+            TokenKind::Escaped(name) => format!("`{name}`"),
             TokenKind::Int(text) | TokenKind::Uint(text) | TokenKind::Double(text) => text.clone(),
-            TokenKind::Text(text) => format!("{text:?}"),
+            TokenKind::Text(text) => format!("'{text}'"),
             TokenKind::Bytes(_) => "bytes".to_owned(),
             TokenKind::Sign(sign) => (*sign).to_owned(),
-        };
-        Fault::new(self.at(), format!("Syntax error: mismatched input '{found}' expecting {wanted}"))
+        }
+    }
+
+    fn unexpected(&self, wanted: &str) -> Fault {
+        let is_last = self.tokens.get(self.next + 1).is_some_and(|token| token.kind == TokenKind::End);
+        let what = if is_last && wanted == "<EOF>" { "extraneous" } else { "mismatched" };
+        Fault::new(self.at(), format!("Syntax error: {what} input '{}' expecting {wanted}", self.shown()))
     }
 
     /// One level deeper; the parser recurses only through here and [`Parser::unary`].
@@ -225,16 +236,24 @@ impl Parser {
 
     fn selection(&mut self, at: usize, of: Expr) -> Result<Expr, Fault> {
         let mode = if self.accept("?") { Select::Optional } else { Select::Plain };
-        let wanted = self.unexpected("IDENTIFIER");
-        let (field, escaped) = match self.take() {
-            TokenKind::Ident(name) if !matches!(name.as_str(), "in" | "true" | "false" | "null") => (name, false),
-            TokenKind::Escaped(name) => (name, true),
-            _ => return Err(wanted),
+        let (place, shown) = (self.at(), self.shown());
+        let field = match self.take() {
+            TokenKind::Ident(name) if !matches!(name.as_str(), "in" | "true" | "false" | "null") => name,
+            TokenKind::Escaped(_) => return Err(Fault::new(place, "unsupported syntax: '`'".to_owned())),
+            _ => {
+                let shown = if shown == "<EOF>" { String::new() } else { shown };
+                return Err(Fault::new(place, format!("Syntax error: no viable alternative at input '.{shown}'")));
+            }
         };
         let open = self.at();
-        if mode == Select::Plain && !escaped && self.accept("(") {
+        if mode == Select::Plain && self.accept("(") {
             let args = self.args()?;
             return member_call(open, field, of, args);
+        }
+        if let ExprKind::Ident(space) = &of.kind
+            && library::TYPES.iter().any(|name| name.starts_with(&format!("{space}.{field}")))
+        {
+            return node(of.at, ExprKind::Ident(format!("{space}.{field}")));
         }
         node(at, ExprKind::Select { of: Box::new(of), field, mode })
     }
@@ -270,7 +289,7 @@ impl Parser {
             return self.number(false, at);
         }
         self.accept(".");
-        let fault = self.unexpected("an expression");
+        let fault = self.unexpected(EXPRESSION);
         match self.take() {
             TokenKind::Ident(name) => self.named(at, name),
             TokenKind::Uint(digits) => {
@@ -286,6 +305,7 @@ impl Parser {
 
     fn named(&mut self, at: usize, name: String) -> Result<Expr, Fault> {
         match name.as_str() {
+            "in" => return Err(Fault::new(at, format!("Syntax error: mismatched input 'in' expecting {EXPRESSION}"))),
             "true" => return node(at, ExprKind::Bool(true)),
             "false" => return node(at, ExprKind::Bool(false)),
             "null" => return node(at, ExprKind::Null),
@@ -387,7 +407,7 @@ fn whole(digits: &str, negative: bool) -> Option<i128> {
 fn member_call(at: usize, name: String, of: Expr, args: Vec<Expr>) -> Result<Expr, Fault> {
     if let ExprKind::Ident(space) = &of.kind
         && SPACES.contains(&space.as_str())
-        && super::library::is_known(&format!("{space}.{name}"))
+        && library::is_known(&format!("{space}.{name}"))
     {
         return node(at, ExprKind::Call { name: format!("{space}.{name}"), target: None, args });
     }
@@ -410,7 +430,7 @@ fn macro_of(name: &str, args: usize) -> Option<(FoldKind, usize)> {
         ("all", 3) => (FoldKind::All, 2),
         ("exists", 2) => (FoldKind::Exists, 1),
         ("exists", 3) => (FoldKind::Exists, 2),
-        ("exists_one" | "existsOne", 2) => (FoldKind::ExistsOne, 1),
+        ("exists_one", 2) => (FoldKind::ExistsOne, 1),
         ("exists_one" | "existsOne", 3) => (FoldKind::ExistsOne, 2),
         ("map", 2 | 3) => (FoldKind::Map, 1),
         ("filter", 2) => (FoldKind::Filter, 1),

@@ -10,8 +10,24 @@ const MOST_BYTES: usize = 1 << 20;
 /// # Errors
 /// What is wrong with it, in words after those of Go.
 pub(super) fn compile(text: &str) -> Result<Regex, String> {
-    let shown = || format!("error parsing regexp: `{}`", text.chars().take(200).collect::<String>());
-    RegexBuilder::new(&translate(text)).size_limit(MOST_BYTES).nest_limit(100).build().map_err(|_| shown())
+    let shown = |error: &regex::Error| {
+        format!("error parsing regexp: {}: `{}`", reason(&error.to_string()), text.chars().take(200).collect::<String>())
+    };
+    RegexBuilder::new(&translate(text)).size_limit(MOST_BYTES).nest_limit(100).build().map_err(|error| shown(&error))
+}
+
+/// What Go says of a fault that the crate words otherwise.
+fn reason(error: &str) -> &'static str {
+    const REASONS: [(&str, &str); 7] = [
+        ("unclosed group", "missing closing )"),
+        ("unopened group", "unexpected )"),
+        ("unclosed character class", "missing closing ]"),
+        ("repetition operator missing expression", "missing argument to repetition operator"),
+        ("invalid character class range", "invalid character class range"),
+        ("escape", "invalid escape sequence"),
+        ("size", "expression too large"),
+    ];
+    REASONS.iter().find(|(word, _)| error.contains(word)).map_or("invalid syntax", |(_, reason)| reason)
 }
 
 /// The same pattern in the words of the crate: its classes `\d`, `\w`, `\s` know all of Unicode where those of Go know

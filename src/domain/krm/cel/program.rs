@@ -1,6 +1,6 @@
 //! A compiled expression.
 
-use super::ast::Expr;
+use super::ast::{Expr, ExprKind};
 use super::check::check;
 use super::eval::{Budget, Fail, Scope, eval};
 use super::parse::{Fault, parse};
@@ -33,6 +33,7 @@ impl Program {
         if std::mem::discriminant(&found) != std::mem::discriminant(&wanted.kind) {
             return Err(wanted.otherwise.to_owned());
         }
+        fold_constants(&expr).map_err(|why| format!("{prefix}program instantiation failed: {why}"))?;
         let is_transition = expr.mentions("oldSelf");
         Ok(Self { expr, is_transition })
     }
@@ -50,6 +51,19 @@ impl Program {
             None => eval(&self.expr, &own, budget),
         }
     }
+}
+
+/// Conversions of literals are tried beforehand.
+fn fold_constants(expr: &Expr) -> Result<(), String> {
+    const CONVERSIONS: [&str; 8] = ["bool", "bytes", "double", "duration", "int", "string", "timestamp", "uint"];
+    if let ExprKind::Call { name, target: None, args } = &expr.kind
+        && CONVERSIONS.contains(&name.as_str())
+        && args.iter().all(|arg| arg.depth == 1 && !matches!(arg.kind, ExprKind::Ident(_) | ExprKind::List(_)))
+        && let Err(Fail::Error(why)) = eval(expr, &Scope::with("", &Val::Null, None), &Budget::new(1_000))
+    {
+        return Err(why);
+    }
+    expr.children().into_iter().try_for_each(fold_constants)
 }
 
 /// What an expression must give.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::escape::{escape, unescape};
+
 /// A type; parameters stand for any type, the same one wherever they appear in a signature.
 #[derive(Debug, Clone)]
 pub(super) enum Type {
@@ -36,6 +38,13 @@ pub(super) enum Type {
 #[derive(Debug, Default)]
 pub(super) struct ObjectType {
     pub(super) fields: BTreeMap<String, Type>,
+}
+
+impl ObjectType {
+    /// The type of a field by its name in an expression: escaped, or a word that only CEL's successors keep for themselves.
+    pub(super) fn field(&self, name: &str) -> Option<&Type> {
+        self.fields.get(name).or_else(|| self.fields.get(&escape(&unescape(name)?)?))
+    }
 }
 
 /// Names of types in signatures that stand for themselves.
@@ -83,6 +92,32 @@ impl Type {
         }
     }
 
+    fn is_library(&self, name: &str) -> bool {
+        matches!(self, Self::Library(found) if *found == name)
+    }
+
+    /// What values of it are called at run time.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Dyn | Self::Parameter(_) | Self::Open(_) => "dyn",
+            Self::Null => "null_type",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Uint => "uint",
+            Self::Double => "double",
+            Self::Text => "string",
+            Self::Bytes => "bytes",
+            Self::Timestamp => "google.protobuf.Timestamp",
+            Self::Duration => "google.protobuf.Duration",
+            Self::Type(_) => "type",
+            Self::List(_) => "list",
+            Self::Map(..) => "map",
+            Self::Optional(_) => "optional_type",
+            Self::Object(_) => "object",
+            Self::Library(name) => name,
+        }
+    }
+
     /// The type that a name in an expression stands for.
     pub(super) fn named(name: &str) -> Option<Self> {
         let any = || Box::new(Self::Dyn);
@@ -98,7 +133,9 @@ impl Type {
             "null_type" => Self::Null,
             "type" => Self::Type(any()),
             "optional_type" => Self::Optional(any()),
-            _ => return None,
+            "google.protobuf.Timestamp" => Self::Timestamp,
+            "google.protobuf.Duration" => Self::Duration,
+            other => return SIMPLE.into_iter().map(|(_, kind)| kind).find(|kind| kind.is_library(other)),
         })
     }
 }

@@ -32,15 +32,16 @@ pub(super) fn call<'a>(name: &str, method: bool, args: &[Val<'a>], budget: &Budg
         },
         "duration" => match value {
             Val::Text(text) => {
-                let invalid = || Fail::error(format!("time: invalid duration {:?}", &**text));
-                Val::Duration(duration::parse(text).ok_or_else(invalid)?)
+                Val::Duration(duration::parse(text).ok_or_else(|| wrong("string", "google.protobuf.Duration"))?)
             }
             Val::Int(nanos) => Val::Duration(*nanos),
             Val::Duration(_) => value.clone(),
             _ => return Ok(None),
         },
         "timestamp" => match value {
-            Val::Text(text) => Val::Timestamp(time::parse(text)?),
+            Val::Text(text) => {
+                Val::Timestamp(time::parse(text).ok_or_else(|| wrong("string", "google.protobuf.Timestamp"))?)
+            }
             Val::Int(seconds) => {
                 let time = Timestamp::from_second(*seconds).ok().filter(|t| t.as_second() >= time::FIRST_SECOND);
                 Val::Timestamp(time.ok_or_else(|| Fail::error("timestamp overflow"))?)
@@ -63,7 +64,7 @@ fn to_bool<'a>(value: &Val<'a>) -> Result<Val<'a>, Fail> {
         Val::Text(text) => match &**text {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(Val::Bool(true)),
             "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(Val::Bool(false)),
-            _ => Err(Fail::error(format!("strconv.ParseBool: parsing {:?}: invalid syntax", &**text))),
+            _ => Err(wrong("string", "bool")),
         },
         other => Err(wrong(other.type_name(), "bool")),
     }
@@ -73,16 +74,6 @@ fn to_bool<'a>(value: &Val<'a>) -> Result<Val<'a>, Fail> {
 fn whole(number: f64) -> Option<i128> {
     let fits = number.is_finite() && number.abs() < 1.9e19;
     fits.then(|| format!("{:.0}", number.trunc()).parse().ok()).flatten()
-}
-
-fn parse_fault(text: &str, is_number: bool, function: &str) -> Fail {
-    let why = if is_number { "value out of range" } else { "invalid syntax" };
-    Fail::error(format!("strconv.{function}: parsing {text:?}: {why}"))
-}
-
-fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn to_int<'a>(value: &Val<'a>) -> Result<Val<'a>, Fail> {
@@ -95,7 +86,7 @@ fn to_int<'a>(value: &Val<'a>) -> Result<Val<'a>, Fail> {
             let inside = number.abs() < 9.223_372_036_854_775e18;
             whole(*number).filter(|_| inside).and_then(|number| i64::try_from(number).ok()).ok_or_else(overflow)?
         }
-        Val::Text(text) => text.parse().map_err(|_| parse_fault(text, is_number(text), "ParseInt"))?,
+        Val::Text(text) => text.parse().map_err(|_| wrong("string", "int"))?,
         Val::Timestamp(time) => time.as_second(),
         Val::Duration(nanos) => *nanos,
         other => return Err(wrong(other.type_name(), "int")),
@@ -110,7 +101,7 @@ fn to_uint<'a>(value: &Val<'a>) -> Result<Val<'a>, Fail> {
         Val::Double(number) => whole(*number).and_then(|number| u64::try_from(number).ok()).ok_or_else(overflow)?,
         Val::Text(text) => {
             let plain = !text.starts_with('+');
-            text.parse().ok().filter(|_| plain).ok_or_else(|| parse_fault(text, is_number(text), "ParseUint"))?
+            text.parse().ok().filter(|_| plain).ok_or_else(|| wrong("string", "uint"))?
         }
         other => return Err(wrong(other.type_name(), "uint")),
     }))
@@ -122,7 +113,7 @@ fn to_double<'a>(value: &Val<'a>) -> Result<Val<'a>, Fail> {
         Val::Double(number) => *number,
         Val::Int(number) => *number as f64,
         Val::Uint(number) => *number as f64,
-        Val::Text(text) => text.parse().map_err(|_| parse_fault(text, false, "ParseFloat"))?,
+        Val::Text(text) => text.parse().map_err(|_| wrong("string", "double"))?,
         other => return Err(wrong(other.type_name(), "double")),
     }))
 }

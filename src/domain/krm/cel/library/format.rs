@@ -154,5 +154,5 @@ fn is_date(text: &str) -> bool {
 }
 
 fn is_time(text: &str) -> bool {
-    time::parse(&text.to_uppercase()).is_ok()
+    time::parse(&text.to_uppercase()).is_some()
 }

@@ -14,24 +14,32 @@ mod version;
 
 use super::eval::{Budget, Fail};
 use super::signatures;
+use super::types::Type;
 use super::value::Val;
 
 pub(super) use format::Format;
 
-/// Types by their names in expressions, with what `type` gives.
-pub(super) const TYPES: [(&str, &str); 12] = [
-    ("bool", "bool"),
-    ("int", "int"),
-    ("uint", "uint"),
-    ("double", "double"),
-    ("string", "string"),
-    ("bytes", "bytes"),
-    ("list", "list"),
-    ("map", "map"),
-    ("null_type", "null_type"),
-    ("type", "type"),
-    ("optional_type", "optional_type"),
-    ("timestamp", "google.protobuf.Timestamp"),
+/// Types by their names: in expressions, and as `type` gives them.
+pub(super) const TYPES: [&str; 19] = [
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "type",
+    "optional_type",
+    "google.protobuf.Timestamp",
+    "google.protobuf.Duration",
+    "net.IP",
+    "net.CIDR",
+    "kubernetes.URL",
+    "kubernetes.Quantity",
+    "kubernetes.Semver",
+    "kubernetes.NamedFormat",
 ];
 
 /// What a function gives; `None` says that there is none for these arguments.
@@ -69,6 +77,19 @@ pub(super) fn call<'a>(name: &str, method: bool, args: &[Val<'a>], budget: &Budg
     Err(Fail::overload())
 }
 
+/// The verbs of a text to format.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn verbs(text: &str) -> Result<Vec<char>, String> {
+    printf::verbs(text)
+}
+
+/// Why a verb cannot show values of a type.
+pub(super) fn misfit(verb: char, kind: &Type) -> Option<String> {
+    printf::misfit(verb, kind.word())
+}
+
 /// The cost of a walk over texts of a length.
 fn traversal(length: u64) -> u64 {
     length.div_ceil(10)
@@ -99,5 +120,5 @@ pub(super) fn show(value: &Val<'_>) -> String {
 
 /// Whether a text is a time of RFC 3339.
 pub(super) fn is_time(text: &str) -> bool {
-    time::parse(text).is_ok()
+    time::parse(text).is_some()
 }

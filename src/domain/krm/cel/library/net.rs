@@ -23,7 +23,26 @@ fn address(text: &str) -> Result<IpAddr, Fail> {
 
 /// Why Go's `netip.ParseAddr` refuses an address, in its commonest words.
 fn reason(text: &str) -> String {
-    format!("ParseAddr({text:?}): unable to parse IP")
+    let is_v4 = text.find(['.', ':']).is_some_and(|at| text.get(at..).is_some_and(|rest| rest.starts_with('.')));
+    let why = if is_v4 { reason_v4(text) } else { "unable to parse IP".to_owned() };
+    format!("ParseAddr({text:?}): {why}")
+}
+
+fn reason_v4(text: &str) -> String {
+    let letter = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    if let Some(rest) = letter.and_then(|at| text.get(at..)) {
+        return format!("unexpected character (at {rest:?})");
+    }
+    let fields: Vec<&str> = text.split('.').collect();
+    let leads = |field: &&&str| field.len() > 1 && field.starts_with('0');
+    let value = |field: &&&str| field.parse::<u32>().map_or(!field.is_empty(), |value| value > 255);
+    match fields.len() {
+        _ if fields.iter().any(|field| leads(&field)) => "IPv4 field has octet with leading zero".to_owned(),
+        _ if fields.iter().any(|field| value(&field)) => "IPv4 field has value >255".to_owned(),
+        ..4 => "IPv4 address too short".to_owned(),
+        4 => "IPv4 field must have at least one digit".to_owned(),
+        _ => "IPv4 address too long".to_owned(),
+    }
 }
 
 fn network(text: &str) -> Result<(IpAddr, u8), Fail> {

@@ -28,7 +28,7 @@ pub(super) fn format(text: &str, args: &[Val<'_>], budget: &Budget) -> Result<St
         }
         let (_, arg) = args.next().ok_or_else(|| Fail::error(format!("index {given} out of range")))?;
         given += 1;
-        let (verb, digits, after) = verb(clause)?;
+        let (verb, digits, after) = verb(clause).map_err(Fail::Error)?;
         let shown = one(verb, digits, arg, budget)?;
         budget.hold(shown.len() + before.len())?;
         out.push_str(&shown);
@@ -39,56 +39,101 @@ pub(super) fn format(text: &str, args: &[Val<'_>], budget: &Budget) -> Result<St
 }
 
 /// Verb, digits and what follows.
-fn verb(clause: &str) -> Result<(char, Option<usize>, &str), Fail> {
+fn verb(clause: &str) -> Result<(char, Option<usize>, &str), String> {
+    let wrong = |why: &str| format!("could not parse formatting clause: {why}");
     let (digits, rest) = match clause.strip_prefix('.') {
         Some(rest) => {
-            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let end = rest.find(|c: char| !c.is_ascii_digit());
+            let end = end.ok_or_else(|| wrong("error while parsing precision: could not find end of precision specifier"))?;
             let (digits, rest) = rest.split_at(end);
-            let wrong = || Fail::error("could not parse formatting clause: error while parsing precision");
-            (Some(digits.parse().ok().filter(|&digits| digits <= MOST_DIGITS).ok_or_else(wrong)?), rest)
+            let digits = digits.parse().ok().filter(|&digits| digits <= MOST_DIGITS);
+            (Some(digits.ok_or_else(|| wrong("error while parsing precision"))?), rest)
         }
         None => (None, clause),
     };
-    let verb = rest.chars().next().ok_or_else(|| Fail::error("unexpected end of string"))?;
+    let verb = rest.chars().next().ok_or_else(|| "unexpected end of string".to_owned())?;
+    if !"sdfebxXo".contains(verb) {
+        return Err(wrong(&format!("unrecognized formatting clause \"{verb}\"")));
+    }
     Ok((verb, digits, rest.get(verb.len_utf8()..).unwrap_or_default()))
+}
+
+/// The verbs of a text.
+pub(super) fn verbs(text: &str) -> Result<Vec<char>, String> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        let clause = rest.get(at + 1..).unwrap_or_default();
+        rest = match clause.strip_prefix('%') {
+            Some(after) => after,
+            None => {
+                let (verb, _, after) = verb(clause)?;
+                found.push(verb);
+                after
+            }
+        };
+    }
+    Ok(found)
+}
+
+/// Why a verb cannot show values of a type, given by its name.
+pub(super) fn misfit(verb: char, name: &str) -> Option<String> {
+    const ANY: &str = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps";
+    const SHOWN: [&str; 12] = [
+        "string",
+        "bool",
+        "bytes",
+        "int",
+        "uint",
+        "double",
+        "map",
+        "list",
+        "type",
+        "null_type",
+        "google.protobuf.Duration",
+        "google.protobuf.Timestamp",
+    ];
+    let (clause, wanted, fitting): (_, _, &[&str]) = match verb {
+        's' => ("string", ANY, &SHOWN),
+        'd' => ("decimal", "integers", &["int", "uint"]),
+        'f' => ("fixed-point", "doubles", &["double"]),
+        'e' => ("scientific", "doubles", &["double"]),
+        'b' => ("binary", "integers and bools", &["int", "uint", "bool"]),
+        'o' => ("octal", "integers", &["int", "uint"]),
+        _ => ("hex", "integers, byte buffers, and strings", &["int", "uint", "string", "bytes"]),
+    };
+    let fits = name == "dyn" || fitting.contains(&name);
+    (!fits).then(|| format!("error during formatting: {clause} clause can only be used on {wanted}, was given {name}"))
 }
 
 fn one(verb: char, digits: Option<usize>, arg: &Val<'_>, budget: &Budget) -> Result<String, Fail> {
     let digits = digits.unwrap_or(DIGITS);
-    let wrong = |clause: &str, wanted: &str| {
-        let (name, kind) = (arg.type_name(), clause);
-        Fail::error(format!("error during formatting: {kind} clause can only be used on {wanted}, was given {name}"))
-    };
+    if let Some(why) = misfit(verb, arg.type_name()) {
+        return Err(Fail::Error(why));
+    }
     Ok(match (verb, arg) {
-        ('s', arg) => plain(arg, budget)?,
-        ('d', Val::Int(_) | Val::Uint(_)) => show(arg),
-        ('d', _) => return Err(wrong("decimal", "integers")),
+        ('d', arg) => show(arg),
         ('f', Val::Double(number)) => grouped(&format!("{number:.digits$}")),
         ('e', Val::Double(number)) => scientific(*number, digits),
-        ('f', _) => return Err(wrong("fixed-point", "doubles")),
-        ('e', _) => return Err(wrong("scientific", "doubles")),
         ('b', Val::Bool(value)) => u8::from(*value).to_string(),
         ('b', Val::Int(number)) => signed(*number, |number| format!("{number:b}")),
         ('b', Val::Uint(number)) => format!("{number:b}"),
-        ('b', _) => return Err(wrong("binary", "integers and bools")),
         ('o', Val::Int(number)) => signed(*number, |number| format!("{number:o}")),
         ('o', Val::Uint(number)) => format!("{number:o}"),
-        ('o', _) => return Err(wrong("octal", "integers")),
-        ('x' | 'X', arg) => {
-            let hex = match arg {
-                Val::Int(number) => signed(*number, |number| format!("{number:x}")),
-                Val::Uint(number) => format!("{number:x}"),
-                Val::Text(text) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
-                Val::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-                _ => return Err(wrong("hex", "integers, byte buffers, and strings")),
-            };
-            if verb == 'X' { hex.to_uppercase() } else { hex }
-        }
-        _ => {
-            let why = format!("could not parse formatting clause: unrecognized formatting clause \"{verb}\"");
-            return Err(Fail::error(why));
-        }
+        ('x', arg) => hex(arg),
+        ('X', arg) => hex(arg).to_uppercase(),
+        (_, arg) => plain(arg, budget)?,
     })
+}
+
+fn hex(arg: &Val<'_>) -> String {
+    match arg {
+        Val::Int(number) => signed(*number, |number| format!("{number:x}")),
+        Val::Uint(number) => format!("{number:x}"),
+        Val::Text(text) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        Val::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        _ => String::new(),
+    }
 }
 
 fn signed(number: i64, show: impl Fn(u64) -> String) -> String {
@@ -137,11 +182,8 @@ fn plain(arg: &Val<'_>, budget: &Budget) -> Result<String, Fail> {
         Val::Type(name) => (*name).to_owned(),
         Val::Bool(_) | Val::Int(_) | Val::Uint(_) | Val::Double(_) | Val::Text(_) => show(arg),
         other => {
-            let name = other.type_name();
-            return Err(Fail::error(format!(
-                "error during formatting: string clause can only be used on strings, bools, bytes, ints, doubles, maps, \
-                 lists, types, durations, and timestamps, was given {name}"
-            )));
+            let why = misfit('s', other.type_name());
+            return Err(why.map_or_else(Fail::overload, Fail::Error));
         }
     })
 }

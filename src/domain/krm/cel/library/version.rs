@@ -10,7 +10,7 @@ use crate::domain::krm::cel::value::Val;
 
 /// Reads a version; a lenient reading takes a leading `v`, leading zeros, and one or two numbers alone.
 fn parse(text: &str, lenient: bool) -> Result<Version, String> {
-    let refuse = |_| format!("invalid semantic version {text:?}");
+    let refuse = |_| fault(text);
     if !lenient {
         return Version::parse(text).map_err(refuse);
     }
@@ -26,6 +26,27 @@ fn parse(text: &str, lenient: bool) -> Result<Version, String> {
         numbers.push("0".to_owned());
     }
     Version::parse(&format!("{}{rest}", numbers.join("."))).map_err(refuse)
+}
+
+/// Why a text is no version.
+fn fault(text: &str) -> String {
+    let numbers = text.split(['-', '+']).next().unwrap_or_default();
+    let parts: Vec<&str> = text.splitn(3, '.').collect();
+    if text.is_empty() {
+        return "Version string empty".to_owned();
+    }
+    let [major, minor, _] = parts.as_slice() else { return "No Major.Minor.Patch elements found".to_owned() };
+    let patch = numbers.splitn(3, '.').nth(2).unwrap_or_default();
+    for (name, number) in [("major", *major), ("minor", *minor), ("patch", patch)] {
+        if number.bytes().any(|byte| !byte.is_ascii_digit()) {
+            return format!("Invalid character(s) found in {name} number {number:?}");
+        }
+        if number.len() > 1 && number.starts_with('0') {
+            let (first, rest) = name.split_at(1);
+            return format!("{}{rest} number must not contain leading zeroes {number:?}", first.to_uppercase());
+        }
+    }
+    format!("Invalid version {text:?}")
 }
 
 pub(super) fn call<'a>(name: &str, _: bool, args: &[Val<'a>], budget: &Budget) -> Given<'a> {
