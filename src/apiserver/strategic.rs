@@ -95,12 +95,18 @@ fn merge_list(old: &Value, patch: &[Value], list: &ListShape, node: Node<'_>) ->
             let Some(key) = keys.first() else { return patch.cloned().collect() };
             let order: Vec<Value> = patch.cloned().collect();
             let element = node.at(&list.element);
-            let mut items =
-                order.iter().fold(old.to_vec(), |items, patch| merge_item(items, patch, &key.name, element));
+            // What goes, goes before anything comes.
+            let (gone, kept): (Vec<&Value>, Vec<&Value>) = order.iter().partition(|item| deletes(item));
+            let patches = gone.into_iter().chain(kept);
+            let mut items = patches.fold(old.to_vec(), |items, patch| merge_item(items, patch, &key.name, element));
             sort_items(&mut items, &order, old, Some(&key.name));
             items.into()
         }
     }
+}
+
+fn deletes(item: &Value) -> bool {
+    item.get(PATCH).and_then(Value::as_str) == Some("delete")
 }
 
 fn merge_item(mut items: Vec<Value>, patch: &Value, key: &str, node: Node<'_>) -> Vec<Value> {

@@ -102,6 +102,7 @@ const fn speaks(verb: &Verb, format: Format) -> bool {
     match format {
         Format::Text | Format::Place(_) => true,
         Format::Markdown => matches!(verb, Verb::Diff(_) | Verb::Plan(_) | Verb::Get(_) | Verb::Function(_)),
+        Format::Unified => matches!(verb, Verb::Diff(_) | Verb::Plan(_)),
         Format::Name => {
             matches!(verb, Verb::Diff(_) | Verb::Plan(_) | Verb::Get(_) | Verb::Render(_) | Verb::Function(_))
         }

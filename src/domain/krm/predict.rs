@@ -92,7 +92,7 @@ fn gvk(object: &Value) -> Gvk {
 }
 
 /// A Secret with its `stringData` moved into `data`, as the server stores it.
-fn decoded_secret(config: &Value) -> Value {
+pub(super) fn decoded_secret(config: &Value) -> Value {
     if gvk(config) != Gvk::new("", "v1", "Secret") || config.get("stringData").is_none() {
         return config.clone();
     }

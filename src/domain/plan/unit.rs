@@ -7,7 +7,7 @@ use super::{Action, Declared, DeclaredObject, FieldChange, Guard, Observed, Seen
 use crate::domain::id::{Digest, UnitId};
 use crate::domain::inventory::{Inventory, PART_OF, applyset_id};
 use crate::domain::krm::validate::{UNDECLARED, Violation, validate};
-use crate::domain::krm::{Grade, Gvk, Mask, Object, ObjectId, Schemas, delete_order, predict, stage};
+use crate::domain::krm::{Grade, Gvk, IgnoreRule, Mask, Object, ObjectId, Schemas, delete_order, predict, stage};
 
 /// Annotation on an object that keeps it when it is no longer declared.
 const PRUNE: &str = "loggia.dev/prune";
@@ -15,7 +15,7 @@ const PRUNE: &str = "loggia.dev/prune";
 const STAGES: [&str; 7] = ["definitions", "access", "configuration", "services", "workloads", "the rest", "hooks"];
 
 /// What the Sync's policy says about planning.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PlanPolicy {
     /// Field manager that applies.
     pub manager: String,
@@ -25,11 +25,19 @@ pub struct PlanPolicy {
     pub prune_limit: String,
     /// Whether fields of this very set that others took are taken back: the correction of drift.
     pub take_back: bool,
+    /// Fields that are left to others.
+    pub ignore: Vec<IgnoreRule>,
 }
 
 impl Default for PlanPolicy {
     fn default() -> Self {
-        Self { manager: "loggia".to_owned(), prune: true, prune_limit: "50%".to_owned(), take_back: false }
+        Self {
+            manager: "loggia".to_owned(),
+            prune: true,
+            prune_limit: "50%".to_owned(),
+            take_back: false,
+            ignore: Vec::new(),
+        }
     }
 }
 
