@@ -12,11 +12,11 @@ const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "Field
 
 impl Rules {
     /// What is wrong with the rules themselves; paths begin at the schema. Expressions are only looked at in places where
-    /// nothing else is wrong.
+    /// nothing else is wrong, and only when the schema is `sound` otherwise.
     #[must_use]
-    pub fn faults(&self) -> Vec<RuleFault> {
+    pub fn faults(&self, sound: bool) -> Vec<RuleFault> {
         let mut found = Vec::new();
-        look(self.schema(), self.root(), "", None, MAX_DEPTH, &mut found);
+        look(self.schema(), self.root().filter(|_| sound), "", None, MAX_DEPTH, &mut found);
         found
     }
 }
@@ -36,21 +36,20 @@ fn look(
 ) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
     let mut faulty = false;
-    let atomic = word(schema, "x-kubernetes-map-type") == "atomic";
     let keyed = word(schema, "x-kubernetes-list-type") == "map";
-    let below = |wild: bool| loose.or_else(|| wild.then_some(path));
+    let below = loose.or_else(|| (!keyed).then_some(path));
     for (name, part) in properties(schema).into_iter().flatten() {
         let path = format!("{}[{name}]", join(path, "properties"));
         let place = place.and_then(|place| place.properties.get(name));
-        faulty |= look(part, place, &path, below(atomic), depth, found);
+        faulty |= look(part, place, &path, loose, depth, found);
     }
     if let Some(part) = schema.get("additionalProperties") {
         let place = place.and_then(|place| place.additional.as_deref());
-        faulty |= look(part, place, &join(path, "additionalProperties"), below(atomic), depth, found);
+        faulty |= look(part, place, &join(path, "additionalProperties"), loose, depth, found);
     }
     if let Some(part) = schema.get("items") {
         let place = place.and_then(|place| place.items.as_deref());
-        faulty |= look(part, place, &join(path, "items"), below(!keyed), depth, found);
+        faulty |= look(part, place, &join(path, "items"), below, depth, found);
     }
     for (index, part) in schema.get("allOf").and_then(Value::as_array).into_iter().flatten().enumerate() {
         let place = place.and_then(|place| place.all_of.get(index));
@@ -62,34 +61,39 @@ fn look(
         shape_faults(rule, schema, &path, found);
         faulty |= found.len() > before;
     }
-    if !faulty && let Some(place) = place {
-        for (index, (rule, declared)) in place.rules.iter().zip(rules_of(schema)).enumerate() {
-            let path = format!("{}[{index}]", join(path, "x-kubernetes-validations"));
-            let mut refuse = |field: &str, value: Value, detail: String| {
-                let kind = RuleFaultKind::Invalid;
-                found.push(RuleFault { path: format!("{path}.{field}"), kind, value, detail });
-            };
-            if let Err(why) = &rule.program {
-                refuse("rule", shown(declared), why.clone());
-            }
-            if let Some(Err(why)) = &rule.message_program {
-                refuse("messageExpression", shown(declared), why.clone());
-            }
-            let Ok(program) = &rule.program else { continue };
-            match (program.is_transition, loose, declared.get("optionalOldSelf")) {
-                (true, Some(within), _) => {
-                    let why = "oldSelf cannot be used on the uncorrelatable portion of the schema within";
-                    refuse("rule", json!(word(declared, "rule")), format!("{why} \u{0}{within}"));
-                }
-                (false, _, Some(value)) => {
-                    let why = "may not be set if oldSelf is not used in rule";
-                    refuse("optionalOldSelf", value.clone(), why.to_owned());
-                }
-                _ => {}
-            }
-        }
+    if let Some(place) = place.filter(|_| !faulty) {
+        expression_faults(place, schema, path, loose, found);
     }
     faulty
+}
+
+/// What is wrong with the expressions of a place.
+fn expression_faults(place: &Place, schema: &Value, path: &str, loose: Option<&str>, found: &mut Vec<RuleFault>) {
+    for (index, (rule, declared)) in place.rules.iter().zip(rules_of(schema)).enumerate() {
+        let path = format!("{}[{index}]", join(path, "x-kubernetes-validations"));
+        let mut refuse = |field: &str, value: Value, detail: String| {
+            let kind = RuleFaultKind::Invalid;
+            found.push(RuleFault { path: format!("{path}.{field}"), kind, value, detail });
+        };
+        if let Err(why) = &rule.program {
+            refuse("rule", shown(declared), why.clone());
+        }
+        if let Some(Err(why)) = &rule.message_program {
+            refuse("messageExpression", shown(declared), why.clone());
+        }
+        let Ok(program) = &rule.program else { continue };
+        match (program.is_transition, loose, declared.get("optionalOldSelf")) {
+            (true, Some(within), _) => {
+                let why = "oldSelf cannot be used on the uncorrelatable portion of the schema within";
+                refuse("rule", json!(word(declared, "rule")), format!("{why} \u{0}{within}"));
+            }
+            (false, _, Some(value)) => {
+                let why = "may not be set if oldSelf is not used in rule";
+                refuse("optionalOldSelf", value.clone(), why.to_owned());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A rule as the server shows it.

@@ -31,5 +31,19 @@ mod verdict;
 
 pub use rules::{Broken, Reason, RuleFault, RuleFaultKind, Rules};
 
+/// Whether a text is a duration as fields of format `duration` hold them, such as `1h30m` or `3 days`.
+#[must_use]
+pub fn is_duration(text: &str) -> bool {
+    duration::parse_loose(text).is_some()
+}
+
+/// Whether a text is a pattern as the API server reads them (RE2).
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_pattern(text: &str) -> Result<(), String> {
+    pattern::compile(text).map(|_| ())
+}
+
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,15 @@ pub struct Broken {
     pub ratcheted: bool,
 }
 
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.path.is_empty() {
+            return f.write_str(&self.detail);
+        }
+        write!(f, "{}: {}", self.path, self.detail)
+    }
+}
+
 /// `reason` of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -68,6 +77,8 @@ pub enum RuleFaultKind {
 #[derive(Debug)]
 pub struct Rules {
     schema: Arc<Value>,
+    /// Whether it describes a resource, with metadata of its own.
+    resource: bool,
     root: OnceLock<Option<Place>>,
 }
 
@@ -100,7 +111,19 @@ impl Rules {
     /// The rules of an `openAPIV3Schema`.
     #[must_use]
     pub const fn of(schema: Arc<Value>) -> Self {
-        Self { schema, root: OnceLock::new() }
+        Self { schema, resource: true, root: OnceLock::new() }
+    }
+
+    /// The rules of a part of a schema: of values without `apiVersion`, `kind` and `metadata`.
+    #[must_use]
+    pub const fn of_part(schema: Arc<Value>) -> Self {
+        Self { schema, resource: false, root: OnceLock::new() }
+    }
+
+    /// Whether there is no rule at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.root().is_none()
     }
 
     pub(super) fn schema(&self) -> &Value {
@@ -108,7 +131,7 @@ impl Rules {
     }
 
     pub(super) fn root(&self) -> Option<&Place> {
-        self.root.get_or_init(|| place(&self.schema, true)).as_ref()
+        self.root.get_or_init(|| place(&self.schema, self.resource)).as_ref()
     }
 }
 
