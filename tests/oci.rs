@@ -8,11 +8,15 @@
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::Path;
 use std::process::Command;
 
+use program::{Folder, Said};
 use registry::{Registry, checked, tool};
 
+#[path = "support/program.rs"]
+mod program;
 #[path = "support/registry.rs"]
 mod registry;
 
@@ -21,77 +25,50 @@ const CONFIG: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: web\ndata:\n  color: blue\n  size: small # ours to choose\n";
 
 struct World {
-    dir: tempfile::TempDir,
+    folder: Folder,
     registry: Registry,
 }
 
-/// What the program said.
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+impl Deref for World {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
 }
 
 impl World {
     /// `packages/web` is there as `v1.0.0` and `v1.1.0`, which is red; `None` where the programs are not.
     fn new(locked: bool) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let registry = Registry::start(&dir.path().join("registry"), locked)?;
-        let world = Self { dir, registry };
+        let folder = Folder::new();
+        let registry = Registry::start(&folder.path("registry"), locked)?;
+        let world = Self { folder, registry };
         if locked {
             world.registry.sign_in();
         }
-        let web = world.path("web");
-        fs::create_dir_all(web.join("sub")).unwrap();
-        fs::write(web.join("Kptfile"), KPTFILE).unwrap();
-        fs::write(web.join("web.yaml"), CONFIG).unwrap();
-        fs::write(web.join("sub/Kptfile"), KPTFILE.replace("name: web", "name: sub")).unwrap();
-        world.registry.push(&web, "packages/web:v1.0.0");
-        fs::write(web.join("web.yaml"), CONFIG.replace("blue", "red")).unwrap();
-        fs::write(web.join("notes.txt"), "second\n").unwrap();
-        world.registry.push(&web, "packages/web:v1.1.0");
+        world.write("web/Kptfile", KPTFILE);
+        world.write("web/web.yaml", CONFIG);
+        world.write("web/sub/Kptfile", &KPTFILE.replace("name: web", "name: sub"));
+        world.registry.push(&world.path("web"), "packages/web:v1.0.0");
+        world.write("web/web.yaml", &CONFIG.replace("blue", "red"));
+        world.write("web/notes.txt", "second\n");
+        world.registry.push(&world.path("web"), "packages/web:v1.1.0");
         Some(world)
     }
 
-    fn path(&self, path: &str) -> PathBuf {
-        self.dir.path().join(path)
-    }
-
-    fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.path(path)).unwrap()
-    }
-
     fn run(&self, args: &[&str]) -> Said {
-        let output = Command::new(env!("CARGO_BIN_EXE_loggia"))
-            .arg("pkg")
-            .args(args)
-            .current_dir(self.dir.path())
-            .env_remove("LOGGIA_DATA_DIR")
-            .env_remove("KPT_EXTERNAL_DIFF")
-            .env_remove("KPT_EXTERNAL_DIFF_OPTS")
-            .env("DOCKER_CONFIG", self.registry.credentials())
-            .env("XDG_CACHE_HOME", self.path("cache"))
-            .output()
-            .unwrap();
-        Said {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        let mut loggia = self.loggia();
+        Said::of(loggia.arg("pkg").args(args).env("DOCKER_CONFIG", self.registry.credentials()).output().unwrap())
     }
 
+    /// Runs what has to succeed; gives what it printed.
     fn done(&self, args: &[&str]) -> String {
-        let said = self.run(args);
-        assert_eq!(said.code, 0, "{args:?}: {}{}", said.out, said.err);
-        said.out
+        self.run(args).fine().out
     }
 
+    /// Runs what has to fail with these words.
     fn fails(&self, args: &[&str], words: &[&str]) {
-        let said = self.run(args);
-        assert_eq!(said.code, 2, "{args:?}: {}{}", said.out, said.err);
-        for word in words {
-            assert!(said.err.contains(word), "{word:?} is not in {}", said.err);
-        }
+        self.run(args).failed(words);
     }
 }
 
@@ -129,7 +106,7 @@ fn a_package_is_got_compared_and_updated() {
     );
     world.done(&["update", "mine"]);
     assert_eq!(world.read("mine/Kptfile"), kptfile);
-    let valid = Command::new(env!("CARGO_BIN_EXE_loggia")).arg("validate").arg(world.path("mine")).output().unwrap();
+    let valid = world.loggia().arg("validate").arg(world.path("mine")).output().unwrap();
     assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
 }
 
@@ -232,8 +209,7 @@ fn charts_that_helm_pushed_are_packages() {
     let Some(world) = World::new(false) else { return };
     let Some(helm) = tool("helm") else { return };
     let helm = |args: &[&str]| {
-        let output =
-            Command::new(&helm).args(args).current_dir(world.dir.path()).env("HOME", world.path("home")).output();
+        let output = Command::new(&helm).args(args).current_dir(world.root()).env("HOME", world.path("home")).output();
         checked("helm", args, &output.unwrap())
     };
     let chart = world.path("chart");

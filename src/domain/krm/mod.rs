@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod base64;
+pub mod cel;
 pub mod defaults;
 pub mod diff;
 pub mod document;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::krm::Gvk;
+use crate::domain::krm::cel::Rules;
 use crate::domain::krm::defaults;
 
 pub use bounds::{missing, unlisted};
@@ -164,6 +165,8 @@ pub struct Schema {
     keeps_nulls: bool,
     /// The schema that a CRD declares, for its defaults.
     structural: Option<Arc<Value>>,
+    /// The rules of that schema.
+    rules: Option<Arc<Rules>>,
 }
 
 impl Schema {
@@ -184,6 +187,12 @@ impl Schema {
     pub(super) fn keeping_nulls(mut self) -> Self {
         self.keeps_nulls = true;
         self
+    }
+
+    /// The rules in CEL that a CRD holds its objects to; `None` for built-in kinds and CRDs without a schema.
+    #[must_use]
+    pub fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref()
     }
 
     /// Where a walk over an object of this kind begins.
@@ -317,7 +326,8 @@ impl Schemas {
     pub fn add_crd(&mut self, crd: &Value) -> Result<(), CrdError> {
         for (gvk, root, structural) in crd::read(crd, &self.metadata.root)? {
             let types = Arc::clone(&self.unknown.types);
-            self.kinds.insert(gvk, Schema { types, root, keeps_nulls: true, structural });
+            let rules = structural.clone().map(|schema| Arc::new(Rules::of(schema)));
+            self.kinds.insert(gvk, Schema { types, root, keeps_nulls: true, structural, rules });
         }
         Ok(())
     }
