@@ -181,9 +181,11 @@ fn apply_step(
             return step(Action::Skip { reason: "its change cannot be foretold".to_owned() }, Grade::None);
         }
     };
-    guards.extend(misfits(&wanted.object, &predicted.object, schemas));
+    let misfits = misfits(&wanted.object, &predicted.object, schemas);
+    if misfits.is_empty() {
         guards.extend(broken_rules(&wanted.object, live, &predicted.object, schemas));
     }
+    guards.extend(misfits);
     for conflict in predicted.conflicts.iter().filter(|_| !policy.take_back) {
         guards.push(Guard::FieldConflict {
             object: id.to_string(),

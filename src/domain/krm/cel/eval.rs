@@ -185,12 +185,7 @@ fn variable<'a>(name: &str, scope: &Scope<'_, 'a>) -> Result<Val<'a>, Fail> {
 }
 
 /// `&&` and `||`: one operand that decides beats errors of the others.
-fn junction<'a>(
-    terms: &'a [Expr],
-    decides: bool,
-    scope: &Scope<'_, 'a>,
-    budget: &Budget,
-) -> Result<Val<'a>, Fail> {
+fn junction<'a>(terms: &'a [Expr], decides: bool, scope: &Scope<'_, 'a>, budget: &Budget) -> Result<Val<'a>, Fail> {
     let mut fault = None;
     for term in terms {
         match eval(term, scope, budget) {
@@ -225,9 +220,7 @@ fn select<'a>(
         (Select::Plain, Val::Optional(Some(inner))) => {
             Ok(field_of(&inner, &key)?.map_or(Val::Optional(None), Val::some))
         }
-        (Select::Plain, value) => {
-            field_of(&value, &key)?.ok_or_else(|| Fail::error(format!("no such key: {field}")))
-        }
+        (Select::Plain, value) => field_of(&value, &key)?.ok_or_else(|| Fail::error(format!("no such key: {field}"))),
         (Select::Optional, Val::Optional(None)) => Ok(Val::Optional(None)),
         (Select::Optional, Val::Optional(Some(inner))) => {
             Ok(field_of(&inner, &key)?.map_or(Val::Optional(None), Val::some))

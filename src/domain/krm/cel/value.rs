@@ -148,16 +148,11 @@ impl<'a> Val<'a> {
             TextFormat::Byte => {
                 base64::decode(text).map(|b| Self::Bytes(b.into())).ok_or_else(|| wrong("byte formatted string"))
             }
-            TextFormat::Duration => {
-                duration::parse_loose(text).map(Self::Duration).ok_or_else(|| wrong("duration"))
+            TextFormat::Duration => duration::parse_loose(text).map(Self::Duration).ok_or_else(|| wrong("duration")),
+            TextFormat::Date => {
+                format!("{text}T00:00:00Z").parse().map(Self::Timestamp).map_err(|_| wrong("date formatted string"))
             }
-            TextFormat::Date => format!("{text}T00:00:00Z")
-                .parse()
-                .map(Self::Timestamp)
-                .map_err(|_| wrong("date formatted string")),
-            TextFormat::DateTime => {
-                text.parse().map(Self::Timestamp).map_err(|_| wrong("date-time formatted string"))
-            }
+            TextFormat::DateTime => text.parse().map(Self::Timestamp).map_err(|_| wrong("date-time formatted string")),
         }
     }
 
@@ -210,8 +205,20 @@ impl<'a> Val<'a> {
             Self::List(list) => list.len() as u64,
             Self::Map(map) => map.len() as u64,
             Self::Optional(Some(inner)) => inner.size(),
-            Self::Ip(ip) => if ip.is_ipv4() { 4 } else { 16 },
-            Self::Cidr(ip, _) => if ip.is_ipv4() { 4 } else { 16 },
+            Self::Ip(ip) => {
+                if ip.is_ipv4() {
+                    4
+                } else {
+                    16
+                }
+            }
+            Self::Cidr(ip, _) => {
+                if ip.is_ipv4() {
+                    4
+                } else {
+                    16
+                }
+            }
             _ => 1,
         }
     }
@@ -377,10 +384,7 @@ impl<'a> List<'a> {
     }
 }
 
-fn position<'a>(
-    items: &[Val<'a>],
-    fits: impl Fn(&Val<'a>) -> Result<bool, Fail>,
-) -> Result<Option<usize>, Fail> {
+fn position<'a>(items: &[Val<'a>], fits: impl Fn(&Val<'a>) -> Result<bool, Fail>) -> Result<Option<usize>, Fail> {
     for (index, item) in items.iter().enumerate() {
         if fits(item)? {
             return Ok(Some(index));

@@ -125,7 +125,8 @@ fn qualified_name(text: &str) -> Vec<String> {
         ["", name] => (vec!["prefix part must be non-empty".to_owned()], *name),
         [prefix, name] => (subdomain(prefix).iter().map(|fault| format!("prefix part {fault}")).collect(), *name),
         _ => {
-            let shown = RULE.strip_suffix(')').unwrap_or(RULE).replacen("must consist", "a qualified name must consist", 1);
+            let shown =
+                RULE.strip_suffix(')').unwrap_or(RULE).replacen("must consist", "a qualified name must consist", 1);
             return vec![format!("{shown}) with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')")];
         }
     };

@@ -47,7 +47,11 @@ fn optional<'a>(name: &str, args: &[Val<'a>]) -> Given<'a> {
         },
         ("orValue", [Val::Optional(inner), other]) => inner.as_ref().map_or(other, AsRef::as_ref).clone(),
         ("or", [first @ Val::Optional(inner), other @ Val::Optional(_)]) => {
-            if inner.is_some() { first.clone() } else { other.clone() }
+            if inner.is_some() {
+                first.clone()
+            } else {
+                other.clone()
+            }
         }
         _ => return Ok(None),
     }))

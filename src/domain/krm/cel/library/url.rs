@@ -35,7 +35,8 @@ impl Url {
                 Ok(Self { scheme, host: String::new(), path: String::new(), query: query.to_owned() })
             };
         }
-        let (authority, path) = match rest.strip_prefix("//").filter(|_| !scheme.is_empty() || !rest.starts_with("///")) {
+        let (authority, path) = match rest.strip_prefix("//").filter(|_| !scheme.is_empty() || !rest.starts_with("///"))
+        {
             Some(rest) if !scheme.is_empty() => rest.split_at(rest.find('/').unwrap_or(rest.len())),
             _ => ("", rest),
         };
