@@ -147,7 +147,9 @@ fn fill_declared(value: &mut Value, node: Node<'_>) {
             }
         }
         (Shape::List(list), Value::Array(items)) => {
-            items.iter_mut().for_each(|item| fill_declared(item, node.at(&list.element)));
+            for item in items {
+                fill_declared(item, node.at(&list.element));
+            }
         }
         _ => {}
     }
