@@ -409,13 +409,17 @@ fn merge_patches() {
 fn directed(dice: &mut Dice, patch: &mut Value) {
     match patch {
         Value::Array(items) => {
-            items.iter_mut().for_each(|item| directed(dice, item));
+            for item in items.iter_mut() {
+                directed(dice, item);
+            }
             if dice.percent(8) {
                 items.push(json!({"$patch": dice.pick(&["replace", "delete", "merge", ""])}));
             }
         }
         Value::Object(fields) => {
-            fields.values_mut().for_each(|field| directed(dice, field));
+            for field in fields.values_mut() {
+                directed(dice, field);
+            }
             for (name, value) in fields.clone() {
                 if dice.percent(10) && (value.is_array() || dice.percent(10)) {
                     let order = if dice.percent(80) { keys_only(&value) } else { self::value(dice, 4) };
