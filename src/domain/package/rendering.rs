@@ -228,13 +228,13 @@ impl Rendering {
         let mut copy = if copied { self.resources.clone() } else { std::mem::take(&mut self.resources) };
         let mut call = Call::new(&mut copy, &planned.directory, places, config, version);
         let outcome = native.call(&mut call);
-        let results = std::mem::take(&mut call.results);
+        let (results, stderr) = (std::mem::take(&mut call.results), std::mem::take(&mut call.stderr));
         if !copied || (outcome.is_ok() && !planned.validator) {
             self.resources = copy;
         }
         let error = outcome.as_ref().err().map(ToString::to_string);
         let exit_code = i32::from(error.is_some());
-        self.runs.push(Run { about, results, stderr: String::new(), exit_code, error });
+        self.runs.push(Run { about, results, stderr, exit_code, error });
         outcome.map_err(|source| planned.failed(source))?;
         self.next += 1;
         Ok(())
@@ -247,7 +247,8 @@ impl Rendering {
             planned.failed(FunctionError::Edit { origin: format!("{}:1", place.file), source })
         })?;
         let config = planned.config_text(&self.resources)?;
-        Ok(Request { program: planned.program(&self.prefix), list: wire::write(&items, config.as_deref()) })
+        let list = wire::write(&items, config.as_deref());
+        Ok(Request { program: planned.program(&self.prefix), list, files: self.tree().below(&planned.directory) })
     }
 
     /// Goes on with what the function that was waited for answered.
@@ -390,12 +391,17 @@ fn position(path: &str, index: usize) -> [(&'static str, String); 4] {
 /// The texts of resources, each with its place and its number.
 fn items<'p>(resources: &Resources, places: &'p [Place]) -> Result<Vec<String>, (&'p Place, EditError)> {
     let item = |(id, place): (usize, &'p Place)| {
-        let home = resources.home(&place.file);
-        let path = place.file.strip_prefix(home).map_or(place.file.as_str(), |rest| rest.trim_start_matches('/'));
-        let mut annotations = position(path, place.index).to_vec();
-        annotations.push((wire::ID, id.to_string()));
-        annotations.push((wire::PACKAGE, format!("/{home}")));
-        wire::annotated(&resources.text(place), &annotations).map_err(|error| (place, error))
+        wire::annotated(&resources.text(place), &travelling(resources, id, place)).map_err(|error| (place, error))
     };
     places.iter().enumerate().map(item).collect()
+}
+
+/// The annotations with which a resource travels to a function: its place, its package and its number.
+pub(super) fn travelling(resources: &Resources, id: usize, place: &Place) -> Vec<(&'static str, String)> {
+    let home = resources.home(&place.file);
+    let path = place.file.strip_prefix(home).map_or(place.file.as_str(), |rest| rest.trim_start_matches('/'));
+    let mut annotations = position(path, place.index).to_vec();
+    annotations.push((wire::ID, id.to_string()));
+    annotations.push((wire::PACKAGE, format!("/{home}")));
+    annotations
 }

@@ -28,6 +28,8 @@ mod set_name_prefix;
 mod set_namespace;
 mod setters;
 mod spots;
+#[cfg(feature = "starlark")]
+mod starlark;
 mod upsert_resource;
 
 use serde::Serialize;
@@ -91,6 +93,8 @@ pub(super) struct Call<'a> {
     version: Version,
     /// What it has to say.
     pub(super) results: Vec<FunctionResult>,
+    /// What it printed.
+    pub(super) stderr: String,
 }
 
 /// One remark of a function.
@@ -146,6 +150,14 @@ pub enum FunctionError {
         /// Why.
         source: EditError,
     },
+    /// The program that it runs failed.
+    #[error("{origin}: {message} [fn.program]")]
+    Program {
+        /// `file:line`.
+        origin: String,
+        /// Why.
+        message: String,
+    },
     /// A function that is not built in failed, or was not run.
     #[error("{0}")]
     External(Failure),
@@ -182,6 +194,8 @@ const NATIVE: &[Native] = &[
     set_labels::NATIVE,
     set_name_prefix::NATIVE,
     set_namespace::NATIVE,
+    #[cfg(feature = "starlark")]
+    starlark::NATIVE,
     upsert_resource::NATIVE,
 ];
 
@@ -236,7 +250,7 @@ impl<'a> Call<'a> {
         (config, config_at): (Value, ConfigAt),
         version: Version,
     ) -> Self {
-        Self { resources, directory, places, config, config_at, version, results: Vec::new() }
+        Self { resources, directory, places, config, config_at, version, results: Vec::new(), stderr: String::new() }
     }
 
     /// Places with their values, without the Kptfile.
