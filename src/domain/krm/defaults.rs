@@ -100,6 +100,12 @@ const BEHAVIOR: &[Row<'_>] = &[
     ("spec.behavior.scaleDown.policies", r#"[{"type":"Percent","value":100,"periodSeconds":15}]"#),
 ];
 const PVC: &[Row<'_>] = &[("spec.volumeMode", r#""Filesystem""#)];
+const VOLUME: &[Row<'_>] = &[
+    ("spec.persistentVolumeReclaimPolicy", r#""Retain""#),
+    ("spec.volumeMode", r#""Filesystem""#),
+    ("?spec.?hostPath.type", r#""""#),
+];
+const STORAGE_CLASS: &[Row<'_>] = &[("reclaimPolicy", r#""Delete""#), ("volumeBindingMode", r#""Immediate""#)];
 const CRD: &[Row<'_>] = &[("spec.conversion.strategy", r#""None""#)];
 
 /// Fills in what is missing, as part of reading an object: whoever writes the object comes to own it. `node` is where the
@@ -112,8 +118,16 @@ pub fn fill(gvk: &Gvk, object: &mut Value, node: Node<'_>) {
         ("", "Namespace") => namespace(object),
         ("", "Secret") => secret(object),
         ("", "PersistentVolumeClaim") => all(object, PVC),
+        ("", "PersistentVolume") => all(object, VOLUME),
+        ("", "Endpoints") => all(object, &[("?subsets.*.?ports.*.protocol", r#""TCP""#)]),
+        ("", "Node") => node(object),
+        ("storage.k8s.io", "StorageClass") => all(object, STORAGE_CLASS),
+        ("discovery.k8s.io", "EndpointSlice") => {
+            all(object, &[("?ports.*.name", r#""""#), ("?ports.*.protocol", r#""TCP""#)]);
+        }
         ("apps", "Deployment") => deployment(object),
-        ("", "ReplicationController") | ("apps", "ReplicaSet") => replicated(object, &[("spec.replicas", "1")]),
+        ("", "ReplicationController") => controller(object),
+        ("apps", "ReplicaSet") => replicated(object, &[("spec.replicas", "1")]),
         ("apps", "StatefulSet") => stateful_set(object),
         ("apps", "DaemonSet") => daemon_set(object),
         ("batch", "Job") => job(object),
@@ -359,6 +373,23 @@ fn service(object: &mut Value) {
     for port in ports {
         let Some(number) = port.get("port").cloned() else { continue };
         set(port, &["targetPort"], &number);
+    }
+}
+
+/// A controller without a selector or labels has those of its pods.
+fn controller(object: &mut Value) {
+    let labels = object.pointer("/spec/template/metadata/labels").filter(|labels| !labels.is_null()).cloned();
+    if let Some(labels) = labels {
+        set(object, &["spec", "selector"], &labels);
+    }
+    replicated(object, &[("spec.replicas", "1")]);
+    labels_of_template(object);
+}
+
+/// One range of addresses is the first of several.
+fn node(object: &mut Value) {
+    if let Some(range) = object.pointer("/spec/podCIDR").filter(|range| !range.is_null()).cloned() {
+        set(object, &["spec", "podCIDRs"], &json!([range]));
     }
 }
 
