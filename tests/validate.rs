@@ -41,6 +41,25 @@ fn schemas_are_errors_and_references_are_warnings() {
     ]);
 }
 
+#[test]
+fn a_folder_with_nothing_to_check_is_told() {
+    let folder = Folder::new();
+    folder.write("notes.txt", "nothing\n");
+    let said = validate(&folder, folder.root(), &[]).fine();
+    assert!(said.err.contains("neither a Kptfile nor an intent"), "{}", said.err);
+}
+
+#[test]
+fn a_full_disk_under_the_output_is_an_error() {
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else {
+        return assert!(!cfg!(target_os = "linux"), "Linux has /dev/full");
+    };
+    let folder = Folder::new();
+    let package = folder.example("web");
+    let said = folder.loggia().arg("render").arg(&package).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    Said::of(said).failed(&["standard output", "No space left"]);
+}
+
 /// Stops what it watches when the test ends.
 struct Watching(Child);
 

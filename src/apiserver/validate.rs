@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::apiserver::schemas;
 use crate::apiserver::status::Cause;
 use crate::domain::krm::Gvk;
 use crate::domain::krm::value::{is_void, same};
@@ -149,6 +150,7 @@ fn definition(object: &Value) -> Vec<Cause> {
         found.push(Cause::not_supported("spec.scope", &json!(text("spec.scope")), &allowed));
     }
     found.extend(definition_versions(object));
+    found.extend(schemas::faults(object));
     found.extend(
         ["plural", "singular", "kind", "listKind"]
             .iter()

@@ -63,7 +63,7 @@ impl Core {
     ) -> Result<Written, ApiError> {
         let kind = &target.kind;
         self.give_name(kind, &mut object);
-        let warnings = [warnings, warnings_of(target, None, &object)].concat();
+        let told = warnings_of(target, None, &object);
         metadata::begin(kind, &mut object, metadata::uid(&self.seed(&kind.gvk.kind)), self.now());
         if !kind.is_custom() {
             admit::prepare(&kind.gvk, &mut object);
@@ -77,7 +77,7 @@ impl Core {
             let error = ApiError::from_store(error, &kind.resource(), &name);
             let leaving = self.store().get(&key).as_deref().is_some_and(metadata::is_terminating);
             let error = if leaving { error.while_leaving() } else { error };
-            error.with_warnings(&warnings)
+            error.with_warnings(&told)
         };
         let object = if writer.dry_run {
             self.could_create(&key).map_err(refuse)?;
@@ -87,7 +87,7 @@ impl Core {
             self.follow(&key);
             object
         };
-        Ok(Written { object, created: true, warnings })
+        Ok(Written { object, created: true, warnings: [warnings, told].concat() })
     }
 
     fn could_create(&self, key: &Key) -> Result<(), StoreError> {

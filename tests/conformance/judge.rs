@@ -71,8 +71,8 @@ const EXCEPTIONS: &[Exception] = &[
     },
     Exception { reason: "the order of entries follows their times, which are blurred", rewrite: sort_owners },
     Exception {
-        reason: "Go visits the entries of a map in another order each time: labels, annotations, data, the fields of a custom \
-                 resource, the managers of a conflict. Causes about neighbours in one map are compared as a set",
+        reason: "Go visits the entries of a map in another order each time: labels, annotations, data, stored versions, the \
+                 fields of a custom resource, the managers of a conflict. Causes about neighbours in one map are compared as a set",
         rewrite: sort_neighbours,
     },
     Exception {
@@ -209,7 +209,7 @@ fn map_of(cause: &Value, is_custom: bool) -> Option<&str> {
     match text("reason") {
         "FieldManagerConflict" => Some("managers"),
         _ if matches!(field, "metadata.labels" | "metadata.annotations") => Some(field),
-        "FieldValueInvalid" if matches!(entry, "data" | "binaryData") => Some(entry),
+        "FieldValueInvalid" if matches!(entry, "data" | "binaryData" | "status.storedVersions") => Some(entry),
         _ if !is_custom || field.starts_with('.') || field.starts_with("metadata") => None,
         "FieldValueDuplicate" => Some("duplicates"),
         _ => Some("schema"),

@@ -72,7 +72,8 @@ fn wrong_path(field: &str, text: &str, detail: String) -> Cause {
 }
 
 fn tricks(field: &str, text: &str) -> Vec<Cause> {
-    let inside = TRICKS.iter().filter(|trick| text.contains(**trick)).map(|trick| format!("must not contain '{trick}'"));
+    let inside =
+        TRICKS.iter().filter(|trick| text.contains(**trick)).map(|trick| format!("must not contain '{trick}'"));
     let ends = TRICKY_ENDS.iter().filter(|end| text.ends_with(**end)).map(|end| format!("cannot end with '{end}'"));
     inside.chain(ends).map(|detail| wrong_path(field, text, detail)).collect()
 }

@@ -238,7 +238,9 @@ pub(super) fn take_over(
     let declared = fields_of(&wanted, schema);
     let mut new = merge(&old, &wanted, schema);
     if let Some(last) = &last {
-        let pruned = prune(&new, &last.fields, &owners.all().union(&declared), schema);
+        // Most applies declare all that the last one did: then nothing goes.
+        let gives_up = !last.fields.difference(&declared).is_empty();
+        let pruned = if gives_up { prune(&new, &last.fields, &owners.all().union(&declared), schema) } else { new };
         new = if schema.keeps_nulls() { pruned } else { declared_empty(&pruned, &wanted, schema) };
     }
     let conflicts = owners.give_way(&compare(&old, &new, schema).without(&options.reset.iter().collect()));
@@ -256,8 +258,9 @@ pub(super) fn take_over(
     }
     managed::write(&mut object, owners.into_entries());
     // A write that changes nothing but times is none.
-    let object =
-        live.filter(|live| same(&timeless(live, schema), &timeless(&object, schema))).cloned().unwrap_or(object);
+    let may_be_none = unchanged || options.manager == "kubectl";
+    let is_none = |live: &&Value| may_be_none && same(&timeless(live, schema), &timeless(&object, schema));
+    let object = live.filter(is_none).cloned().unwrap_or(object);
     Ok(Applied { object, conflicts })
 }
 

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod base64;
+pub mod cel;
 pub mod defaults;
 pub mod diff;
 pub mod document;
@@ -13,6 +14,7 @@ pub mod merge;
 pub mod normal;
 pub mod object;
 pub mod order;
+pub mod patch;
 pub mod path;
 pub mod predict;
 pub mod quantity;

@@ -107,8 +107,8 @@ impl Check {
 
     fn scalar(&mut self, format: Format, value: &Value) {
         let (fits, name) = match format {
-            Format::Text => (value.is_string(), "string"),
-            Format::Number => (value.is_number(), "numeric (int or float)"),
+            Format::Text | Format::Bytes | Format::Time => (value.is_string(), "string"),
+            Format::Number | Format::Int32 | Format::Int64 => (value.is_number(), "numeric (int or float)"),
             Format::Bool => (value.is_boolean(), "boolean"),
             Format::Quantity => (Quantity::of(value).is_some(), "quantity"),
             Format::IntOrString => (value.is_string() || value.is_number(), "integer or string"),

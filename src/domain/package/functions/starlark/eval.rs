@@ -198,13 +198,7 @@ impl<'p> Machine<'p> {
         Ok(Flow::Next)
     }
 
-    fn update(
-        &mut self,
-        target: &Target,
-        operator: &'static str,
-        expr: &Expr,
-        frame: Option<usize>,
-    ) -> Outcome<Flow> {
+    fn update(&mut self, target: &Target, operator: &'static str, expr: &Expr, frame: Option<usize>) -> Outcome<Flow> {
         match target {
             Target::Name(name) => {
                 let old = self.look_up(*name, frame)?;
@@ -396,12 +390,7 @@ impl<'p> Machine<'p> {
         if matches!(operator, "and" | "or") { Ok(right) } else { self.binary(operator, &left, &right) }
     }
 
-    fn eval_slice(
-        &mut self,
-        value: &Expr,
-        bounds: &[Option<Expr>; 3],
-        frame: Option<usize>,
-    ) -> Outcome<Value> {
+    fn eval_slice(&mut self, value: &Expr, bounds: &[Option<Expr>; 3], frame: Option<usize>) -> Outcome<Value> {
         let value = self.eval(value, frame)?;
         let mut found = [None, None, None];
         for (place, bound) in found.iter_mut().zip(bounds) {

@@ -36,14 +36,13 @@ const KEYWORDS: [&str; 16] = [
 ];
 /// Words that may not be names.
 const RESERVED: [&str; 14] = [
-    "as", "class", "del", "except", "finally", "from", "global", "import", "is",
-    "nonlocal", "raise", "try", "with", "yield",
+    "as", "class", "del", "except", "finally", "from", "global", "import", "is", "nonlocal", "raise", "try", "with",
+    "yield",
 ];
 /// Longest first, so that the first that fits is the right one.
 const OPERATORS: [&str; 41] = [
     "//=", "<<=", ">>=", "**", "//", "<<", ">>", "==", "!=", "<=", ">=", "+=", "-=", "*=", "/=", "%=", "&=", "|=",
-    "^=", "+", "-", "*", "/", "%", "&", "|", "^", "~", "<", ">", "=", ".", ",", ";", ":", "(", ")", "[", "]", "{",
-    "}",
+    "^=", "+", "-", "*", "/", "%", "&", "|", "^", "~", "<", ">", "=", ".", ",", ";", ":", "(", ")", "[", "]", "{", "}",
 ];
 /// Most blocks inside each other.
 const MAX_BLOCKS: usize = 60;

@@ -61,11 +61,14 @@ impl Machine<'_> {
             }
             Value::Range(range) => {
                 let (start, stop) = (range.start, range.stop);
-                self.add(text, &match (start, range.step) {
-                    (0, 1) => format!("range({stop})"),
-                    (_, 1) => format!("range({start}, {stop})"),
-                    (_, step) => format!("range({start}, {stop}, {step})"),
-                })
+                self.add(
+                    text,
+                    &match (start, range.step) {
+                        (0, 1) => format!("range({stop})"),
+                        (_, 1) => format!("range({start}, {stop})"),
+                        (_, step) => format!("range({start}, {stop}, {step})"),
+                    },
+                )
             }
             Value::Function(number) => {
                 self.add(text, &format!("<function {}>", self.heap.closures[*number].function.name))
@@ -124,7 +127,8 @@ impl Machine<'_> {
                     (self.index(values, &Value::Text(name.into()))?, after)
                 }
                 None => {
-                    let value = given.next().ok_or_else(|| Fault::new("there are fewer values than % in the format"))?;
+                    let value =
+                        given.next().ok_or_else(|| Fault::new("there are fewer values than % in the format"))?;
                     (value.clone(), after)
                 }
             };
@@ -192,7 +196,9 @@ impl Machine<'_> {
                 continue;
             }
             let Some((field, more)) = after.split_once('}').filter(|_| brace == "{") else {
-                return Err(Fault::new(format!("a {brace} in the format has no partner; write {brace}{brace} for itself")));
+                return Err(Fault::new(format!(
+                    "a {brace} in the format has no partner; write {brace}{brace} for itself"
+                )));
             };
             self.field(&mut text, field, given, &mut next)?;
             rest = more;
@@ -203,7 +209,9 @@ impl Machine<'_> {
 
     fn field(&self, text: &mut String, field: &str, given: &super::eval::Given, next: &mut usize) -> Outcome<()> {
         if field.contains([':', '.', '[', ',']) {
-            return Err(Fault::new(format!("{{{field}}} is no field of a format; there are names, numbers, !r and !s")));
+            return Err(Fault::new(format!(
+                "{{{field}}} is no field of a format; there are names, numbers, !r and !s"
+            )));
         }
         let (name, conversion) = field.split_once('!').unwrap_or((field, "s"));
         let value = if name.is_empty() {

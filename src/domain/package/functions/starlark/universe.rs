@@ -12,9 +12,36 @@ use super::value::{Dict, SIZE, Value, whole};
 
 /// Functions by name.
 const FUNCTIONS: [&str; 30] = [
-    "abs", "all", "any", "bool", "chr", "dict", "dir", "enumerate", "fail", "float", "getattr", "hasattr", "hash",
-    "int", "len", "list", "max", "min", "ord", "print", "range", "repr", "reversed", "set", "sorted", "str", "tuple",
-    "type", "zip", "sum",
+    "abs",
+    "all",
+    "any",
+    "bool",
+    "chr",
+    "dict",
+    "dir",
+    "enumerate",
+    "fail",
+    "float",
+    "getattr",
+    "hasattr",
+    "hash",
+    "int",
+    "len",
+    "list",
+    "max",
+    "min",
+    "ord",
+    "print",
+    "range",
+    "repr",
+    "reversed",
+    "set",
+    "sorted",
+    "str",
+    "tuple",
+    "type",
+    "zip",
+    "sum",
 ];
 
 /// The value of a name that the program need not define.
@@ -88,7 +115,8 @@ impl Machine<'_> {
             }
             ("float", value) => to_float(value),
             ("hash", Value::Text(text)) => {
-                let hash = text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+                let hash =
+                    text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
                 Ok(Value::Int(hash.into()))
             }
             ("len", value) => self.length(value),
@@ -173,10 +201,8 @@ impl Machine<'_> {
             _ => 0,
         };
         let items = self.collect(&items.unwrap_or(Value::None))?;
-        let rows: Outcome<Vec<Value>> = (start..)
-            .zip(items)
-            .map(|(at, item)| self.heap.tuple(vec![Value::Int(at), item]))
-            .collect();
+        let rows: Outcome<Vec<Value>> =
+            (start..).zip(items).map(|(at, item)| self.heap.tuple(vec![Value::Int(at), item])).collect();
         self.heap.list(rows?)
     }
 
