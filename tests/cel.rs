@@ -137,7 +137,8 @@ impl Server {
         let kind = format!("/apis/cel.test/v1/{}s", case.name.replace('-', ""));
         let name = format!("x{index}");
         let whole = |part: &Value| {
-            let mut object = json!({"apiVersion": "cel.test/v1", "kind": kind_of(&case.name), "metadata": {"name": name}});
+            let mut object =
+                json!({"apiVersion": "cel.test/v1", "kind": kind_of(&case.name), "metadata": {"name": name}});
             object.as_object_mut().unwrap().extend(part.as_object().cloned().unwrap_or_default());
             object
         };
@@ -173,9 +174,7 @@ impl Server {
                 self.ask("PATCH", format!("{path}?{query}"), &whole(&row.new)).await
             }
             "status" => self.ask("PATCH", format!("{path}/status?patch=merge"), &row.new).await,
-            _ if row.old.get("status").is_some() => {
-                self.ask("PATCH", format!("{path}?patch=merge"), &row.new).await
-            }
+            _ if row.old.get("status").is_some() => self.ask("PATCH", format!("{path}?patch=merge"), &row.new).await,
             _ => self.ask("PUT", path, &put(whole(&row.new))).await,
         })
     }
@@ -247,12 +246,7 @@ fn differences(real: &Value, ours: &Value, path: &str, found: &mut Vec<String>) 
         (Value::Array(a), Value::Array(b)) if path.ends_with("rows") => {
             for index in 0..a.len().max(b.len()) {
                 let (a, b) = (a.get(index), b.get(index));
-                differences(
-                    a.unwrap_or(&Value::Null),
-                    b.unwrap_or(&Value::Null),
-                    &format!("{path}[{index}]"),
-                    found,
-                );
+                differences(a.unwrap_or(&Value::Null), b.unwrap_or(&Value::Null), &format!("{path}[{index}]"), found);
             }
         }
         _ if real != ours => found.push(format!("{path}\n  real: {real}\n  ours: {ours}")),

@@ -38,7 +38,8 @@ fn faults_of(path: &str, schema: &Value, has_status: bool) -> Vec<Cause> {
     let mut found = Vec::new();
     let kind = text(schema, "type");
     if has_status && !matches!(kind, "" | "object") {
-        let why = "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
+        let why =
+            "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
         found.push(Cause::invalid(below(path, "type"), &json!(kind), why));
     }
     if flag(schema, "nullable") {

@@ -156,7 +156,8 @@ fn set_items(path: &str, schema: &Value, found: &mut Vec<Cause>) {
 fn keys(path: &str, schema: &Value, found: &mut Vec<Cause>) {
     let (list_type, keys) = (text(schema, "x-kubernetes-list-type"), list(schema, "x-kubernetes-list-map-keys"));
     if !keys.is_empty() && list_type != "map" {
-        let (at, why) = (below(path, "x-kubernetes-list-type"), "must be map if x-kubernetes-list-map-keys is non-empty");
+        let (at, why) =
+            (below(path, "x-kubernetes-list-type"), "must be map if x-kubernetes-list-map-keys is non-empty");
         let is_missing = list_type.is_empty();
         found.push(if is_missing { Cause::required(at, why) } else { Cause::invalid(at, &json!(list_type), why) });
     }
@@ -205,7 +206,8 @@ fn keys_of_items(path: &str, items: &Value, keys: &[Value], found: &mut Vec<Caus
         }
         let is_required = list(items, "required").iter().any(|name| name == key);
         if !is_required && part.get("default").is_none_or(Value::is_null) {
-            let why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
+            let why =
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
             found.push(Cause::required(of_key("default"), why));
         }
         if flag(part, "nullable") {

@@ -116,7 +116,8 @@ fn types(path: &str, schema: &Value, level: Level, found: &mut Vec<Cause>) {
         found.push(Cause::invalid(at(), &json!(kind), "must be object at the root"));
     }
     if embedded && !open && properties(schema).next().is_none() {
-        let why = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
+        let why =
+            "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
         found.push(Cause::required(below(path, "properties"), why));
     }
 }
@@ -136,7 +137,8 @@ fn metadata(path: &str, schema: &Value, level: Level, found: &mut Vec<Cause>) {
             found.push(Cause::invalid(format!("{path}.properties[{name}].type"), &json!(kind), &why));
         }
         if name == "metadata" && level == Level::Root && says_more(part) {
-            let why = "must not specify anything other than name and generateName, but metadata is implicitly specified";
+            let why =
+                "must not specify anything other than name and generateName, but metadata is implicitly specified";
             found.push(Cause::forbidden(format!("{path}.properties[metadata]"), why));
         }
     }
@@ -180,7 +182,9 @@ fn nested(path: &str, part: &Value, depth: usize, found: &mut Vec<Cause>) {
     }
     let said = |name: &str| {
         let value = part.get(name);
-        value.is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false)) && value != "" && *value != json!([]))
+        value.is_some_and(|value| {
+            !matches!(value, Value::Null | Value::Bool(false)) && value != "" && *value != json!([])
+        })
     };
     let forbidden = FORBIDDEN.iter().filter(|(name, _)| said(name));
     let rules = said("x-kubernetes-validations").then_some(&("x-kubernetes-validations", "empty"));

@@ -26,11 +26,23 @@ pub(super) enum ExprKind {
     /// A variable, or a type by its name.
     Ident(String),
     /// `of.field`, `of.?field`, `has(of.field)`.
-    Select { of: Box<Expr>, field: String, mode: Select },
+    Select {
+        of: Box<Expr>,
+        field: String,
+        mode: Select,
+    },
     /// `of[index]`, `of[?index]`.
-    Index { of: Box<Expr>, index: Box<Expr>, optional: bool },
+    Index {
+        of: Box<Expr>,
+        index: Box<Expr>,
+        optional: bool,
+    },
     /// A function, or an operator by its name, such as `_+_`.
-    Call { name: String, target: Option<Box<Expr>>, args: Vec<Expr> },
+    Call {
+        name: String,
+        target: Option<Box<Expr>>,
+        args: Vec<Expr>,
+    },
     /// `a && b && c`.
     And(Vec<Expr>),
     /// `a || b || c`.
@@ -44,7 +56,12 @@ pub(super) enum ExprKind {
     /// A walk over a list or a map.
     Fold(Box<Fold>),
     /// `opt.optMap(name, body)`, `opt.optFlatMap(name, body)`.
-    OptMap { of: Box<Expr>, name: String, body: Box<Expr>, flat: bool },
+    OptMap {
+        of: Box<Expr>,
+        name: String,
+        body: Box<Expr>,
+        flat: bool,
+    },
 }
 
 /// How a field is selected.

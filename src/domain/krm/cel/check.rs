@@ -84,12 +84,7 @@ impl Checker {
             (Type::Dyn, _) | (_, Type::Dyn) => true,
             (Type::Null, other) | (other, Type::Null) => matches!(
                 other,
-                Type::Null
-                    | Type::Timestamp
-                    | Type::Duration
-                    | Type::Object(_)
-                    | Type::Optional(_)
-                    | Type::Library(_)
+                Type::Null | Type::Timestamp | Type::Duration | Type::Object(_) | Type::Optional(_) | Type::Library(_)
             ),
             (Type::List(a), Type::List(b)) | (Type::Optional(a), Type::Optional(b)) => self.fits(&a, &b),
             (Type::Type(_), Type::Type(_)) => true,
@@ -220,11 +215,8 @@ impl Checker {
         let all: Vec<&Expr> = target.into_iter().chain(args).collect();
         let kinds: Vec<Type> = all.iter().map(|arg| self.argument(name, arg)).collect();
         self.check_literals(name, args.first());
-        if let (
-            "format",
-            Some(Expr { kind: ExprKind::Text(text), .. }),
-            [Expr { kind: ExprKind::List(entries), .. }],
-        ) = (name, target, args)
+        if let ("format", Some(Expr { kind: ExprKind::Text(text), .. }), [Expr { kind: ExprKind::List(entries), .. }]) =
+            (name, target, args)
         {
             self.check_format(expr.at, text, entries);
         }

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use super::ast::{Entry, Expr, ExprKind, Fold, FoldKind, Select};
+use super::collection::{Key, Map};
 use super::library;
 use super::pattern;
-use super::value::{Key, Map, Text, Val};
+use super::value::{Text, Val};
 
 /// Most steps of an evaluation, whatever they cost.
 const MOST_WORK: usize = 5_000_000;
@@ -185,12 +186,7 @@ fn variable<'a>(name: &str, scope: &Scope<'_, 'a>) -> Result<Val<'a>, Fail> {
 }
 
 /// `&&` and `||`: one operand that decides beats errors of the others.
-fn junction<'a>(
-    terms: &'a [Expr],
-    decides: bool,
-    scope: &Scope<'_, 'a>,
-    budget: &Budget,
-) -> Result<Val<'a>, Fail> {
+fn junction<'a>(terms: &'a [Expr], decides: bool, scope: &Scope<'_, 'a>, budget: &Budget) -> Result<Val<'a>, Fail> {
     let mut fault = None;
     for term in terms {
         match eval(term, scope, budget) {
@@ -225,9 +221,7 @@ fn select<'a>(
         (Select::Plain, Val::Optional(Some(inner))) => {
             Ok(field_of(&inner, &key)?.map_or(Val::Optional(None), Val::some))
         }
-        (Select::Plain, value) => {
-            field_of(&value, &key)?.ok_or_else(|| Fail::error(format!("no such key: {field}")))
-        }
+        (Select::Plain, value) => field_of(&value, &key)?.ok_or_else(|| Fail::error(format!("no such key: {field}"))),
         (Select::Optional, Val::Optional(None)) => Ok(Val::Optional(None)),
         (Select::Optional, Val::Optional(Some(inner))) => {
             Ok(field_of(&inner, &key)?.map_or(Val::Optional(None), Val::some))

@@ -12,8 +12,25 @@ use super::library;
 const MAX_BYTES: usize = 64 * 1024;
 /// Words that are no names.
 const RESERVED: [&str; 19] = [
-    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "null",
-    "package", "namespace", "return", "true", "var",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "null",
+    "package",
+    "namespace",
+    "return",
+    "true",
+    "var",
 ];
 /// How the server names what an expression may begin with.
 const EXPRESSION: &str = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, \
@@ -40,13 +57,7 @@ impl Fault {
         let line = before.matches('\n').count();
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
         let shown = text.split('\n').nth(line).unwrap_or_default();
-        format!(
-            "ERROR: <input>:{}:{}: {}\n | {shown}\n | {}^",
-            line + 1,
-            column + 1,
-            self.message,
-            ".".repeat(column)
-        )
+        format!("ERROR: <input>:{}:{}: {}\n | {shown}\n | {}^", line + 1, column + 1, self.message, ".".repeat(column))
     }
 }
 

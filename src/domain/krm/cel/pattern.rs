@@ -11,7 +11,11 @@ const MOST_BYTES: usize = 1 << 20;
 /// What is wrong with it, in words after those of Go.
 pub(super) fn compile(text: &str) -> Result<Regex, String> {
     let shown = |error: &regex::Error| {
-        format!("error parsing regexp: {}: `{}`", reason(&error.to_string()), text.chars().take(200).collect::<String>())
+        format!(
+            "error parsing regexp: {}: `{}`",
+            reason(&error.to_string()),
+            text.chars().take(200).collect::<String>()
+        )
     };
     RegexBuilder::new(&translate(text)).size_limit(MOST_BYTES).nest_limit(100).build().map_err(|error| shown(&error))
 }
@@ -87,7 +91,11 @@ fn escaped(rest: &str, within: bool, out: &mut String) -> usize {
     match (kind, class) {
         (_, Some(class)) => {
             let negated = if kind.is_ascii_uppercase() { "^" } else { "" };
-            out.push_str(&if within && negated.is_empty() { (*class).to_owned() } else { format!("[{negated}{class}]") });
+            out.push_str(&if within && negated.is_empty() {
+                (*class).to_owned()
+            } else {
+                format!("[{negated}{class}]")
+            });
             2
         }
         ('b' | 'B', _) => {
@@ -96,9 +104,8 @@ fn escaped(rest: &str, within: bool, out: &mut String) -> usize {
         }
         ('Q', _) => {
             let quoted = rest.get(2..).unwrap_or_default();
-            let (quoted, taken) = quoted.find("\\E").map_or((quoted, rest.len()), |end| {
-                (quoted.get(..end).unwrap_or_default(), end + 4)
-            });
+            let (quoted, taken) =
+                quoted.find("\\E").map_or((quoted, rest.len()), |end| (quoted.get(..end).unwrap_or_default(), end + 4));
             push(out, &regex::escape(quoted), taken)
         }
         _ => {

@@ -39,12 +39,7 @@ impl Program {
     }
 
     /// Runs it.
-    pub(super) fn run<'a>(
-        &'a self,
-        this: &Val<'a>,
-        old: Option<&Val<'a>>,
-        budget: &Budget,
-    ) -> Result<Val<'a>, Fail> {
+    pub(super) fn run<'a>(&'a self, this: &Val<'a>, old: Option<&Val<'a>>, budget: &Budget) -> Result<Val<'a>, Fail> {
         let own = Scope::with("self", this, None);
         match old {
             Some(old) => eval(&self.expr, &Scope::with("oldSelf", old, Some(&own)), budget),

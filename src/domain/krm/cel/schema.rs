@@ -116,8 +116,7 @@ fn shape(schema: &Value, resource: bool, depth: usize) -> Shape {
     if flag(schema, "x-kubernetes-int-or-string") {
         return Shape::IntOrString;
     }
-    let child =
-        |schema: &Value| Arc::new(Node::read(schema, flag(schema, "x-kubernetes-embedded-resource"), depth));
+    let child = |schema: &Value| Arc::new(Node::read(schema, flag(schema, "x-kubernetes-embedded-resource"), depth));
     match word(schema, "type") {
         "object" if resource || properties(schema).is_some_and(|fields| !fields.is_empty()) => {
             let fields = properties(schema).into_iter().flatten();

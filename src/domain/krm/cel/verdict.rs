@@ -220,7 +220,8 @@ impl Walk {
             Ok(text) => Ok(Some(text).filter(|t| !t.is_empty() && t.len() <= MAX_MESSAGE && !t.contains('\n'))),
             Err(Fail::Error(_)) => Ok(None),
             Err(Fail::Spent) => {
-                let why = "no further validation rules will be run due to call cost exceeds limit for messageExpression";
+                let why =
+                    "no further validation rules will be run due to call cost exceeds limit for messageExpression";
                 Err(format!("{why}: {:?}", rule.text))
             }
         }

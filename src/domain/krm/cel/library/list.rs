@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 
 use super::{Given, count, operator};
+use crate::domain::krm::cel::collection::List;
 use crate::domain::krm::cel::eval::{Budget, Fail};
-use crate::domain::krm::cel::value::{List, Val};
+use crate::domain::krm::cel::value::Val;
 
 pub(super) fn call<'a>(name: &str, _: bool, args: &[Val<'a>], budget: &Budget) -> Given<'a> {
     let found = match (name, args) {
@@ -47,7 +48,11 @@ fn optional<'a>(name: &str, args: &[Val<'a>]) -> Given<'a> {
         },
         ("orValue", [Val::Optional(inner), other]) => inner.as_ref().map_or(other, AsRef::as_ref).clone(),
         ("or", [first @ Val::Optional(inner), other @ Val::Optional(_)]) => {
-            if inner.is_some() { first.clone() } else { other.clone() }
+            if inner.is_some() {
+                first.clone()
+            } else {
+                other.clone()
+            }
         }
         _ => return Ok(None),
     }))

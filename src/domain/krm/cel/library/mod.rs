@@ -1,8 +1,8 @@
 //! Functions and operators.
 
-pub(super) mod list;
 mod convert;
 mod format;
+pub(super) mod list;
 mod net;
 mod operator;
 mod printf;

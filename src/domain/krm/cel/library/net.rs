@@ -53,7 +53,8 @@ fn network(text: &str) -> Result<(IpAddr, u8), Fail> {
     let (ip, bits) = text.rsplit_once('/').ok_or_else(|| refuse("no '/'"))?;
     let ip: IpAddr = ip.parse().map_err(|_| refuse(&reason(ip)))?;
     let plain = bits == "0" || (!bits.starts_with('0') && bits.bytes().all(|byte| byte.is_ascii_digit()));
-    let bits: u8 = bits.parse().ok().filter(|_| plain).ok_or_else(|| refuse(&format!("bad bits after slash: {bits:?}")))?;
+    let bits: u8 =
+        bits.parse().ok().filter(|_| plain).ok_or_else(|| refuse(&format!("bad bits after slash: {bits:?}")))?;
     if bits > width(ip) {
         return Err(refuse("prefix length out of range"));
     }

@@ -39,10 +39,8 @@ pub(super) fn call<'a>(name: &str, _: bool, args: &[Val<'a>], budget: &Budget) -
 }
 
 fn equal<'a>(a: &Val<'a>, b: &Val<'a>, budget: &Budget) -> Result<bool, Fail> {
-    let simple = matches!(
-        a,
-        Val::Quantity(_) | Val::Ip(_) | Val::Cidr(..) | Val::Format(_) | Val::Url(_) | Val::Semver(_)
-    );
+    let simple =
+        matches!(a, Val::Quantity(_) | Val::Ip(_) | Val::Cidr(..) | Val::Format(_) | Val::Url(_) | Val::Semver(_));
     budget.charge(if simple { 1 } else { traversal(a.size().min(b.size())) })?;
     a.equals(b, budget)
 }

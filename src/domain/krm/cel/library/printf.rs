@@ -44,7 +44,8 @@ fn verb(clause: &str) -> Result<(char, Option<usize>, &str), String> {
     let (digits, rest) = match clause.strip_prefix('.') {
         Some(rest) => {
             let end = rest.find(|c: char| !c.is_ascii_digit());
-            let end = end.ok_or_else(|| wrong("error while parsing precision: could not find end of precision specifier"))?;
+            let end =
+                end.ok_or_else(|| wrong("error while parsing precision: could not find end of precision specifier"))?;
             let (digits, rest) = rest.split_at(end);
             let digits = digits.parse().ok().filter(|&digits| digits <= MOST_DIGITS);
             (Some(digits.ok_or_else(|| wrong("error while parsing precision"))?), rest)

@@ -51,11 +51,8 @@ fn of_quantity<'a>(name: &str, quantity: Quantity, rest: &[Val<'a>]) -> Given<'a
                 Val::Int(number) => i128::from(*number) * ONE,
                 _ => return Ok(None),
             };
-            let sum = if name == "add" {
-                quantity.nanos().checked_add(other)
-            } else {
-                quantity.nanos().checked_sub(other)
-            };
+            let sum =
+                if name == "add" { quantity.nanos().checked_add(other) } else { quantity.nanos().checked_sub(other) };
             let sum = sum.ok_or_else(|| Fail::error("quantity overflow"))?;
             let sum = format!("{sum}n").parse().map_err(|_| Fail::error("quantity overflow"))?;
             Val::Quantity(sum)

@@ -113,13 +113,7 @@ fn substring<'a>(letters: &[char], start: i64, end: i64, ranged: bool) -> Result
     Ok(Val::text(part.iter().collect::<String>()))
 }
 
-fn index_of<'a>(
-    first: bool,
-    text: &str,
-    wanted: &str,
-    offset: Option<i64>,
-    budget: &Budget,
-) -> Result<Val<'a>, Fail> {
+fn index_of<'a>(first: bool, text: &str, wanted: &str, offset: Option<i64>, budget: &Budget) -> Result<Val<'a>, Fail> {
     let (letters, wanted) = (letters(text, budget)?, wanted.chars().collect::<Vec<_>>());
     let length = i64::try_from(letters.len()).unwrap_or(i64::MAX);
     if wanted.is_empty() {

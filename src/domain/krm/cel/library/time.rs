@@ -36,8 +36,7 @@ fn zone_of(text: &str) -> Result<TimeZone, Fail> {
         return Ok(TimeZone::UTC);
     }
     let (hours, minutes) = text.split_once(':').ok_or_else(unknown)?;
-    let (hours, minutes): (i32, i32) =
-        (hours.parse().map_err(|_| unknown())?, minutes.parse().map_err(|_| unknown())?);
+    let (hours, minutes): (i32, i32) = (hours.parse().map_err(|_| unknown())?, minutes.parse().map_err(|_| unknown())?);
     let minutes = if text.starts_with('-') { -minutes } else { minutes };
     let seconds = hours.checked_mul(3600).and_then(|hours| hours.checked_add(minutes.checked_mul(60)?));
     let offset = Offset::from_seconds(seconds.ok_or_else(unknown)?).map_err(|_| unknown())?;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Given, traversal};
+use crate::domain::krm::cel::collection::Key;
 use crate::domain::krm::cel::eval::{Budget, Fail};
-use crate::domain::krm::cel::value::{Key, Val};
+use crate::domain::krm::cel::value::Val;
 
 /// The parts of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,8 @@ impl Url {
                 Ok(Self { scheme, host: String::new(), path: String::new(), query: query.to_owned() })
             };
         }
-        let (authority, path) = match rest.strip_prefix("//").filter(|_| !scheme.is_empty() || !rest.starts_with("///")) {
+        let (authority, path) = match rest.strip_prefix("//").filter(|_| !scheme.is_empty() || !rest.starts_with("///"))
+        {
             Some(rest) if !scheme.is_empty() => rest.split_at(rest.find('/').unwrap_or(rest.len())),
             _ => ("", rest),
         };
