@@ -57,7 +57,11 @@ impl Machine<'_> {
             }
             Value::List(_) | Value::Tuple(_) => {
                 let items = self.heap.elements(value).unwrap_or_default();
-                items.iter().map(|item| self.give_out_within(item, depth + 1)).collect::<Outcome<Vec<Json>>>().map(Json::Array)
+                items
+                    .iter()
+                    .map(|item| self.give_out_within(item, depth + 1))
+                    .collect::<Outcome<Vec<Json>>>()
+                    .map(Json::Array)
             }
             Value::Dict(number) => {
                 let mut map = Map::new();
@@ -90,12 +94,14 @@ fn json_number(number: i128) -> Outcome<Json> {
 /// they have no fraction.
 pub(super) fn settled(new: Json, old: Option<&Json>) -> Json {
     match (new, old) {
-        (Json::Object(map), old) => {
-            Json::Object(map.into_iter().map(|(key, value)| {
-                let old = old.and_then(|old| old.get(&key));
-                (key, settled(value, old))
-            }).collect())
-        }
+        (Json::Object(map), old) => Json::Object(
+            map.into_iter()
+                .map(|(key, value)| {
+                    let old = old.and_then(|old| old.get(&key));
+                    (key, settled(value, old))
+                })
+                .collect(),
+        ),
         (Json::Array(items), old) => {
             let items = items.into_iter().enumerate();
             Json::Array(items.map(|(at, item)| settled(item, old.and_then(|old| old.get(at)))).collect())

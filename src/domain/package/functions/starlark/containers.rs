@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::eval::{Given, Machine};
+use super::call::Given;
+use super::eval::Machine;
 use super::fault::{Fault, Outcome};
 use super::text;
 use super::value::{Dict, ENTRY, SIZE, Value};
@@ -10,8 +11,18 @@ use super::value::{Dict, ENTRY, SIZE, Value};
 const LIST: [&str; 7] = ["append", "clear", "extend", "index", "insert", "pop", "remove"];
 const DICT: [&str; 9] = ["clear", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values"];
 const SET: [&str; 12] = [
-    "add", "clear", "difference", "discard", "intersection", "issubset", "issuperset", "pop", "remove",
-    "symmetric_difference", "union", "update",
+    "add",
+    "clear",
+    "difference",
+    "discard",
+    "intersection",
+    "issubset",
+    "issuperset",
+    "pop",
+    "remove",
+    "symmetric_difference",
+    "union",
+    "update",
 ];
 
 /// Names of a value's attributes.
@@ -30,9 +41,10 @@ pub(super) fn attributes(value: &Value) -> Vec<&'static str> {
 
 impl Machine<'_> {
     /// `x.name`.
-    pub(super) fn attribute(&self, value: &Value, name: &Rc<str>) -> Outcome<Value> {
+    pub(super) fn attribute(value: &Value, name: &Rc<str>) -> Outcome<Value> {
         if let Value::Module(module) = value {
-            let missing = || Fault::new(format!("{} has no {name}{}", module.name, super::modules::why_not(module.name, name)));
+            let missing =
+                || Fault::new(format!("{} has no {name}{}", module.name, super::modules::why_not(module.name, name)));
             return module.members.get(&**name).cloned().ok_or_else(missing);
         }
         if attributes(value).contains(&&**name) {
@@ -84,7 +96,8 @@ impl Machine<'_> {
                 let at = at.unwrap_or(Value::Int(-1));
                 let value = self.index(&Value::List(number), &at)?;
                 let Value::Int(at) = at else { return Ok(value) };
-                let place = if at < 0 { length - usize::try_from(-at).unwrap_or(0) } else { usize::try_from(at).unwrap_or(0) };
+                let place =
+                    if at < 0 { length - usize::try_from(-at).unwrap_or(0) } else { usize::try_from(at).unwrap_or(0) };
                 self.heap.list_mut(number)?.remove(place);
                 return Ok(value);
             }

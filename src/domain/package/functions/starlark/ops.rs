@@ -137,7 +137,11 @@ impl Machine<'_> {
     /// `x += y`: lists and dicts are changed where they are.
     pub(super) fn updated(&mut self, operator: &'static str, left: &Value, right: &Value) -> Outcome<Value> {
         match (operator, left, right) {
-            ("+", Value::List(number), Value::List(_) | Value::Tuple(_) | Value::Dict(_) | Value::Set(_) | Value::Range(_)) => {
+            (
+                "+",
+                Value::List(number),
+                Value::List(_) | Value::Tuple(_) | Value::Dict(_) | Value::Set(_) | Value::Range(_),
+            ) => {
                 let items = self.collect(right)?;
                 self.heap.list_mut(*number)?.extend(items);
                 Ok(left.clone())
@@ -258,7 +262,11 @@ impl Machine<'_> {
         }
         let items = self.heap.elements(value).unwrap_or_default();
         self.heap.charge(items.len().saturating_mul(count).saturating_mul(SIZE))?;
-        let items: Vec<Value> = if items.is_empty() { Vec::new() } else { items.iter().cycle().take(items.len() * count).cloned().collect() };
+        let items: Vec<Value> = if items.is_empty() {
+            Vec::new()
+        } else {
+            items.iter().cycle().take(items.len() * count).cloned().collect()
+        };
         if matches!(value, Value::List(_)) { self.heap.list(items) } else { self.heap.tuple(items) }
     }
 

@@ -52,8 +52,11 @@ fn left(machine: &Machine<'_>, list: &Value, old: &[Json]) -> Outcome<Vec<Json>>
         let id = value.pointer("/metadata/annotations")?.get("internal.config.kubernetes.io/kpt-resource-id")?;
         id.as_str()?.parse::<usize>().ok()
     };
-    Ok(items.into_iter().map(|item| {
-        let before = id(&item).and_then(|id| old.get(id));
-        settled(item, before)
-    }).collect())
+    Ok(items
+        .into_iter()
+        .map(|item| {
+            let before = id(&item).and_then(|id| old.get(id));
+            settled(item, before)
+        })
+        .collect())
 }

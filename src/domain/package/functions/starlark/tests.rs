@@ -88,7 +88,10 @@ fn no_program_takes_more_than_it_may() {
         ("for i in range(1 << 20): print('aaaaaaaaaaaaaaaa')".to_owned(), "are printed"),
         ("def f(n): return f(n + 1) + 1\nf(0)".to_owned(), "deep"),
         ("def f(n): return sorted([1], key=lambda x: f(n + 1))\nf(0)".to_owned(), "deep"),
-        ("def f(n):\n  for i in [1]:\n    if True:\n      x = [[f(n) for b in [1]] for a in [1]]\nf(0)".to_owned(), "deep"),
+        (
+            "def f(n):\n  for i in [1]:\n    if True:\n      x = [[f(n) for b in [1]] for a in [1]]\nf(0)".to_owned(),
+            "deep",
+        ),
         ("x = []\nx.append(x)\nx == [x]".to_owned(), "holds itself"),
         ("x = []\nx.append(x)\nstr(x)".to_owned(), "holds itself"),
         ("x = []\nx.append(x)\nctx.resource_list['items'] = x".to_owned(), "holds itself"),
@@ -103,7 +106,7 @@ fn no_program_takes_more_than_it_may() {
         ((0..99).map(|depth| format!("{}if True:\n", " ".repeat(depth))).collect(), "nested too deeply"),
         (format!("[1 {}]", "for x in [1] ".repeat(5000)), "too many loops"),
     ];
-    let few = Limits { steps: 200_000, memory: 8 << 20, output: 1 << 12, ..LIMITS };
+    let few = Limits { steps: 400_000, memory: 8 << 20, output: 1 << 12, ..LIMITS };
     for (source, part) in table {
         let fault = run(&source, &[], &json!({}), &few).outcome.expect_err(&source[..source.len().min(80)]);
         assert!(fault.told().message.contains(part), "{part:?} is not in {fault:?}");

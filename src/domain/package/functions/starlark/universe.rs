@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
+use super::call::Given;
 use super::containers::attributes;
-use super::eval::{Given, Machine};
+use super::eval::Machine;
 use super::fault::{Fault, Outcome};
 use super::ops::{float, range};
 use super::text::{number, word};
@@ -12,9 +13,36 @@ use super::value::{Dict, SIZE, Value, whole};
 
 /// Functions by name.
 const FUNCTIONS: [&str; 30] = [
-    "abs", "all", "any", "bool", "chr", "dict", "dir", "enumerate", "fail", "float", "getattr", "hasattr", "hash",
-    "int", "len", "list", "max", "min", "ord", "print", "range", "repr", "reversed", "set", "sorted", "str", "tuple",
-    "type", "zip", "sum",
+    "abs",
+    "all",
+    "any",
+    "bool",
+    "chr",
+    "dict",
+    "dir",
+    "enumerate",
+    "fail",
+    "float",
+    "getattr",
+    "hasattr",
+    "hash",
+    "int",
+    "len",
+    "list",
+    "max",
+    "min",
+    "ord",
+    "print",
+    "range",
+    "repr",
+    "reversed",
+    "set",
+    "sorted",
+    "str",
+    "tuple",
+    "type",
+    "zip",
+    "sum",
 ];
 
 /// The value of a name that the program need not define.
@@ -41,7 +69,7 @@ impl Machine<'_> {
                 }
                 return Ok(made);
             }
-            "zip" => return self.zip(given),
+            "zip" => return self.zip(&given.plain),
             "max" | "min" => return self.extreme(name, given),
             "sorted" => return self.sorted(given),
             "range" => return range_of(given),
@@ -88,7 +116,8 @@ impl Machine<'_> {
             }
             ("float", value) => to_float(value),
             ("hash", Value::Text(text)) => {
-                let hash = text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+                let hash =
+                    text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
                 Ok(Value::Int(hash.into()))
             }
             ("len", value) => self.length(value),
@@ -150,9 +179,9 @@ impl Machine<'_> {
         Ok(Value::None)
     }
 
-    fn zip(&mut self, given: Given) -> Outcome<Value> {
+    fn zip(&mut self, values: &[Value]) -> Outcome<Value> {
         let mut columns = Vec::new();
-        for value in &given.plain {
+        for value in values {
             columns.push(self.collect(value)?);
         }
         let shortest = columns.iter().map(Vec::len).min().unwrap_or_default();
@@ -173,17 +202,15 @@ impl Machine<'_> {
             _ => 0,
         };
         let items = self.collect(&items.unwrap_or(Value::None))?;
-        let rows: Outcome<Vec<Value>> = (start..)
-            .zip(items)
-            .map(|(at, item)| self.heap.tuple(vec![Value::Int(at), item]))
-            .collect();
+        let rows: Outcome<Vec<Value>> =
+            (start..).zip(items).map(|(at, item)| self.heap.tuple(vec![Value::Int(at), item])).collect();
         self.heap.list(rows?)
     }
 
     fn by_name(&mut self, function: &str, given: Given) -> Outcome<Value> {
         let [value, name, default] = given.take(function, ["x", "name", "default"], 2)?;
         let (value, name) = (value.unwrap_or(Value::None), word(function, name)?);
-        let found = self.attribute(&value, &name);
+        let found = Self::attribute(&value, &name);
         match (function, found, default) {
             ("hasattr", found, _) => Ok(Value::Bool(found.is_ok())),
             (_, Err(_), Some(default)) => Ok(default),
@@ -254,6 +281,9 @@ impl Machine<'_> {
     }
 }
 
+/// Largest number of a range.
+const MOST_OF_RANGE: i128 = 1 << 64;
+
 fn range_of(given: Given) -> Outcome<Value> {
     let [first, second, step] = given.take("range", ["start", "stop", "step"], 1)?;
     let whole = |value: Option<Value>| match value {
@@ -266,8 +296,7 @@ fn range_of(given: Given) -> Outcome<Value> {
         return Err(Fault::new("the step of a range cannot be 0"));
     }
     let (start, stop) = second.map_or((0, first), |second| (first, second));
-    const MOST: i128 = 1 << 64;
-    if [start, stop, step].iter().any(|number| number.abs() > MOST) {
+    if [start, stop, step].iter().any(|number| number.abs() > MOST_OF_RANGE) {
         return Err(Fault::new("a range is too large"));
     }
     Ok(Value::Range(Rc::new(range(start, stop, step))))

@@ -241,7 +241,16 @@ impl Heap {
     /// An empty store.
     pub(super) fn new(limits: Limits) -> Self {
         let (lists, dicts, tuples) = (Vec::new(), Vec::new(), Vec::new());
-        Self { lists, dicts, tuples, closures: Vec::new(), frames: Vec::new(), limits, steps: Cell::default(), memory: Cell::default() }
+        Self {
+            lists,
+            dicts,
+            tuples,
+            closures: Vec::new(),
+            frames: Vec::new(),
+            limits,
+            steps: Cell::default(),
+            memory: Cell::default(),
+        }
     }
 
     /// What may be used.
