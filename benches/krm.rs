@@ -15,6 +15,7 @@
 
 #[path = "../tests/support/kube.rs"]
 mod control;
+mod support;
 
 use std::hint::black_box;
 use std::process::Command;
@@ -25,18 +26,18 @@ use loggia::cluster::Cluster;
 use loggia::config::Config;
 use loggia::domain::approval::{Bind, Gate, Mode, gate_unit};
 use loggia::domain::id::{NamespacedName, TargetName, UnitId};
-use loggia::domain::intent::target::{Target, TargetSpec};
+use loggia::domain::intent::target::Target;
 use loggia::domain::krm::document::{Limits, YamlFile, to_yaml};
 use loggia::domain::krm::{ApplyOptions, Object, Schemas, apply as merge_in, predict};
-use loggia::domain::lease::{Claim, LeaseRecord, Timing};
 use loggia::domain::plan::{Declared, DeclaredObject, PlanPolicy, declare};
 use loggia::domain::rollout::SyncState;
-use loggia::domain::time::{SignedDuration, Timestamp};
+use loggia::domain::time::Timestamp;
 use loggia::engine::apply::apply;
-use loggia::engine::planning::plan_target;
+use loggia::engine::planning::{Planned, plan_target};
 use loggia::engine::{Engine, MANAGER};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
+use support::{claim, target};
 
 /// One object of the kinds that people have most of.
 fn object(number: usize, level: &str) -> Value {
@@ -146,19 +147,6 @@ fn declared(level: &str) -> Declared {
     declare(unit, 0, &(0..1000).map(declared).collect::<Vec<_>>())
 }
 
-fn claim() -> Claim {
-    let lease = LeaseRecord {
-        holder: Some("bench".to_owned()),
-        transitions: 0,
-        renewed: None,
-        acquired: None,
-        duration_seconds: 3600,
-        resource_version: String::new(),
-    };
-    let timing = Timing { renew_deadline: SignedDuration::from_hours(1), ..Timing::default() };
-    Claim::after_renewal(&lease, "bench", Timestamp::now(), &timing).unwrap()
-}
-
 /// Seconds of `kubectl diff --server-side`, and how many objects it says differ.
 fn kubectl(control: &Control, assets: &std::path::Path, declared: &Declared) -> (f64, usize) {
     let dir = tempfile::tempdir().unwrap();
@@ -182,7 +170,7 @@ async fn planned(engine: &Engine, management: &Cluster, target: &Target, declare
     let policy = PlanPolicy { manager: MANAGER.to_owned(), ..PlanPolicy::default() };
     let session = engine.targets.session(management, target).await.unwrap();
     let began = Instant::now();
-    let (plan, _) = plan_target(engine, &session, declared, &policy).await.unwrap();
+    let plan = plan_target(engine, &session, declared.clone(), &policy).await.unwrap().plan;
     (began.elapsed(), plan.steps().filter(|step| step.writes()).count())
 }
 
@@ -192,12 +180,11 @@ async fn differences(assets: &std::path::Path) {
     let claim = claim();
     let (_, claims) = tokio::sync::watch::channel(Some(claim.clone()));
     let (engine, _changes) = loggia::app::engine(management.clone(), &Config::new("bench"), claims).unwrap();
-    let mut target = Target::new("bench", TargetSpec { kubeconfig_secret: None });
-    target.metadata.namespace = Some("default".to_owned());
+    let target = target();
     let session = engine.targets.session(&management, &target).await.unwrap();
     let policy = PlanPolicy { manager: MANAGER.to_owned(), ..PlanPolicy::default() };
     let before = declared("info");
-    let (plan, observed) = plan_target(&engine, &session, &before, &policy).await.unwrap();
+    let Planned { observed, plan, .. } = plan_target(&engine, &session, before.clone(), &policy).await.unwrap();
     let Gate::Open(approved) = gate_unit(plan, None, &SyncState::default(), Mode::Automatic, Bind::Plan) else {
         panic!("the gate is not open");
     };

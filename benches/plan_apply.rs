@@ -11,6 +11,8 @@
     reason = "a bench prints, and stops at the first surprise"
 )]
 
+mod support;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,16 +21,15 @@ use loggia::cluster::{Apply, Cluster};
 use loggia::config::Config;
 use loggia::domain::approval::{Bind, Gate, Mode, gate_unit};
 use loggia::domain::id::{NamespacedName, TargetName, UnitId};
-use loggia::domain::intent::target::{Target, TargetSpec};
 use loggia::domain::krm::Object;
-use loggia::domain::lease::{Claim, LeaseRecord, Timing};
 use loggia::domain::plan::{Declared, DeclaredObject, PlanPolicy, declare};
 use loggia::domain::rollout::SyncState;
-use loggia::domain::time::{SignedDuration, Timestamp};
+use loggia::domain::time::Timestamp;
 use loggia::engine::MANAGER;
 use loggia::engine::apply::apply;
-use loggia::engine::planning::plan_target;
+use loggia::engine::planning::{Planned, plan_target};
 use serde_json::json;
+use support::{claim, target};
 
 fn cluster(name: &str) -> Cluster {
     let options = Options {
@@ -78,30 +79,21 @@ struct Cost {
 
 async fn ours(packages: &[Declared]) -> Cost {
     let management = cluster("bench");
-    let lease = LeaseRecord {
-        holder: Some("bench".to_owned()),
-        transitions: 0,
-        renewed: None,
-        acquired: None,
-        duration_seconds: 3600,
-        resource_version: String::new(),
-    };
-    let timing = Timing { renew_deadline: SignedDuration::from_hours(1), ..Timing::default() };
-    let claim = Claim::after_renewal(&lease, "bench", Timestamp::now(), &timing).unwrap();
+    let claim = claim();
     let (_, claims) = tokio::sync::watch::channel(Some(claim.clone()));
     let (engine, _changes) = loggia::app::engine(management.clone(), &Config::new("bench"), claims).unwrap();
-    let mut target = Target::new("bench", TargetSpec { kubeconfig_secret: None });
-    target.metadata.namespace = Some("default".to_owned());
+    let target = target();
     let session = engine.targets.session(&management, &target).await.unwrap();
     let policy = PlanPolicy { manager: MANAGER.to_owned(), ..PlanPolicy::default() };
 
     let began = Instant::now();
     for declared in packages {
-        let (plan, observed) = plan_target(&engine, &session, declared, &policy).await.unwrap();
+        let Planned { declared, observed, plan } =
+            plan_target(&engine, &session, declared.clone(), &policy).await.unwrap();
         let Gate::Open(approved) = gate_unit(plan, None, &SyncState::default(), Mode::Automatic, Bind::Plan) else {
             panic!("the gate is not open");
         };
-        let report = apply(&session, &claim, &approved, declared, &observed, &engine.metrics).await.unwrap();
+        let report = apply(&session, &claim, &approved, &declared, &observed, &engine.metrics).await.unwrap();
         assert!(report.failures.is_empty() && report.written == 3, "{report:?}");
     }
     let planned_and_applied = began.elapsed();
@@ -109,8 +101,8 @@ async fn ours(packages: &[Declared]) -> Cost {
     let before = management.requests().active();
     let began = Instant::now();
     for declared in packages {
-        let (plan, _) = plan_target(&engine, &session, declared, &policy).await.unwrap();
-        assert!(plan.is_empty(), "the second plan is not empty");
+        let planned = plan_target(&engine, &session, declared.clone(), &policy).await.unwrap();
+        assert!(planned.plan.is_empty(), "the second plan is not empty");
     }
     let requests_again = management.requests().active() - before;
     Cost { planned_and_applied, planned_again: began.elapsed(), requests, requests_again }

@@ -2,19 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::path::Path;
-use std::process::Command;
+
+use program::{Folder, Said};
 
 /// A package made from the example `web`, changed by `spoil`; what `loggia VERB` says of it.
 fn told(verb: &str, spoil: impl Fn(&Path)) -> String {
-    let dir = tempfile::tempdir().unwrap();
-    let package = dir.path().join("web");
-    std::fs::create_dir(&package).unwrap();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-repo/blueprints/web");
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, package.join(path.file_name().unwrap())).unwrap();
-    }
+    let folder = Folder::new();
+    let package = folder.example("web");
     spoil(&package);
     let names = || {
         let mut names: Vec<_> = std::fs::read_dir(&package).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -22,13 +20,10 @@ fn told(verb: &str, spoil: impl Fn(&Path)) -> String {
         names
     };
     let before = names();
-    let output = Command::new(env!("CARGO_BIN_EXE_loggia")).arg(verb).arg(&package).current_dir(dir.path()).output();
-    let output = output.unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{verb}: {}{text}", String::from_utf8_lossy(&output.stdout));
-    assert!(output.stdout.is_empty(), "{verb} printed a result");
+    let said = Said::of(folder.loggia().arg(verb).arg(&package).output().unwrap()).failed(&[]);
+    assert!(said.out.is_empty(), "{verb} printed a result");
     assert_eq!(names(), before, "{verb} wrote something");
-    text
+    said.err
 }
 
 fn replace(package: &Path, file: &str, old: &str, new: &str) {

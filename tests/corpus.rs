@@ -2,55 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "support/cases.rs"]
+mod cases;
 
+use std::path::Path;
+
+use cases::{Files, all_hold, files, text, tree};
 use loggia::domain::krm::document::{Limits, YamlFile};
 use loggia::domain::package::external::Answer;
 use loggia::domain::package::kptfile::Function;
 use loggia::domain::package::rendering::Single;
 use loggia::domain::package::{Catalog, Rendered, Rendering, Turn, render};
-use loggia::domain::source::{File, FileTree};
+
+const PACKAGES: &str = "tests/packages";
 
 /// Files of `expected/` that are about the rendering and not of it.
 const ABOUT: [&str; 4] = ["removed.txt", "results.txt", "error.txt", "changes-again.txt"];
-
-fn cases() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packages");
-    let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.retain(|path| path.is_dir());
-    cases.sort();
-    cases
-}
-
-fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![root.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(directory).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
-
-fn tree(files: &BTreeMap<String, Vec<u8>>) -> FileTree {
-    let mut tree = FileTree::new();
-    for (path, bytes) in files {
-        tree.insert(path.clone(), File::regular(bytes.clone())).unwrap();
-    }
-    tree
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 fn results(rendered: &Rendered) -> String {
     let line = |origin: &Option<String>| origin.clone().unwrap_or_else(|| "-".to_owned());
@@ -83,11 +50,7 @@ fn check(case: &Path) -> Vec<String> {
     wrong
 }
 
-fn differences(
-    input: &BTreeMap<String, Vec<u8>>,
-    expected: &BTreeMap<String, Vec<u8>>,
-    rendered: &Rendered,
-) -> Vec<String> {
+fn differences(input: &Files, expected: &Files, rendered: &Rendered) -> Vec<String> {
     let mut wanted = input.clone();
     wanted.extend(
         expected.iter().filter(|(name, _)| !ABOUT.contains(&name.as_str())).map(|(n, b)| (n.clone(), b.clone())),
@@ -95,35 +58,18 @@ fn differences(
     for name in expected.get("removed.txt").map(|bytes| text(bytes)).unwrap_or_default().lines() {
         assert!(wanted.remove(name).is_some(), "{name} is in removed.txt, but not in the input");
     }
-    let found: BTreeMap<String, Vec<u8>> =
-        rendered.tree.iter().map(|(path, file)| (path.to_owned(), file.bytes.to_vec())).collect();
-    let names: std::collections::BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
-    let shown = |bytes: Option<&Vec<u8>>| bytes.map_or_else(|| "(no such file)\n".to_owned(), |bytes| text(bytes));
-    names
-        .into_iter()
-        .filter(|name| wanted.get(*name) != found.get(*name))
-        .map(|name| format!("{name} is\n{}expected\n{}", shown(found.get(name)), shown(wanted.get(name))))
-        .collect()
+    cases::differences(&wanted, &rendered.tree)
 }
 
 #[test]
 fn every_package_renders_to_what_is_expected() {
-    let cases = cases();
-    assert!(cases.len() >= 40, "only {} cases were found", cases.len());
-    let mut wrong = String::new();
-    for case in cases {
-        let name = case.file_name().unwrap().to_str().unwrap().to_owned();
-        for problem in check(&case) {
-            wrong.push_str(&format!("== {name}: {problem}\n"));
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
+    all_hold(PACKAGES, 40, check);
 }
 
 /// Every built-in function has a case, so that a new one is not forgotten.
 #[test]
 fn every_function_has_a_case() {
-    let kptfiles: String = cases()
+    let kptfiles: String = cases::cases(PACKAGES)
         .iter()
         .flat_map(|case| files(&case.join("input")))
         .filter(|(n, _)| n.ends_with("Kptfile"))
@@ -141,7 +87,7 @@ fn every_function_has_a_case() {
 #[test]
 fn every_package_comes_back_from_a_function_as_it_was() {
     let mut checked = 0;
-    for case in cases() {
+    for case in cases::cases(PACKAGES) {
         let input = tree(&files(&case.join("input")));
         let function = Function { exec: Some("cat".to_owned()), ..Function::default() };
         let single = Single { function, ..Single::default() };

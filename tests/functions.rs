@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[path = "support/cases.rs"]
+mod cases;
+#[path = "support/program.rs"]
+mod program;
+
+use std::ops::Deref;
+
+use program::{Folder, Said};
 
 const DEPLOYMENT: &str = "# the workload
 apiVersion: apps/v1
@@ -23,20 +25,20 @@ spec:
 ";
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  level: \"info\"\n";
 
-struct World {
-    dir: tempfile::TempDir,
-}
+struct World(Folder);
 
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+impl Deref for World {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.0
+    }
 }
 
 impl World {
     /// A package `pkg` with a pipeline, a deployment, and a configuration in a folder.
     fn new(pipeline: &str) -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
+        let world = Self(Folder::new());
         world.write("pkg/Kptfile", &kptfile("pkg", pipeline));
         world.write("pkg/deployment.yaml", DEPLOYMENT);
         world.write("pkg/conf/map.yaml", MAP);
@@ -44,41 +46,8 @@ impl World {
         world
     }
 
-    fn path(&self, path: &str) -> PathBuf {
-        self.dir.path().join(path)
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-    }
-
-    /// A program that may be run.
-    fn program(&self, path: &str, script: &str) {
-        self.write(path, &format!("#!/bin/sh\n{script}\n"));
-        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        let mut found = BTreeMap::new();
-        let mut open = vec![self.path("pkg")];
-        while let Some(folder) = open.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    open.push(path);
-                } else {
-                    let name = path.strip_prefix(self.path("pkg")).unwrap().to_str().unwrap().to_owned();
-                    found.insert(name, fs::read(&path).unwrap());
-                }
-            }
-        }
-        found
+    fn files(&self) -> cases::Files {
+        cases::files(&self.path("pkg"))
     }
 
     fn run(&self, arguments: &[&str]) -> Said {
@@ -92,40 +61,7 @@ impl World {
     }
 
     fn run_on_path(&self, arguments: &[&str], input: &str, path: &str) -> Said {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_loggia"))
-            .arg("fn")
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .env("PATH", path)
-            .env_remove("KRM_FN_RUNTIME")
-            .env_remove("KPT_IMAGE_PREFIX")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.to_owned();
-        let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
-impl Said {
-    fn fine(self) -> Self {
-        assert_eq!(self.code, 0, "{}", self.err);
-        self
-    }
-
-    fn failed(self, words: &[&str]) -> Self {
-        assert_eq!(self.code, 2, "{}{}", self.out, self.err);
-        for word in words {
-            assert!(self.err.contains(word), "{word:?} is not in {}", self.err);
-        }
-        self
+        Said::after(self.loggia().arg("fn").args(arguments).env("PATH", path), input)
     }
 }
 
@@ -443,7 +379,7 @@ fn functions_chain_in_pipes() {
     assert_eq!(world.read("sunk/Kptfile"), kptfile("pkg", ""));
     world.run_with(&["sink", "sunk"], &scaled).failed(&["sunk is there already"]);
     world.run_with(&["sink", "bad"], "a: [").failed(&["not YAML"]);
-    assert!(!Path::new(&world.path("bad")).exists());
+    assert!(!world.path("bad").exists());
 
     // Untouched resources come through byte for byte.
     world.run_with(&["sink", "same"], &list).fine();

@@ -1,5 +1,5 @@
-//! No input panics: YAML, field sets, schemas, configurations, live objects, made of random pieces and of files that were
-//! damaged. `LOGGIA_FUZZ_SECONDS=3600 cargo test --test krm_fuzz` goes on for an hour with seeds of its own; without it a
+//! No input panics: YAML, field sets, schemas, patches, configurations, live objects, made of random pieces and of files that
+//! were damaged. `LOGGIA_FUZZ_SECONDS=3600 cargo test --test krm_fuzz` goes on for an hour with seeds of its own; without it a
 //! few hundred fixed seeds run. A finding names its seed, and `LOGGIA_SEED=N` runs that one alone.
 
 #![allow(
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use dice::Dice;
 use loggia::domain::krm::document::{Limits, YamlFile, to_yaml};
+use loggia::domain::krm::patch::{JsonPatch, merge, strategic};
 use loggia::domain::krm::schema::distil;
 use loggia::domain::krm::{
     ApplyOptions, FieldSet, Gvk, Mask, PathElement, Quantity, Schemas, apply, changes, predict, render, update,
@@ -340,6 +341,128 @@ fn applies_and_updates() {
             let _ = render(&mask.changes(&config, &foretold.changes));
             let _ = render(&mask.changes(&config, &changes(&live, &foretold.object, schema)));
             let _ = mask.object(&foretold.object);
+        }
+    });
+}
+
+/// A place in a value as a JSON pointer; sometimes one that is not there.
+fn pointer(dice: &mut Dice, whole: &Value) -> String {
+    let (mut path, mut here) = (String::new(), Some(whole));
+    while let Some(value) = here {
+        let step = match value {
+            _ if dice.percent(10) => {
+                (*dice.pick(&["-", "-1", "9", "", "~1", "~", "spec", "18446744073709551616"])).to_owned()
+            }
+            Value::Object(fields) if !fields.is_empty() => {
+                let names: Vec<&String> = fields.keys().collect();
+                (*dice.pick(&names)).clone()
+            }
+            Value::Array(items) if !items.is_empty() => dice.below(items.len() + 1).to_string(),
+            _ => break,
+        };
+        path = format!("{path}/{}", step.replace('~', "~0").replace('/', "~1"));
+        if dice.percent(25) {
+            break;
+        }
+        here = value.pointer(&path[path.rfind('/').unwrap()..]);
+    }
+    path
+}
+
+fn operation(dice: &mut Dice, whole: &Value) -> Value {
+    let op = *dice.pick(&["add", "remove", "replace", "move", "copy", "copy", "test", "jump"]);
+    let mut operation =
+        json!({"op": op, "path": pointer(dice, whole), "from": pointer(dice, whole), "value": value(dice, 3)});
+    if dice.percent(5) {
+        operation = damaged(dice, &operation, 0);
+    }
+    operation
+}
+
+#[test]
+fn json_patches() {
+    fuzz("JSON patches", 1000, |dice| {
+        let document = object(dice);
+        let operations: Value = (0..dice.below(8)).map(|_| operation(dice, &document)).collect();
+        let patch = if dice.percent(5) { value(dice, 0) } else { operations };
+        let Ok(patch) = JsonPatch::read(patch) else { return };
+        if let Ok(after) = patch.apply(&document) {
+            let _ = patch.apply(&after);
+        }
+    });
+}
+
+#[test]
+fn merge_patches() {
+    fuzz("merge patches", 1000, |dice| {
+        let (document, patch) = (object(dice), object(dice));
+        let after = merge(&document, &patch);
+        assert_eq!(merge(&after, &patch), after, "merged twice");
+    });
+}
+
+/// Puts directives of strategic merge patches into a patch, most of them where they belong.
+fn directed(dice: &mut Dice, patch: &mut Value) {
+    match patch {
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| directed(dice, item));
+            if dice.percent(8) {
+                items.push(json!({"$patch": dice.pick(&["replace", "delete", "merge", ""])}));
+            }
+        }
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|field| directed(dice, field));
+            for (name, value) in fields.clone() {
+                if dice.percent(10) && (value.is_array() || dice.percent(10)) {
+                    let order = if dice.percent(80) { keys_only(&value) } else { self::value(dice, 4) };
+                    fields.insert(format!("$setElementOrder/{name}"), order);
+                }
+                if dice.percent(4) {
+                    fields.insert(format!("$deleteFromPrimitiveList/{name}"), value);
+                }
+            }
+            if dice.percent(4) {
+                let kept: Value = fields.keys().cloned().map(Value::from).collect();
+                fields.insert("$retainKeys".to_owned(), if dice.percent(80) { kept } else { value(dice, 4) });
+            }
+            if dice.percent(4) {
+                let word = json!(dice.pick(&["replace", "delete", "merge", "melt"]));
+                fields.insert("$patch".to_owned(), if dice.percent(90) { word } else { value(dice, 4) });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The items of a list with nothing but what may identify them.
+fn keys_only(list: &Value) -> Value {
+    let key = |item: &Value| match item.as_object() {
+        Some(fields) => {
+            let keys = fields.iter().filter(|(name, _)| ["name", "containerPort"].contains(&name.as_str()));
+            keys.map(|(name, key)| (name.clone(), key.clone())).collect()
+        }
+        None => item.clone(),
+    };
+    list.as_array().map_or_else(|| list.clone(), |items| items.iter().map(key).collect())
+}
+
+#[test]
+fn strategic_merge_patches() {
+    let schemas = Schemas::builtin().with_crd(&thing_crd()).unwrap();
+    fuzz("strategic merge patches", 1000, |dice| {
+        let whole = match dice.below(3) {
+            0 => secret(),
+            1 => thing(),
+            _ => deployment(),
+        };
+        let node = schemas.lookup(&kind_of(&whole)).0.node();
+        let document = damaged(dice, &whole, 0);
+        let mut patch = if dice.percent(90) { damaged(dice, &whole, 0) } else { value(dice, 0) };
+        directed(dice, &mut patch);
+        if let Ok(after) = strategic(&document, &patch, node) {
+            let _ = strategic(&after, &patch, node);
+            let same = strategic(&document, &json!({}), node).unwrap();
+            assert!(same == document || !document.is_object(), "an empty patch");
         }
     });
 }

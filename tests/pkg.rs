@@ -7,16 +7,19 @@
 )]
 
 use std::fs;
+use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use git::git;
+use program::{Folder, Said};
 
 #[path = "support/git.rs"]
 mod git;
 #[path = "support/git_server.rs"]
 mod git_server;
+#[path = "support/program.rs"]
+mod program;
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment
@@ -38,22 +41,21 @@ spec:
 ";
 
 /// A blueprint repository with a checkout of it, and a place to work in.
-struct World {
-    dir: tempfile::TempDir,
-}
+struct World(Folder);
 
-/// What the program said.
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+impl Deref for World {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.0
+    }
 }
 
 impl World {
     /// `web` is published as `v1.0.0` and `web/v1`; `v1.1.0` and `web/v2` bring a new image and a file.
     fn new() -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
-        let root = world.dir.path();
+        let world = Self(Folder::new());
+        let root = world.root();
         git(root, &["init", "-q", "--bare", "blueprints.git"]);
         git(root, &["clone", "-q", "blueprints.git", "blueprints"]);
         let web = root.join("blueprints/web");
@@ -71,7 +73,7 @@ impl World {
     }
 
     fn publish(&self, message: &str, tags: &[&str]) {
-        let work = self.dir.path().join("blueprints");
+        let work = self.root().join("blueprints");
         git(&work, &["add", "-A"]);
         git(&work, &["commit", "-qm", message]);
         for tag in tags {
@@ -80,53 +82,19 @@ impl World {
         git(&work, &["push", "-q", "origin", "HEAD:main", "--tags"]);
     }
 
-    fn path(&self, path: &str) -> PathBuf {
-        self.dir.path().join(path)
-    }
-
-    fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.path(path)).unwrap()
-    }
-
-    fn edit(&self, path: &str, old: &str, new: &str) {
-        let text = self.read(path);
-        assert!(text.contains(old), "{old} is not in {text}");
-        fs::write(self.path(path), text.replacen(old, new, 1)).unwrap();
-    }
-
     fn run(&self, args: &[&str]) -> Said {
-        let output = Command::new(env!("CARGO_BIN_EXE_loggia"))
-            .arg("pkg")
-            .args(args)
-            .current_dir(self.dir.path())
-            .env_remove("LOGGIA_DATA_DIR")
-            .env_remove("KPT_EXTERNAL_DIFF")
-            .env_remove("KPT_EXTERNAL_DIFF_OPTS")
-            .env("XDG_CACHE_HOME", self.path("cache"))
-            .output()
-            .unwrap();
-        Said {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        Said::of(self.loggia().arg("pkg").args(args).output().unwrap())
     }
 
     /// Runs what has to succeed; gives what it printed.
     fn done(&self, args: &[&str]) -> String {
-        let said = self.run(args);
-        assert_eq!(said.code, 0, "{args:?}: {}{}", said.out, said.err);
-        said.out
+        self.run(args).fine().out
     }
 
     /// Runs what has to fail with these words; nothing in `mine` may change.
     fn fails(&self, args: &[&str], words: &[&str]) {
         let before = snapshot(&self.path("mine"));
-        let said = self.run(args);
-        assert_eq!(said.code, 2, "{args:?}: {}{}", said.out, said.err);
-        for word in words {
-            assert!(said.err.contains(word), "{word:?} is not in {}", said.err);
-        }
+        self.run(args).failed(words);
         assert_eq!(snapshot(&self.path("mine")), before, "{args:?} changed something");
     }
 }
@@ -350,7 +318,7 @@ fn a_new_package_is_a_package() {
     world.fails(&["init", "mine"], &["is a package already"]);
     world.fails(&["init", "nowhere"], &["nowhere is not a directory"]);
     world.fails(&["update", "mine"], &["mine/Kptfile has no upstream"]);
-    let valid = Command::new(env!("CARGO_BIN_EXE_loggia")).arg("validate").arg(world.path("mine")).output().unwrap();
+    let valid = world.loggia().arg("validate").arg(world.path("mine")).output().unwrap();
     assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
 }
 
@@ -392,7 +360,7 @@ fn links_out_of_a_package_are_refused() {
 #[test]
 fn packages_come_over_http_too() {
     let world = World::new();
-    let Some(server) = git_server::GitServer::start(world.dir.path(), std::sync::Arc::new(|_, _, _| {})) else {
+    let Some(server) = git_server::GitServer::start(world.root(), std::sync::Arc::new(|_, _, _| {})) else {
         return;
     };
     let url = server.url("blueprints.git");

@@ -2,60 +2,62 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::io::{BufRead as _, BufReader, Lines};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Stdio};
 
-/// A copy of the example `web`.
-fn package(dir: &Path) -> PathBuf {
-    let package = dir.join("web");
-    std::fs::create_dir(&package).unwrap();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-repo/blueprints/web");
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, package.join(path.file_name().unwrap())).unwrap();
-    }
-    package
-}
+use program::{Folder, Said};
 
-fn replace(path: &Path, old: &str, new: &str) {
-    let text = std::fs::read_to_string(path).unwrap();
-    assert!(text.contains(old), "{old:?} is not in {text}");
-    std::fs::write(path, text.replacen(old, new, 1)).unwrap();
-}
-
-fn validate(package: &Path, more: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_loggia")).arg("validate").arg(package).args(more).output().unwrap()
+fn validate(folder: &Folder, package: &Path, more: &[&str]) -> Said {
+    Said::of(folder.loggia().arg("validate").arg(package).args(more).output().unwrap())
 }
 
 #[test]
 fn examples_have_neither_problems_nor_warnings() {
     for name in ["web", "upf", "amf"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-repo/blueprints").join(name);
-        let output = validate(&path, &[]);
-        assert!(
-            output.status.success() && output.stderr.is_empty(),
-            "{name}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let said = validate(&Folder::new(), &path, &[]).fine();
+        assert!(said.err.is_empty(), "{name}: {}", said.err);
     }
 }
 
 #[test]
 fn schemas_are_errors_and_references_are_warnings() {
-    let dir = tempfile::tempdir().unwrap();
-    let package = package(dir.path());
-    replace(&package.join("service.yaml"), "  selector:\n", "  selector:\n    nobody: has-this\n");
-    let output = validate(&package, &["-o", "json"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let folder = Folder::new();
+    let package = folder.example("web");
+    folder.edit("web/service.yaml", "  selector:\n", "  selector:\n    nobody: has-this\n");
+    let said = validate(&folder, &package, &["-o", "json"]).fine();
+    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((&told[0]["severity"], &told[0]["code"]), (&"warning".into(), &"ref.no_pods".into()), "{told}");
-    replace(&package.join("deployment.yaml"), "  replicas:", "  replica:");
-    let output = validate(&package, &[]);
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text.contains("deployment.yaml:") && text.contains("field not declared in schema"), "{text}");
-    assert!(text.contains("warning: ") && text.contains("service.yaml:"), "{text}");
+    folder.edit("web/deployment.yaml", "  replicas:", "  replica:");
+    validate(&folder, &package, &[]).failed(&[
+        "deployment.yaml:",
+        "field not declared in schema",
+        "warning: ",
+        "service.yaml:",
+    ]);
+}
+
+#[test]
+fn a_folder_with_nothing_to_check_is_told() {
+    let folder = Folder::new();
+    folder.write("notes.txt", "nothing\n");
+    let said = validate(&folder, folder.root(), &[]).fine();
+    assert!(said.err.contains("neither a Kptfile nor an intent"), "{}", said.err);
+}
+
+#[test]
+fn a_full_disk_under_the_output_is_an_error() {
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else {
+        return assert!(!cfg!(target_os = "linux"), "Linux has /dev/full");
+    };
+    let folder = Folder::new();
+    let package = folder.example("web");
+    let said = folder.loggia().arg("render").arg(&package).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    Said::of(said).failed(&["standard output", "No space left"]);
 }
 
 /// Stops what it watches when the test ends.
@@ -83,10 +85,10 @@ fn until(lines: &mut Lines<BufReader<ChildStderr>>, word: &str) -> Vec<String> {
 #[test]
 fn watching_checks_again_after_a_change() {
     for verb in ["validate", "render"] {
-        let dir = tempfile::tempdir().unwrap();
-        let package = package(dir.path());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loggia"));
-        let child = command.arg(verb).arg("--watch").arg(&package).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let folder = Folder::new();
+        let package = folder.example("web");
+        let child =
+            folder.loggia().arg(verb).arg("--watch").arg(&package).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut watching = Watching(child.unwrap());
         let mut lines = BufReader::new(watching.0.stderr.take().unwrap()).lines();
         until(&mut lines, "watching");

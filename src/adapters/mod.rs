@@ -5,6 +5,7 @@ pub mod forge;
 pub mod functions;
 pub mod git;
 pub mod native;
+pub mod oci;
 pub mod state;
 
 /// Git as a person runs it, for the tests of several adapters.

@@ -125,6 +125,7 @@ fn kind(&(group, version, kind, plural, short_names, flags): &Row) -> Kind {
         conversion: if second_name { Conversion::Event } else { Conversion::Same },
         columns: Vec::new(),
         schema: None,
+        rules: None,
         selectable: owned(selectable.unwrap_or_default()),
         crd: None,
     }

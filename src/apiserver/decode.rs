@@ -11,6 +11,7 @@ use crate::domain::krm::Gvk;
 use crate::domain::krm::defaults;
 use crate::domain::krm::normal::{drop_zeros, normalise};
 use crate::domain::krm::schema::{Format, Node, Shape};
+pub(super) use crate::domain::krm::value::json_type;
 
 /// What to do about fields that a kind does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -234,29 +235,19 @@ impl Walk<'_> {
 
 fn fits(format: Format, value: &Value) -> bool {
     match format {
-        Format::Text => value.is_string(),
-        Format::Number => value.is_number(),
+        Format::Text | Format::Bytes | Format::Time => value.is_string(),
+        Format::Number | Format::Int32 | Format::Int64 => value.is_number(),
         Format::Bool => value.is_boolean(),
         Format::Quantity | Format::IntOrString => value.is_string() || value.is_number(),
     }
 }
 
-/// What Go calls the type of a JSON value.
-pub(super) const fn json_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 const fn go_type(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Scalar(Format::Text) => "string",
-        Shape::Scalar(Format::Number) => "int32",
+        Shape::Scalar(Format::Text | Format::Bytes | Format::Time) => "string",
+        Shape::Scalar(Format::Int32) => "int32",
+        Shape::Scalar(Format::Int64) => "int64",
+        Shape::Scalar(Format::Number) => "float64",
         Shape::Scalar(Format::Bool) => "bool",
         Shape::Scalar(Format::Quantity) => "resource.Quantity",
         Shape::Scalar(Format::IntOrString) => "intstr.IntOrString",

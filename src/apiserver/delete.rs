@@ -45,6 +45,8 @@ pub struct DeleteOptions {
     pub resource_version: Option<String>,
     /// What happens to dependants; none means in background, and that finalizers that are there stay.
     pub propagation: Option<Propagation>,
+    /// What happens to them when neither the request nor a finalizer of the object says it; none means in background.
+    pub by_default: Option<Propagation>,
     /// Say what would be, change nothing.
     pub dry_run: bool,
 }
@@ -82,7 +84,8 @@ impl Core {
         if target.kind.stored_as == crds() && !metadata::is_terminating(&object) {
             mark_crd(&mut object, &rfc3339_seconds(self.now()));
         } else {
-            propagate(&mut object, options.propagation);
+            let by_default = options.by_default.filter(|_| !says_propagation(&object));
+            propagate(&mut object, options.propagation.or(by_default));
         }
         if !metadata::is_terminating(&object) {
             metadata::mark_terminating(&mut object, self.now());
@@ -175,6 +178,11 @@ fn mark_crd(crd: &mut Value, at: &str) {
     if let Some(conditions) = crd.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
         conditions.push(condition);
     }
+}
+
+/// Whether a finalizer says what happens to dependants.
+fn says_propagation(object: &Value) -> bool {
+    metadata::finalizers(object).iter().any(|name| [ORPHAN, FOREGROUND].contains(name))
 }
 
 fn propagate(object: &mut Value, propagation: Option<Propagation>) {

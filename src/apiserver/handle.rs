@@ -47,7 +47,7 @@ fn keep_pods(target: &Target, options: &mut DeleteOptions) -> Vec<String> {
     if options.propagation.is_some() || target.kind.resource() != Resource::new("batch", "jobs") {
         return Vec::new();
     }
-    options.propagation = Some(Propagation::Orphan);
+    options.by_default = Some(Propagation::Orphan);
     vec![ORPHANED_PODS.to_owned()]
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::apiserver::kinds::Kind;
 use crate::apiserver::route::Part;
 use crate::apiserver::status::{ApiError, Cause};
-use crate::apiserver::{metadata, scale, structural, validate};
+use crate::apiserver::{metadata, rules, scale, structural, validate};
 
 /// One look at an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ fn see(look: Look, kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<Cause> 
             found
         }
         (Labels, _) => validate::labels_of_pods(new),
-        (Object, _) if kind.is_custom() => custom(kind, new),
+        (Object, _) if kind.is_custom() => custom(kind, old, new),
         (Object, None) if kind.gvk.kind == "CustomResourceDefinition" => {
             [validate::validate(&kind.gvk, new), validate::stored_versions(new)].concat()
         }
@@ -87,11 +87,12 @@ fn see(look: Look, kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<Cause> 
     }
 }
 
-fn custom(kind: &Kind, object: &Value) -> Vec<Cause> {
+fn custom(kind: &Kind, old: Option<&Value>, object: &Value) -> Vec<Cause> {
     let Some(schema) = kind.schema.as_deref() else { return scale::faults(kind, object) };
     let mut found = structural::validate(object, schema);
     found.extend(scale::faults(kind, object));
     found.extend(structural::duplicates(object, schema));
+    found.extend(rules::broken(kind, old, object, &found));
     found
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::apiserver::builtin;
+use crate::domain::krm::cel::Rules;
 use crate::domain::krm::schema::CrdError;
 use crate::domain::krm::{Gvk, Schema, Schemas};
 
@@ -119,6 +120,8 @@ pub struct Kind {
     pub columns: Vec<Column>,
     /// `openAPIV3Schema` of a custom resource; `None` for built-in kinds and CRDs without one.
     pub schema: Option<Arc<Value>>,
+    /// The rules in CEL of that schema.
+    pub rules: Option<Arc<Rules>>,
     /// Fields that field selectors may use beside `metadata.name` and `metadata.namespace`, with dots, such as `status.phase`.
     pub selectable: Vec<String>,
     /// Name of the CRD; `None` for built-in kinds.
@@ -302,6 +305,7 @@ fn version_of(crd: &Value, version: &Value) -> Kind {
     let singular = Some(text(crd, "/spec/names/singular")).filter(|name| !name.is_empty());
     let columns = version.get("additionalPrinterColumns").and_then(Value::as_array);
     let selectable = version.get("selectableFields").and_then(Value::as_array).into_iter().flatten();
+    let schema = version.pointer("/schema/openAPIV3Schema").cloned().map(Arc::new);
     Kind {
         gvk: Gvk::new(group, text(version, "/name"), kind),
         plural: plural.to_owned(),
@@ -315,7 +319,8 @@ fn version_of(crd: &Value, version: &Value) -> Kind {
         stored_as: Resource::new(group, plural),
         conversion: Conversion::Same,
         columns: columns.into_iter().flatten().map(column_of).collect(),
-        schema: version.pointer("/schema/openAPIV3Schema").cloned().map(Arc::new),
+        rules: schema.clone().map(|schema| Arc::new(Rules::of(schema))),
+        schema,
         selectable: selectable.map(|f| text(f, "/jsonPath").trim_start_matches('.').to_owned()).collect(),
         crd: Some(text(crd, "/metadata/name").to_owned()),
     }

@@ -48,6 +48,11 @@ impl Selection {
         self.labels.matches(object) && self.fields.matches(object)
     }
 
+    /// The name, when a list of the target can hold but one object.
+    fn single(&self, target: &Target) -> Option<&str> {
+        self.fields.name().filter(|_| target.namespace.is_some() || !target.kind.namespaced)
+    }
+
     /// Whether every object is wanted.
     #[must_use]
     pub const fn is_everything(&self) -> bool {
@@ -155,25 +160,37 @@ impl Core {
     pub fn list(&self, target: &Target, query: &Query) -> Result<Page, ApiError> {
         let selection = Selection::of(target, query)?;
         check(query)?;
-        let place = query.text("continue").map(Place::read).transpose()?;
-        let snapshot = self.snapshot(target, query, place.as_ref())?;
+        let single = selection.single(target);
+        // The list of one name has no pages: where to go on is not even read.
+        let place = query.text("continue").filter(|_| single.is_none()).map(Place::read).transpose()?;
+        let snapshot = self.snapshot(target, query, place.as_ref(), single.is_some())?;
         let revision = snapshot.revision;
         // What is asked for at any revision comes from the cache of the server, which has no pages.
         let paged = place.is_some() || query.text("resourceVersion") != Some("0");
         let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
         let limit = limit.filter(|&limit| limit > 0 && paged);
-        let wanted =
-            |object: &Arc<Value>| place.as_ref().is_none_or(|place| place.is_before(object)) && selection.takes(object);
-        let mut objects: Vec<Arc<Value>> = snapshot.objects.into_iter().filter(wanted).collect();
-        let left = limit.map_or(0, |limit| objects.len().saturating_sub(limit));
-        objects.truncate(objects.len() - left);
+        let reached = |object: &Arc<Value>| {
+            place.as_ref().is_none_or(|place| place.is_before(object))
+                && single.is_none_or(|name| metadata::text(object, "name") == name)
+        };
+        let mut rest = snapshot.objects.into_iter().filter(reached);
+        let wanted = rest.by_ref().filter(|object| selection.takes(object));
+        let objects: Vec<Arc<Value>> = wanted.take(limit.unwrap_or(usize::MAX)).collect();
+        // A page is the last one when nothing follows it, be it wanted or not.
+        let left = rest.count();
         let last = objects.last().filter(|_| left > 0);
         let next = last.map(|last| Place::after(revision, last).write()).unwrap_or_default();
         let remaining = (left > 0 && selection.is_everything()).then_some(left);
         Ok(Page { objects, revision, next, remaining })
     }
 
-    fn snapshot(&self, target: &Target, query: &Query, place: Option<&Place>) -> Result<Snapshot, ApiError> {
+    fn snapshot(
+        &self,
+        target: &Target,
+        query: &Query,
+        place: Option<&Place>,
+        is_single: bool,
+    ) -> Result<Snapshot, ApiError> {
         let resource = &target.kind.stored_as;
         let namespace = target.namespace.as_deref();
         let current = self.store().revision();
@@ -189,7 +206,7 @@ impl Core {
             return Err(ApiError::too_new(asked, current));
         }
         // A page without a word about its revision is of exactly the one that it names.
-        let pages = query.number("limit")?.is_some_and(|limit| limit > 0) && asked > 0;
+        let pages = query.number("limit")?.is_some_and(|limit| limit > 0) && asked > 0 && !is_single;
         let exact = query.text("resourceVersionMatch").map_or(pages, |wanted| wanted == "Exact");
         if exact {
             let old = self.store().list_at(resource, namespace, asked);

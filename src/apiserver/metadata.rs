@@ -320,9 +320,6 @@ const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower ca
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \
                      end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
                      '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const SERVICE_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
-                             alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', \
-                             regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const KEY: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
                    alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
                    '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
@@ -340,14 +337,18 @@ fn name_fault(kind: &Kind, name: &str) -> Option<String> {
         }
         "Namespace" if name.len() > 63 => Some(too_long(63)),
         "Namespace" => (!is_label(name)).then(|| LABEL.to_owned()),
-        "Service" if !kind.is_custom() && name.len() > 63 => Some(too_long(63)),
-        "Service" if !kind.is_custom() => {
-            let starts = name.starts_with(|letter: char| letter.is_ascii_lowercase());
-            (!starts || !is_label(name)).then(|| SERVICE_LABEL.to_owned())
-        }
-        _ if name.len() > 253 => Some(too_long(253)),
-        _ => (!name.split('.').all(is_label)).then(|| SUBDOMAIN.to_owned()),
+        // Until v1.36 it had to start with a letter.
+        "Service" if !kind.is_custom() => label_fault(name).map(str::to_owned),
+        _ => subdomain_fault(name).map(str::to_owned),
     }
+}
+
+/// Why a text is no name of a host.
+pub(super) fn subdomain_fault(text: &str) -> Option<&'static str> {
+    if text.len() > 253 {
+        return Some("must be no more than 253 characters");
+    }
+    (!text.split('.').all(is_label)).then_some(SUBDOMAIN)
 }
 
 /// Why a text is no label of a host name.
@@ -419,7 +420,7 @@ mod tests {
             ("Pod", json!({"name": "A"})),
             ("Pod", json!({"name": "a_b"})),
             ("Pod", json!({"name": "-a"})),
-            ("Service", json!({"name": "1a"})),
+            ("Service", json!({"name": "a-"})),
             ("Namespace", json!({"name": "a.b"})),
             ("Pod", json!({"name": "a", "labels": {"a b": "c"}})),
             ("Pod", json!({"name": "a", "labels": {"a": "-"}})),

@@ -109,7 +109,7 @@ impl DeleteOptions {
             return Err(ApiError::invalid_options("DeleteOptions", causes));
         }
         let (uid, resource_version) = (text("/preconditions/uid"), text("/preconditions/resourceVersion"));
-        Ok(Self { uid, resource_version, propagation, dry_run: !dry_run.is_empty() })
+        Ok(Self { uid, resource_version, propagation, by_default: None, dry_run: !dry_run.is_empty() })
     }
 }
 

@@ -4,14 +4,15 @@ use serde_json::Value;
 
 use crate::apiserver::core::{Core, Writer, Written};
 use crate::apiserver::decode;
-use crate::apiserver::jsonpatch::JsonPatch;
 use crate::apiserver::kinds::{Kind, Kinds};
 use crate::apiserver::metadata;
 use crate::apiserver::request::{Request, json, yaml};
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::ApiError;
+use crate::apiserver::validate::keep_frozen_empties;
 use crate::apiserver::write::{Ownership, reset};
-use crate::apiserver::{convert, strategic, zero};
+use crate::apiserver::{convert, zero};
+use crate::domain::krm::patch::{self, JsonPatch, JsonPatchError, MAX_OPERATIONS, StrategicError};
 use crate::domain::krm::validate::validate;
 use crate::domain::krm::{ApplyError, ApplyOptions, apply};
 
@@ -48,6 +49,30 @@ fn map(body: &[u8], prefix: &str) -> Result<Value, ApiError> {
     Err(ApiError::bad_request(message))
 }
 
+/// Reads the operations of a JSON patch.
+fn operations(body: &[u8]) -> Result<JsonPatch, ApiError> {
+    let refuse = |why: &str| ApiError::bad_request(format!("error decoding patch: {why}"));
+    let of_go =
+        |found: &str, wanted: &str| refuse(&format!("json: cannot unmarshal {found} into Go value of type {wanted}"));
+    let value = serde_json::from_slice(body).map_err(|error| refuse(&error.to_string()))?;
+    JsonPatch::read(value).map_err(|error| match error {
+        JsonPatchError::NotAList { found } => of_go(found, "[]handlers.jsonPatchOp"),
+        JsonPatchError::NotAnOperation { found, .. } => of_go(found, "handlers.jsonPatchOp"),
+        JsonPatchError::TooMany { given } => ApiError::too_many_operations(given, MAX_OPERATIONS),
+        other => refuse(&other.to_string()),
+    })
+}
+
+/// The code with which the server refuses a strategic merge patch.
+fn unmerged(error: &StrategicError) -> ApiError {
+    use StrategicError as E;
+    match error {
+        E::RetainedNotAList | E::DeletedFromNothing | E::OrderOfNothing => ApiError::bad_request(error.to_string()),
+        E::NotRetained | E::ListOfLists => ApiError::unprocessable(error.to_string()),
+        _ => ApiError::unforeseen(error.to_string()),
+    }
+}
+
 /// Refuses a patch of a type that the kind does not take.
 ///
 /// # Errors
@@ -76,7 +101,7 @@ impl Patch {
     /// Reads a patch of something without lists: there a strategic patch is a merge patch.
     pub(super) fn of_plain(request: &Request) -> Result<Self, ApiError> {
         match request.content_type.as_str() {
-            JSON_PATCH => JsonPatch::read(&request.body).map(Self::Json),
+            JSON_PATCH => operations(&request.body).map(Self::Json),
             MERGE | STRATEGIC => map(&request.body, "error decoding patch: ").map(Self::Merge),
             _ => Err(ApiError::unsupported_media_type(&[JSON_PATCH, MERGE, STRATEGIC])),
         }
@@ -84,21 +109,22 @@ impl Patch {
 
     /// What it makes of an object without a schema.
     pub(super) fn applied(&self, old: &Value) -> Result<Value, ApiError> {
-        let mut new = old.clone();
         match self {
             Self::Json(patch) => {
                 let rejected = "the server rejected our request due to an error in our request";
-                patch.apply(&mut new).map_err(|_| ApiError::unprocessable(rejected))?;
+                patch.apply(old).map_err(|_| ApiError::unprocessable(rejected))
             }
-            Self::Merge(patch) | Self::Strategic(patch) => json_patch::merge(&mut new, patch),
-            Self::Whole(whole) => new.clone_from(whole),
+            Self::Merge(patch) | Self::Strategic(patch) => Ok(patch::merge(old, patch)),
+            Self::Whole(whole) => Ok(whole.clone()),
         }
-        Ok(new)
     }
 
     fn applied_to(&self, kinds: &Kinds, kind: &Kind, old: &Value) -> Result<Value, ApiError> {
         match self {
-            Self::Strategic(patch) => Ok(strategic::merge(old, patch, kinds.merge_schema(&kind.gvk).node())),
+            Self::Strategic(patch) => {
+                let node = kinds.merge_schema(&kind.gvk).node();
+                patch::strategic(old, patch, node).map_err(|error| unmerged(&error))
+            }
             _ => self.applied(old),
         }
     }
@@ -190,7 +216,10 @@ impl Core {
         decode::fill_defaults(&kinds, &target.kind, &mut new);
         match old {
             None => self.insert(target, new, writer, Vec::new()),
-            Some(old) => self.finish(target, &old, new, writer, Ownership::Settled),
+            Some(old) => {
+                keep_frozen_empties(&target.kind.gvk, &old, config, &mut new);
+                self.finish(target, &old, new, writer, Ownership::Settled)
+            }
         }
     }
 }

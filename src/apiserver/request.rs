@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use serde_json::Value;
 
+use crate::apiserver::protobuf::{self, PROTOBUF};
 use crate::apiserver::status::ApiError;
 use crate::domain::krm::document::{self, Limits};
 
@@ -47,15 +48,16 @@ impl Request {
         }
     }
 
-    /// The body as JSON or YAML.
+    /// The body: JSON, YAML or protobuf.
     ///
     /// # Errors
-    /// 400 when it is neither, 415 for another media type.
+    /// 400 when it is none of them, 415 for another media type.
     pub fn object(&self) -> Result<Value, ApiError> {
         match self.content_type.as_str() {
             "" | "application/json" | "*/*" => json(&self.body),
             "application/yaml" => yaml(&self.body),
-            _ => Err(ApiError::unsupported_media_type(&["application/json", "application/yaml"])),
+            PROTOBUF => protobuf::read(&self.body).map_err(|error| ApiError::bad_request(error.to_string())),
+            _ => Err(ApiError::unsupported_media_type(&["application/json", "application/yaml", PROTOBUF])),
         }
     }
 

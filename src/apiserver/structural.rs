@@ -1,7 +1,7 @@
 //! Structural schemas of custom resources: pruning, validation.
 //!
 //! Source: `apiextensions.k8s.io/v1` structural schemas, and the wording of the API server's validation (kube-openapi
-//! `validation/errors`). Rules in CEL (`x-kubernetes-validations`) are not evaluated.
+//! `validation/errors`). Rules in CEL (`x-kubernetes-validations`) are looked at in `rules`.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +9,7 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use crate::apiserver::status::Cause;
+use crate::domain::krm::cel::is_duration;
 use crate::domain::krm::value::same;
 
 /// Deepest nesting that is walked; deeper values are left as they are.
@@ -17,8 +18,13 @@ const MAX_DEPTH: usize = 100;
 /// Removes the fields that a schema does not declare and gives their paths, such as `spec.foo[0].bar`. The object's own
 /// `apiVersion`, `kind` and `metadata` stay.
 pub(super) fn prune(object: &mut Value, schema: &Value) -> Vec<String> {
+    prune_part(object, schema, true)
+}
+
+/// As [`prune`], of a value that may be no resource.
+pub(super) fn prune_part(value: &mut Value, schema: &Value, is_resource: bool) -> Vec<String> {
     let mut found = Vec::new();
-    prune_value(object, schema, true, "", MAX_DEPTH, &mut found);
+    prune_value(value, schema, is_resource, "", MAX_DEPTH, &mut found);
     found
 }
 
@@ -250,7 +256,12 @@ fn check_text(text: &str, schema: &Value, path: &str, found: &mut Vec<Cause>) {
     let pattern = schema.get("pattern").and_then(Value::as_str);
     // A pattern that our engine cannot read was accepted with the CRD: it restricts nothing here.
     let broken = |pattern: &&str| Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text));
-    let is_time = schema.get("format").and_then(Value::as_str) == Some("date-time");
+    let format = schema.get("format").and_then(Value::as_str).unwrap_or_default();
+    let fits = match format {
+        "date-time" => text.parse::<jiff::Timestamp>().is_ok(),
+        "duration" => is_duration(text),
+        _ => true,
+    };
     let name = or_body(path);
     let cause = if let Some(most) = limit("maxLength").filter(|&most| count > most) {
         Some(Cause::too_long(path, usize::try_from(most).unwrap_or(usize::MAX)))
@@ -259,8 +270,8 @@ fn check_text(text: &str, schema: &Value, path: &str, found: &mut Vec<Cause>) {
         Some(Cause::invalid(path, &json!(text), &detail))
     } else if let Some(pattern) = pattern.filter(broken) {
         Some(Cause::invalid(path, &json!(text), &format!("{name} in body should match '{pattern}'")))
-    } else if is_time && text.parse::<jiff::Timestamp>().is_err() {
-        let detail = format!("{name} in body must be of type date-time: {}", json!(text));
+    } else if !fits {
+        let detail = format!("{name} in body must be of type {format}: {}", json!(text));
         Some(Cause::wrong_type(path, &json!(text), &detail))
     } else {
         None
@@ -302,9 +313,13 @@ fn check_junctors(value: &Value, schema: &Value, path: &str, depth: usize, found
         check(value, schema, path, depth - 1, &mut found);
         found
     };
-    for schema in all("allOf") {
-        found.extend(causes(schema));
+    let misfits: Vec<Vec<Cause>> = all("allOf").iter().map(causes).filter(|found| !found.is_empty()).collect();
+    if !misfits.is_empty() {
+        let none = if misfits.len() == all("allOf").len() { ". None validated" } else { "" };
+        let detail = format!("{} must validate all the schemas (allOf){none}", quoted(path));
+        found.push(Cause::invalid("<nil>", &json!(""), &detail));
     }
+    found.extend(misfits.into_iter().flatten());
     let fitting = |name: &str| all(name).iter().filter(|schema| causes(schema).is_empty()).count();
     let mut refuse = |junctor: &str| {
         let detail = format!("{} in body must validate {junctor}", quoted(path));

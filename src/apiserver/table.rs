@@ -7,7 +7,6 @@ mod age;
 mod builtin;
 mod custom;
 mod event;
-mod jsonpath;
 mod network;
 mod pod;
 mod read;
@@ -19,7 +18,6 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub use self::age::human;
-pub use self::jsonpath::{JsonPath, PathError};
 use super::kinds;
 
 /// How much of each object goes with its row: the query parameter `includeObject`.

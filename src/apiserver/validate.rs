@@ -2,13 +2,16 @@
 //!
 //! Source: `pkg/apis/*/validation` of Kubernetes v1.36. What is not checked here is accepted.
 
+mod ingress;
 mod kinds;
+mod pod_update;
 mod pods;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::apiserver::schemas;
 use crate::apiserver::status::Cause;
 use crate::domain::krm::Gvk;
 use crate::domain::krm::value::{is_void, same};
@@ -147,6 +150,7 @@ fn definition(object: &Value) -> Vec<Cause> {
         found.push(Cause::not_supported("spec.scope", &json!(text("spec.scope")), &allowed));
     }
     found.extend(definition_versions(object));
+    found.extend(schemas::faults(object));
     found.extend(
         ["plural", "singular", "kind", "listKind"]
             .iter()
@@ -193,6 +197,20 @@ fn definition_versions(object: &Value) -> Vec<Cause> {
         found.push(Cause::invalid("spec.versions", &json!(null), detail));
     }
     found
+}
+
+/// Puts the empty maps back that an update of something frozen was sent with: the server leaves them out of what it stores,
+/// but takes them for a change of a map that was not there.
+pub(super) fn keep_frozen_empties(gvk: &Gvk, old: &Value, sent: &Value, new: &mut Value) {
+    let freezes = gvk.group.is_empty() && matches!(gvk.kind.as_str(), "ConfigMap" | "Secret");
+    if !freezes || old.get("immutable") != Some(&Value::Bool(true)) {
+        return;
+    }
+    for name in ["data", "binaryData"] {
+        if sent.get(name) == Some(&json!({})) && new.get(name).is_none() {
+            new[name] = json!({});
+        }
+    }
 }
 
 /// What `immutable: true` says stays.

@@ -12,6 +12,7 @@ use crate::apiserver::kinds::Kind;
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Key, StoreError, revision_of};
+use crate::apiserver::validate::keep_frozen_empties;
 use crate::apiserver::{addresses, admit, convert, decode, metadata, scale, zero};
 use crate::domain::krm::value::same;
 use crate::domain::krm::{ApplyOptions, Gvk, Path, update};
@@ -62,7 +63,7 @@ impl Core {
     ) -> Result<Written, ApiError> {
         let kind = &target.kind;
         self.give_name(kind, &mut object);
-        let warnings = [warnings, warnings_of(target, None, &object)].concat();
+        let told = warnings_of(target, None, &object);
         metadata::begin(kind, &mut object, metadata::uid(&self.seed(&kind.gvk.kind)), self.now());
         if !kind.is_custom() {
             admit::prepare(&kind.gvk, &mut object);
@@ -75,7 +76,8 @@ impl Core {
         let refuse = |error| {
             let error = ApiError::from_store(error, &kind.resource(), &name);
             let leaving = self.store().get(&key).as_deref().is_some_and(metadata::is_terminating);
-            if leaving { error.while_leaving() } else { error }
+            let error = if leaving { error.while_leaving() } else { error };
+            error.with_warnings(&told)
         };
         let object = if writer.dry_run {
             self.could_create(&key).map_err(refuse)?;
@@ -85,7 +87,7 @@ impl Core {
             self.follow(&key);
             object
         };
-        Ok(Written { object, created: true, warnings })
+        Ok(Written { object, created: true, warnings: [warnings, told].concat() })
     }
 
     fn could_create(&self, key: &Key) -> Result<(), StoreError> {
@@ -129,7 +131,9 @@ impl Core {
             return new.clone();
         }
         let options = self.options(writer, &Part::Scale, &[]);
-        let mut object = update(old, &scale::shown(kind, new), &options, self.kinds().merge_schema(&kind.gvk));
+        let old = old.map(|old| scale::shown(kind, old));
+        let new_scale = scale::shown(kind, new);
+        let mut object = update(old.as_ref(), &new_scale, &options, self.kinds().merge_schema(&kind.gvk));
         scale::forget_times(&mut object);
         scale::copy_replicas(kind, new, &mut object);
         scale::part_owners(kind, &mut object);
@@ -221,7 +225,9 @@ impl Core {
             let old = convert::shown(&target.kind, &stored);
             let mut new = edit(&old)?;
             check_revision(target, name, &old, &new)?;
+            let sent = new.clone();
             let warnings = decode::settle(&self.kinds(), &target.kind, &mut new, writer.validation)?;
+            keep_frozen_empties(&target.kind.gvk, &old, &sent, &mut new);
             match self.finish(target, &old, new, writer, Ownership::Update) {
                 Err(error) if error.is_stale_write() => last = error.with_warnings(&warnings),
                 Err(error) => return Err(error.with_warnings(&warnings)),

@@ -54,6 +54,7 @@ const ROWS: &[(&str, &str, &[Row<'_>])] = &[
         &[
             ("spec.selector", "null"),
             ("spec.updateStrategy", "{}"),
+            ("?spec.?ordinals.start", "0"),
             ("status.replicas", "0"),
             ("status.availableReplicas", "0"),
         ],

@@ -1,10 +1,13 @@
-//! Packages out of git repositories, for what a person does with them on a laptop.
+//! Packages out of git repositories and OCI registries, for what a person does with them on a laptop.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::adapters::git;
+use crate::adapters::oci::{Keychain, OciError, Registry};
 use crate::domain::id::CommitId;
+use crate::domain::package::archive::Budget;
+use crate::domain::package::artifact::{ArtifactError, ImageName, SCHEME, Wanted};
 use crate::domain::package::reference::{Location, ReferenceError, Resolved, resolve};
 use crate::domain::source::FileTree;
 use crate::ports::git::{GitError, GitRepository, Refs, TreeBudget};
@@ -12,15 +15,18 @@ use crate::ports::git::{GitError, GitRepository, Refs, TreeBudget};
 /// Commits that are looked through for the beginning of an id.
 const SEARCHED: usize = 100_000;
 
+/// Packages that are named when the one that is wanted is not there.
+const SHOWN: usize = 10;
+
 /// A package as it was fetched.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fetched {
     /// Its files.
     pub tree: FileTree,
-    /// The branch, tag or commit that was meant.
+    /// The branch, tag, commit or digest that was meant.
     pub resolved: String,
-    /// The commit it led to.
-    pub commit: CommitId,
+    /// The commit it led to, or the digest of its manifest: what gives the same files for ever.
+    pub revision: String,
 }
 
 /// Why a package was not fetched.
@@ -29,6 +35,17 @@ pub enum FetchError {
     /// The repository cannot be read.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// The registry gives no package.
+    #[error(transparent)]
+    Oci(#[from] OciError),
+    /// The name or the version means nothing.
+    #[error("{repo}: {source}")]
+    Artifact {
+        /// The repository.
+        repo: String,
+        /// Why.
+        source: ArtifactError,
+    },
     /// The version means nothing there.
     #[error("{repo}: {source}")]
     Reference {
@@ -79,7 +96,7 @@ pub fn absolute(repo: &str) -> String {
 
 /// Fetches a package.
 ///
-/// *Flow*: asks the repository for its refs, resolves the version, reads the directory's tree at that commit.
+/// *Flow*: a registry is asked for the manifest and its layers; of git, asks the repository for its refs, resolves the version, reads the directory's tree at that commit.
 /// Repositories behind http(s) are mirrored below `cache`; others are read in place.
 ///
 /// *Assumptions*: called outside async code.
@@ -87,6 +104,38 @@ pub fn absolute(repo: &str) -> String {
 /// # Errors
 /// [`FetchError`]; URLs are told without user and password.
 pub fn fetch(location: &Location, cache: &Path) -> Result<Fetched, FetchError> {
+    if location.repo.starts_with(SCHEME) { pull(location) } else { clone(location, cache) }
+}
+
+fn pull(location: &Location) -> Result<Fetched, FetchError> {
+    let wrong = |source| FetchError::Artifact { repo: location.repo.clone(), source };
+    let image = ImageName::parse(&location.repo).map_err(wrong)?;
+    let Some(reference) = &location.reference else {
+        let why = "which version? Name a tag (:v1), a range (:^1.2) or a digest (@sha256:...)";
+        return Err(wrong(ArtifactError::Reference { text: location.repo.clone(), why }));
+    };
+    let wanted = Wanted::parse(reference).map_err(wrong)?;
+    let pulled = Registry::open(&image, &Keychain::of_user())?.pull(&wanted, &Budget::default(), None)?;
+    let tree = pulled.tree.below(&location.directory);
+    if tree.is_empty() {
+        let known = packages(&pulled.tree);
+        return Err(no_directory(location, &location.repo, &pulled.resolved, known));
+    }
+    Ok(Fetched { tree, resolved: pulled.resolved, revision: pulled.digest.to_string() })
+}
+
+fn no_directory(location: &Location, repo: &str, resolved: &str, known: Vec<String>) -> FetchError {
+    let known = if known.is_empty() { String::new() } else { format!("; packages there: {}", known.join(", ")) };
+    let (repo, resolved) = (repo.to_owned(), resolved.to_owned());
+    FetchError::NoDirectory { repo, directory: location.directory.clone(), resolved, known }
+}
+
+/// Directories with a Kptfile.
+fn packages(tree: &FileTree) -> Vec<String> {
+    tree.iter().filter_map(|(path, _)| path.strip_suffix("/Kptfile").map(str::to_owned)).take(SHOWN).collect()
+}
+
+fn clone(location: &Location, cache: &Path) -> Result<Fetched, FetchError> {
     let repository = git::open_cached(&opened(&location.repo), cache)?;
     let url = repository.url().to_owned();
     let refs = repository.fetch()?;
@@ -99,10 +148,12 @@ pub fn fetch(location: &Location, cache: &Path) -> Result<Fetched, FetchError> {
         }
     };
     let Some(tree) = repository.subtree(&commit, &location.directory)? else {
-        let known = packages(repository.as_ref(), &commit)?;
-        return Err(FetchError::NoDirectory { repo: url, directory: location.directory.clone(), resolved, known });
+        let found = repository.directories_with(&commit, "", "Kptfile")?;
+        let known = found.into_iter().map(|(path, _)| path).take(SHOWN).collect();
+        return Err(no_directory(location, &url, &resolved, known));
     };
-    Ok(Fetched { tree: repository.read_tree(&tree, &TreeBudget::default())?, resolved, commit })
+    let tree = repository.read_tree(&tree, &TreeBudget::default())?;
+    Ok(Fetched { tree, resolved, revision: commit.to_string() })
 }
 
 /// A checkout is opened at its `.git`.
@@ -129,12 +180,6 @@ fn commit(repository: &dyn GitRepository, refs: &Refs, prefix: &str) -> Result<C
 
 fn missing(repository: &dyn GitRepository, prefix: &str, found: usize) -> FetchError {
     FetchError::Commit { repo: repository.url().to_owned(), prefix: prefix.to_owned(), found }
-}
-
-fn packages(repository: &dyn GitRepository, commit: &CommitId) -> Result<String, GitError> {
-    let found = repository.directories_with(commit, "", "Kptfile")?;
-    let names: Vec<String> = found.into_iter().map(|(path, _)| path).take(10).collect();
-    Ok(if names.is_empty() { String::new() } else { format!("; packages there: {}", names.join(", ")) })
 }
 
 /// A repository's URL without user and password, fit to be printed.

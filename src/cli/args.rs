@@ -80,6 +80,8 @@ pub(crate) enum Format {
     Markdown,
     /// Only names, one a line.
     Name,
+    /// Whole objects beside each other, as `kubectl diff` and `patch` have it.
+    Unified,
     /// No format: where `fn` writes to. The command line lives as long as the process.
     #[value(skip)]
     Place(&'static str),
@@ -94,6 +96,7 @@ impl Format {
             Self::Yaml => Some("yaml"),
             Self::Markdown => Some("markdown"),
             Self::Name => Some("name"),
+            Self::Unified => Some("unified"),
             Self::Place(place) => Some(place),
         }
     }

@@ -39,7 +39,12 @@ pub fn main() -> ExitCode {
     } else {
         "loggia=warn,kube_client=off,error"
     });
-    match run(&cli) {
+    let done = run(&cli);
+    if let (Ok(_), Some(reason)) = (&done, output::unprinted()) {
+        output::note(&format!("loggia: writing to standard output: {reason}; what was printed is not whole"));
+        return ExitCode::from(2);
+    }
+    match done {
         Ok(Done::Fine) => ExitCode::SUCCESS,
         Ok(Done::Differs) => ExitCode::from(1),
         Ok(Done::Problems) => ExitCode::from(2),
@@ -62,7 +67,7 @@ fn told(error: &anyhow::Error) -> String {
 fn run(cli: &Cli) -> anyhow::Result<Done> {
     let global = &cli.global;
     if let (Format::Place(word), false) = (global.output, matches!(cli.verb, Verb::Function(_))) {
-        anyhow::bail!("there is no output format {word:?}; there are text, json, yaml, markdown and name");
+        anyhow::bail!("there is no output format {word:?}; there are text, json, yaml, markdown, name and unified");
     }
     if !speaks(&cli.verb, global.output) {
         let word = global.output.word().unwrap_or_default();
@@ -102,6 +107,7 @@ const fn speaks(verb: &Verb, format: Format) -> bool {
     match format {
         Format::Text | Format::Place(_) => true,
         Format::Markdown => matches!(verb, Verb::Diff(_) | Verb::Plan(_) | Verb::Get(_) | Verb::Function(_)),
+        Format::Unified => matches!(verb, Verb::Diff(_) | Verb::Plan(_)),
         Format::Name => {
             matches!(verb, Verb::Diff(_) | Verb::Plan(_) | Verb::Get(_) | Verb::Render(_) | Verb::Function(_))
         }

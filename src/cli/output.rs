@@ -1,6 +1,7 @@
 //! Printing: tables a person can read at 80 columns, and machine formats.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -106,11 +107,21 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Writes to standard output; a closed pipe is the reader's choice, not an error.
+/// Why something could not be printed, the first time.
+static UNPRINTED: OnceLock<String> = OnceLock::new();
+
+/// Writes to standard output; a closed pipe is the reader's choice, not an error. Any other failure is kept for the end.
 pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
-    let _ = out.flush();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(UNPRINTED.set(error.to_string())),
+        _ => {}
+    }
+}
+
+/// Why something could not be printed, such as a full disk.
+pub(super) fn unprinted() -> Option<&'static str> {
+    UNPRINTED.get().map(String::as_str)
 }
 
 /// Writes a line to standard error.

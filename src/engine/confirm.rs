@@ -5,54 +5,44 @@ use std::collections::BTreeMap;
 use futures::{StreamExt as _, stream};
 
 use super::gather::Seat;
-use super::observe::observe;
-use super::planning::{declared, schemas};
+use super::planning::{Planned, schemas};
 use super::targets::Session;
 use super::{Engine, EngineError, MANAGER};
 use crate::cluster::{Apply, ClusterError};
-use crate::domain::id::NamespacedName;
 use crate::domain::krm::ObjectId;
-use crate::domain::plan::{Action, Answer, Declared, DeclaredObject, Plan, UnitPlan, confirm};
+use crate::domain::plan::{Action, Answer, Declared, DeclaredObject, UnitPlan, confirm};
 
 /// How many dry runs a target is asked at once.
 const AT_ONCE: usize = 8;
 
+/// What a target was asked, and what it answered.
+pub type Answers = BTreeMap<ObjectId, Answer>;
+
 impl Engine {
-    /// The same plan, confirmed by a dry run of every creation and patch on its target.
+    /// The same plans, confirmed by a dry run of every creation and patch on its target, with the answers of each.
     ///
     /// # Guarantees
     /// Nothing is stored anywhere: every request says `dryRun=All`. A plan that was foretold right keeps its id.
     ///
     /// # Errors
     /// [`EngineError::Cluster`] when a target stops answering.
-    pub async fn confirm(
-        &self,
-        sync: &NamespacedName,
-        seats: &[Seat],
-        objects: &[DeclaredObject],
-        plan: Plan,
-    ) -> Result<Plan, EngineError> {
-        let mut units = Vec::new();
-        for unit in plan.units {
-            let seat = seats.iter().find(|seat| seat.name == unit.unit.target);
-            let Some((seat, Ok(session))) = seat.map(|seat| (seat, &seat.session)) else {
-                units.push(unit);
-                continue;
-            };
-            let declared = declared(sync, seat, Some(objects));
-            let answers = answers(session, &declared, &unit).await?;
-            let observed = observe(session, &declared, self.now()).await?;
-            units.push(confirm(unit, &declared, &observed, &schemas(&self.schemas, &declared), MANAGER, &answers));
+    pub async fn confirm(&self, seats: &[Seat], planned: Vec<Planned>) -> Result<Vec<(Planned, Answers)>, EngineError> {
+        let mut all = Vec::new();
+        for mut planned in planned {
+            let seat = seats.iter().find(|seat| seat.name == planned.plan.unit.target);
+            let mut said = Answers::new();
+            if let Some(Ok(session)) = seat.map(|seat| &seat.session) {
+                said = answers(session, &planned.declared, &planned.plan).await?;
+                let schemas = schemas(&self.schemas, &planned.declared);
+                planned.plan = confirm(planned.plan, &planned.declared, &planned.observed, &schemas, MANAGER, &said);
+            }
+            all.push((planned, said));
         }
-        Ok(Plan::new(plan.declared, units))
+        Ok(all)
     }
 }
 
-async fn answers(
-    session: &Session,
-    declared: &Declared,
-    unit: &UnitPlan,
-) -> Result<BTreeMap<ObjectId, Answer>, EngineError> {
+async fn answers(session: &Session, declared: &Declared, unit: &UnitPlan) -> Result<Answers, EngineError> {
     let wanted = |id: &ObjectId| declared.objects.iter().find(|wanted| wanted.object.id() == *id);
     let writes = unit.steps().filter(|step| matches!(step.action, Action::Create { .. } | Action::Patch { .. }));
     let asked: Vec<&DeclaredObject> = writes.filter_map(|step| wanted(&step.object)).collect();

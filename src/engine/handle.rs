@@ -1,19 +1,22 @@
 //! What people ask for, whether by command line or, later, by API: previews and decisions. No rule lives here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::api::ObjectMeta;
 
 use super::agenda::{Agenda, Wanted};
-use super::gather::{World, all, key};
+use super::confirm::Answers;
+use super::gather::{Situation, World, all, key};
+use super::planning::{Planned, schemas};
 use super::propose::REVERTS;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, MANAGER};
 use crate::cluster::ClusterError;
-use crate::domain::id::{Digest, NamespacedName, PackageName, RepositoryName, WorkspaceName};
+use crate::domain::id::{Digest, NamespacedName, PackageName, RepositoryName, TargetName, WorkspaceName};
 use crate::domain::intent::read::{Declared, cnf_deployment, sync_of};
 use crate::domain::intent::{CNFDeployment, SOURCE_REPOSITORY, Sync, expand};
-use crate::domain::krm::{Gvk, ObjectId};
-use crate::domain::plan::{DeclaredObject, Plan};
+use crate::domain::krm::{Gvk, ObjectDiff, ObjectId};
+use crate::domain::plan::{DeclaredObject, Plan, declared_digest, differences};
 use crate::domain::rollout::{Hold, Record};
 use crate::domain::source::FileTree;
 use crate::ports::forge::{Forge, Proposal};
@@ -26,6 +29,8 @@ pub struct Preview {
     pub sync: NamespacedName,
     /// The plan over all targets that answer.
     pub plan: Plan,
+    /// What it changes on each of them, object by object.
+    pub differences: BTreeMap<TargetName, Vec<ObjectDiff>>,
     /// Targets that do not answer, and why.
     pub silent: Vec<String>,
     /// What else to know: why it would not be carried out, such as a hold; settings that do nothing.
@@ -103,12 +108,12 @@ impl Engine {
             None => None,
         };
         let found = self.candidate(&who, world, &unit.namespace, &demand, published.as_ref()).await?;
-        let mut preview = self.preview_objects(world, &sync, &found.rendered.objects, judge).await?;
+        let mut preview = self.preview_objects(situation, &found.rendered.objects, judge).await?;
         preview.notes.extend(found.remarks);
         Ok(preview)
     }
 
-    /// What is left to do for a Sync as it is published.
+    /// What is left to do for a Sync as it is published; before its first publication, what its candidate would do.
     ///
     /// # Errors
     /// [`EngineError`].
@@ -116,39 +121,54 @@ impl Engine {
         let situation = self.gather(sync, world).await?;
         let missing = || EngineError::Reference {
             what: format!("Sync {}", situation.key),
-            kind: "a published revision of package",
+            kind: "a published or proposed revision of package",
             name: situation.package.to_string(),
         };
-        let published = situation.agenda.published.as_ref().ok_or_else(missing)?;
-        let tree = situation.packages.content(published).await?;
-        let objects = rendered(&tree, published)?;
-        self.preview_objects(world, sync, &objects, judge).await
+        let agenda = &situation.agenda;
+        let revision = agenda.published.as_ref().or(agenda.candidate.as_ref()).ok_or_else(missing)?.clone();
+        let tree = situation.packages.content(&revision).await?;
+        let objects = rendered(&tree, &revision)?;
+        let is_published = agenda.published.is_some();
+        let mut preview = self.preview_objects(situation, &objects, judge).await?;
+        if !is_published {
+            let told =
+                format!("nothing is published yet; this is what {} ({:?}) would do", revision.name, revision.lifecycle);
+            preview.notes.push(told);
+        }
+        Ok(preview)
     }
 
     async fn preview_withdrawal(&self, world: &World, unit: &NamespacedName) -> Result<Option<Preview>, EngineError> {
-        let sync = self.sync(unit).await?;
-        match sync {
-            Some(sync) => Ok(Some(self.preview_objects(world, &sync, &[], Judge::Teardown).await?)),
-            None => Ok(None),
-        }
+        let Some(sync) = self.sync(unit).await? else { return Ok(None) };
+        let situation = self.gather(&sync, world).await?;
+        Ok(Some(self.preview_objects(situation, &[], Judge::Teardown).await?))
     }
 
     async fn preview_objects(
         &self,
-        world: &World,
-        sync: &Sync,
+        situation: Situation,
         objects: &[DeclaredObject],
         judge: Judge,
     ) -> Result<Preview, EngineError> {
-        let situation = self.gather(sync, world).await?;
-        let (key, seats) = (&situation.key, &situation.seats);
         let wanted = (judge != Judge::Teardown).then_some(objects);
-        let (plan, mut silent) = self.plan(key, &sync.spec, seats, &situation.leaving, wanted).await?;
+        let (planned, mut silent) = self.survey(&situation, wanted).await?;
         silent.extend(situation.reasons);
-        let plan = if judge == Judge::Targets { self.confirm(key, seats, objects, plan).await? } else { plan };
+        let judged = match judge {
+            Judge::Targets => self.confirm(&situation.seats, planned).await?,
+            Judge::Schemas | Judge::Teardown => planned.into_iter().map(|planned| (planned, Answers::new())).collect(),
+        };
+        let differences = judged.iter().map(|(planned, answers)| {
+            let Planned { declared, observed, plan } = planned;
+            let schemas = schemas(&self.schemas, declared);
+            let found = differences(plan, declared, observed, &schemas, MANAGER, answers);
+            (plan.unit.target.clone(), found)
+        });
+        let differences = differences.collect();
+        let units = judged.into_iter().map(|(planned, _)| planned.plan).collect();
+        let plan = Plan::new(declared_digest(wanted.unwrap_or_default()), units);
         let state = self.state.get(&situation.key).await?.value;
         let notes = state.holds.get(&plan.declared).map(Hold::told).into_iter().collect();
-        Ok(Preview { sync: situation.key, plan, silent, notes })
+        Ok(Preview { sync: situation.key, plan, differences, silent, notes })
     }
 
     /// A Sync by name; `None` when there is none.

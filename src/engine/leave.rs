@@ -3,12 +3,12 @@
 use super::EngineError;
 use super::apply::apply;
 use super::gather::Seat;
-use super::planning::{declared, plan_target, policy};
+use super::planning::{Planned, declared, plan_target, teardown_policy};
 use super::rollout::Rollout;
 use super::targets::Session;
 use crate::domain::approval::{Gate, gate_teardown};
 use crate::domain::id::{Digest, TargetName};
-use crate::domain::plan::{Declared, Observed, Plan, UnitPlan};
+use crate::domain::plan::{Declared, Plan};
 use crate::ports::forge::ProposalState;
 
 impl Rollout<'_> {
@@ -18,10 +18,10 @@ impl Rollout<'_> {
         for seat in &self.situation.leaving {
             self.silent(seat, "is none of its targets any more");
             let declared = declared(&self.situation.key, seat, None);
-            match self.emptying(seat, &declared).await {
-                Ok((session, plan, observed)) => {
-                    self.noticed(&seat.name, observed.objects.len());
-                    self.prune(session, &declared, plan, &observed, settled).await?;
+            match self.emptying(seat, declared).await {
+                Ok((session, planned)) => {
+                    self.noticed(&seat.name, planned.observed.objects.len());
+                    self.prune(session, planned, settled).await?;
                 }
                 Err(error) => {
                     self.say(&seat.name, &format!("is none of its targets any more, and keeps what it has: {error}"));
@@ -32,15 +32,11 @@ impl Rollout<'_> {
     }
 
     /// What it takes to empty a target.
-    async fn emptying<'s>(
-        &self,
-        seat: &'s Seat,
-        declared: &Declared,
-    ) -> Result<(&'s Session, UnitPlan, Observed), String> {
+    async fn emptying<'s>(&self, seat: &'s Seat, declared: Declared) -> Result<(&'s Session, Planned), String> {
         let session = seat.session.as_ref().map_err(ToString::to_string)?;
-        let planned = plan_target(self.engine, session, declared, &policy(&self.situation.sync.spec)).await;
-        let (plan, observed) = planned.map_err(|error| error.to_string())?;
-        Ok((session, plan, observed))
+        let policy = teardown_policy(&self.situation.sync.spec);
+        let planned = plan_target(self.engine, session, declared, &policy).await;
+        Ok((session, planned.map_err(|error| error.to_string())?))
     }
 
     fn noticed(&mut self, target: &TargetName, objects: usize) {
@@ -49,14 +45,8 @@ impl Rollout<'_> {
         }
     }
 
-    async fn prune(
-        &mut self,
-        session: &Session,
-        declared: &Declared,
-        plan: UnitPlan,
-        observed: &Observed,
-        settled: bool,
-    ) -> Result<(), EngineError> {
+    async fn prune(&mut self, session: &Session, planned: Planned, settled: bool) -> Result<(), EngineError> {
+        let Planned { declared, observed, plan } = planned;
         let target = &declared.unit.target;
         if plan.is_empty() {
             self.part(target, &declared.digest);
@@ -66,7 +56,7 @@ impl Rollout<'_> {
         match agreed.map(|agreed| gate_teardown(plan.clone(), &agreed)) {
             Some(Gate::Open(approved)) => {
                 let metrics = &self.engine.metrics;
-                let report = apply(session, self.claim, &approved, declared, observed, metrics).await?;
+                let report = apply(session, self.claim, &approved, &declared, &observed, metrics).await?;
                 if report.failures.is_empty() {
                     self.part(target, &declared.digest);
                 } else {

@@ -1,25 +1,38 @@
 //! The plan of a Sync over its targets. The controller, the proposal and `loggia diff` all come here.
 
 use crate::domain::id::{NamespacedName, UnitId};
-use crate::domain::intent::sync::{ApprovalBind, ApprovalMode, SyncSpec};
+use crate::domain::intent::sync::{ApprovalBind, ApprovalMode, SyncSpec, ignore_rules};
+use crate::domain::intent::violation::Violation;
 use crate::domain::plan::{
     Declared, DeclaredObject, Observed, Plan, PlanPolicy, UnitPlan, declare, declared_digest, plan_unit,
 };
 use crate::domain::{approval, krm::Schemas};
 
-use super::gather::Seat;
+use super::gather::{Seat, Situation};
 use super::observe::observe;
 use super::targets::Session;
 use super::{Engine, EngineError, MANAGER};
 
 /// What the policy of a Sync says about planning.
+///
+/// # Errors
+/// [`EngineError::Object`] when its ignore rules cannot be read.
+pub fn policy(sync: &NamespacedName, spec: &SyncSpec) -> Result<PlanPolicy, EngineError> {
+    let wrong = |found: Vec<Violation>| {
+        let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+        EngineError::Object { what: format!("Sync {sync}"), reason: told.join("; ") }
+    };
+    Ok(PlanPolicy { ignore: ignore_rules(spec).map_err(wrong)?, ..teardown_policy(spec) })
+}
+
+/// The same for taking everything away, where no field is left to anybody.
 #[must_use]
-pub fn policy(spec: &SyncSpec) -> PlanPolicy {
+pub fn teardown_policy(spec: &SyncSpec) -> PlanPolicy {
     PlanPolicy {
         manager: MANAGER.to_owned(),
         prune: spec.apply.prune,
         prune_limit: spec.apply.prune_limit.clone(),
-        take_back: false,
+        ..PlanPolicy::default()
     }
 }
 
@@ -48,6 +61,17 @@ pub fn declared(sync: &NamespacedName, seat: &Seat, objects: Option<&[DeclaredOb
     Declared { teardown: objects.is_none(), ..declare(unit, seat.wave, objects.unwrap_or_default()) }
 }
 
+/// What shall be on a target, what is there, and what to do about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// What shall be there, as it is applied: fields that are left to others are as they are there.
+    pub declared: Declared,
+    /// What is there.
+    pub observed: Observed,
+    /// What to do.
+    pub plan: UnitPlan,
+}
+
 /// Plans one target.
 ///
 /// # Errors
@@ -55,12 +79,14 @@ pub fn declared(sync: &NamespacedName, seat: &Seat, objects: Option<&[DeclaredOb
 pub async fn plan_target(
     engine: &Engine,
     session: &Session,
-    declared: &Declared,
+    declared: Declared,
     policy: &PlanPolicy,
-) -> Result<(UnitPlan, Observed), EngineError> {
-    let observed = observe(session, declared, engine.now()).await?;
-    let schemas = schemas(&engine.schemas, declared);
-    Ok((plan_unit(declared, &observed, &schemas, policy), observed))
+) -> Result<Planned, EngineError> {
+    let observed = observe(session, &declared, engine.now()).await?;
+    let schemas = schemas(&engine.schemas, &declared);
+    let declared = declared.sparing(&observed.objects, &policy.ignore, &policy.manager, &schemas);
+    let plan = plan_unit(&declared, &observed, &schemas, policy);
+    Ok(Planned { declared, observed, plan })
 }
 
 /// Built-in schemas and those of CRDs that the package brings.
@@ -78,32 +104,44 @@ impl Engine {
     /// do not answer are told by name: they are not part of the plan and need one of their own when they are back.
     ///
     /// # Errors
-    /// None for single targets; reserved for what concerns all of them.
+    /// [`EngineError::Object`] when the Sync's own rules cannot be read.
     pub async fn plan(
         &self,
-        sync: &NamespacedName,
-        spec: &SyncSpec,
-        seats: &[Seat],
-        leaving: &[Seat],
+        situation: &Situation,
         objects: Option<&[DeclaredObject]>,
     ) -> Result<(Plan, Vec<String>), EngineError> {
-        let policy = policy(spec);
-        let mut units = Vec::new();
+        let (planned, silent) = self.survey(situation, objects).await?;
+        let units = planned.into_iter().map(|planned| planned.plan).collect();
+        Ok((Plan::new(declared_digest(objects.unwrap_or_default()), units), silent))
+    }
+
+    /// As [`Engine::plan`], with what every target holds.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub async fn survey(
+        &self,
+        situation: &Situation,
+        objects: Option<&[DeclaredObject]>,
+    ) -> Result<(Vec<Planned>, Vec<String>), EngineError> {
+        let spec = &situation.sync.spec;
+        let policy = if objects.is_some() { policy(&situation.key, spec)? } else { teardown_policy(spec) };
+        let mut all = Vec::new();
         let mut silent = Vec::new();
-        let wanted = seats.iter().map(|seat| (seat, objects)).chain(leaving.iter().map(|seat| (seat, None)));
-        for (seat, objects) in wanted {
+        let leaving = situation.leaving.iter().map(|seat| (seat, None));
+        for (seat, objects) in situation.seats.iter().map(|seat| (seat, objects)).chain(leaving) {
             let planned = match &seat.session {
-                Ok(session) => plan_target(self, session, &declared(sync, seat, objects), &policy).await,
+                Ok(session) => plan_target(self, session, declared(&situation.key, seat, objects), &policy).await,
                 Err(error) => {
                     silent.push(format!("{} does not answer: {error}", seat.name));
                     continue;
                 }
             };
             match planned {
-                Ok((unit, _)) => units.push(unit),
+                Ok(planned) => all.push(planned),
                 Err(error) => silent.push(format!("{} does not answer: {error}", seat.name)),
             }
         }
-        Ok((Plan::new(declared_digest(objects.unwrap_or_default()), units), silent))
+        Ok((all, silent))
     }
 }

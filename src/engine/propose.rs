@@ -92,9 +92,7 @@ impl Asking<'_> {
     }
 
     async fn plan(&self, objects: Option<&[DeclaredObject]>) -> Result<(Plan, Vec<String>), EngineError> {
-        let situation = self.situation;
-        let (seats, leaving) = (&situation.seats, &situation.leaving);
-        self.engine.plan(&situation.key, &situation.sync.spec, seats, leaving, objects).await
+        self.engine.plan(self.situation, objects).await
     }
 
     /// Whether exactly this head was rejected.
@@ -197,7 +195,7 @@ impl Asking<'_> {
             |pending: &&Proposal| (pending.content.kind == ProposalKind::Delete) == (kind == ProposalKind::Delete);
         if let Some(other) = pending.filter(|pending| !of_a_kind(pending)) {
             // Whoever read the one must not agree to the other by its number.
-            let reason = "something else is asked for now".to_owned();
+            let reason = "something else is asked for instead".to_owned();
             let state = ProposalState::Withdrawn { reason, at: self.engine.now() };
             self.situation.forge.conclude(self.claim, other.number, state).await?;
         }

@@ -1,7 +1,7 @@
 //! Taking a package away: prune everywhere, then delete its revisions, then forget it.
 
 use super::apply::apply;
-use super::planning::{declared, plan_target, policy};
+use super::planning::{Planned, declared, plan_target, teardown_policy};
 use super::propose::{Asked, Asking};
 use super::{Engine, EngineError};
 use crate::domain::approval::{Gate, gate_teardown};
@@ -58,8 +58,8 @@ impl Asking<'_> {
                 }
             };
             let declared = declared(&self.situation.key, seat, None);
-            let policy = policy(&self.situation.sync.spec);
-            let (plan, observed) = plan_target(self.engine, session, &declared, &policy).await?;
+            let policy = teardown_policy(&self.situation.sync.spec);
+            let Planned { declared, observed, plan } = plan_target(self.engine, session, declared, &policy).await?;
             match gate_teardown(plan, agreed) {
                 Gate::Open(approved) => {
                     let report =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::apply::apply;
 use super::gather::{Seat, Situation};
-use super::planning::{bind, declared, mode, plan_target, policy};
+use super::planning::{Planned, bind, declared, mode, plan_target, policy};
 use super::targets::Session;
 use super::verify::{health, proof, rest, windows};
 use super::{Engine, EngineError, MANAGER};
@@ -145,10 +145,10 @@ impl Rollout<'_> {
     pub(super) async fn look(&self, seat: &Seat, objects: &[DeclaredObject]) -> Result<Look, String> {
         let session = seat.session.as_ref().map_err(ToString::to_string)?;
         let declared = declared(&self.situation.key, seat, Some(objects));
-        let policy =
-            PlanPolicy { take_back: self.begun(&seat.name, &declared.digest), ..policy(&self.situation.sync.spec) };
-        let planned = plan_target(self.engine, session, &declared, &policy).await;
-        let (plan, observed) = planned.map_err(|error| error.to_string())?;
+        let policy = policy(&self.situation.key, &self.situation.sync.spec).map_err(|error| error.to_string())?;
+        let policy = PlanPolicy { take_back: self.begun(&seat.name, &declared.digest), ..policy };
+        let planned = plan_target(self.engine, session, declared, &policy).await;
+        let Planned { declared, observed, plan } = planned.map_err(|error| error.to_string())?;
         let pending = self.pending(&seat.name, &declared.digest);
         let health = health(session, &declared, &observed, pending).await.map_err(|error| error.to_string())?;
         Ok(Look { declared, observed, plan, health })

@@ -131,7 +131,8 @@ impl<'a> Play<'a> {
     /// The next answer as it is recorded.
     pub(crate) async fn record(&mut self, step: &Step, events: usize) -> Value {
         let (request, answer) = self.step(step, events).await;
-        let text = blurred(&request, &answer).to_string().replace(&self.namespace, "NS");
+        let is_real = matches!(self.server, Server::Real(_));
+        let text = blurred(&request, &answer, is_real).to_string().replace(&self.namespace, "NS");
         serde_json::from_str(&text).unwrap()
     }
 }

@@ -42,7 +42,9 @@ fn run(command: &mut Command, log: &Path) -> Child {
 impl Control {
     /// Starts everything and waits until the server is ready.
     pub(crate) fn start(assets: &Path) -> Self {
-        Self::alone(assets).with_controllers(assets)
+        let controllers =
+            "deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller";
+        Self::alone(assets).with_controllers(assets, controllers)
     }
 
     /// The API server without controllers: nobody but the test writes.
@@ -97,14 +99,15 @@ impl Control {
         self.dir.path().join(name)
     }
 
-    fn with_controllers(mut self, assets: &Path) -> Self {
+    /// Starts these controllers, too; names separated by commas.
+    pub(crate) fn with_controllers(mut self, assets: &Path, controllers: &str) -> Self {
         let kubeconfig = self.path("kubeconfig");
         let child = run(
             Command::new(assets.join("kube-controller-manager")).args([
                 &format!("--kubeconfig={}", kubeconfig.display()),
                 "--leader-elect=false",
                 "--secure-port=0",
-                "--controllers=deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller",
+                &format!("--controllers={controllers}"),
             ]),
             &self.path("controllers.log"),
         );
@@ -118,6 +121,11 @@ impl Control {
             "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: c\n  cluster:\n    server: https://127.0.0.1:{}\n    insecure-skip-tls-verify: true\ncontexts:\n- name: c\n  context: {{cluster: c, user: u}}\nusers:\n- name: u\n  user: {{token: t0ken}}\n",
             self.port
         )
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
     }
 
     /// Where the kubeconfig is.

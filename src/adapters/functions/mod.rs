@@ -1,6 +1,7 @@
 //! Programs and containers as functions.
 
 mod container;
+mod generators;
 mod process;
 mod words;
 
@@ -10,6 +11,7 @@ use crate::domain::package::external::{Answer, Failure, Program, Request};
 use crate::ports::function::FunctionRunner;
 
 pub use container::{Containers, Pull};
+pub use generators::Generators;
 pub use process::Limits;
 
 /// What may be run, and how.
@@ -19,6 +21,8 @@ pub struct LocalRunner {
     pub programs: bool,
     /// How images are run; none when they are not.
     pub containers: Option<Containers>,
+    /// How charts and overlays are rendered; by images when this is not set.
+    pub generators: Option<Generators>,
     /// Time and output of one function.
     pub limits: Limits,
     /// Where programs run [default: where this process does].
@@ -36,18 +40,25 @@ impl FunctionRunner for LocalRunner {
                 ),
             )),
             Program::Exec(command) => self.program(command, &request.list),
-            Program::Image(image) => match &self.containers {
-                Some(containers) => containers.run(image, &request.list, &self.limits),
-                None => Err(Failure::new(
-                    "fn.no_runner",
-                    format!("{image} is not built in, and no containers are run here"),
-                )),
-            },
+            Program::Image(image) => {
+                let generated = self.generators.as_ref().and_then(|all| all.run(image, request, &self.limits));
+                generated.unwrap_or_else(|| self.image(image, &request.list))
+            }
         }
     }
 }
 
 impl LocalRunner {
+    fn image(&self, image: &str, list: &str) -> Result<Answer, Failure> {
+        match &self.containers {
+            Some(containers) => containers.run(image, list, &self.limits),
+            None => {
+                let message = format!("{image} is not built in, and no containers are run here");
+                Err(Failure::new("fn.no_runner", message))
+            }
+        }
+    }
+
     fn program(&self, command: &str, list: &str) -> Result<Answer, Failure> {
         let words = words::split(command).ok_or_else(|| {
             Failure::new("fn.failed", format!("exec {command:?} is no command: a quote is not closed"))

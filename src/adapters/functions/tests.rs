@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::domain::source::FileTree;
 
 fn program(path: &Path, script: &str) {
     std::fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -13,7 +14,7 @@ fn program(path: &Path, script: &str) {
 
 fn exec(command: &str, limits: Limits) -> Result<Answer, Failure> {
     let runner = LocalRunner { programs: true, limits, ..LocalRunner::default() };
-    runner.run(&Request { program: Program::Exec(command.to_owned()), list: "in\n".to_owned() })
+    runner.run(&Request { program: Program::Exec(command.to_owned()), list: "in\n".to_owned(), files: FileTree::new() })
 }
 
 #[test]
@@ -38,7 +39,7 @@ fn a_failure_keeps_what_was_said() {
 #[test]
 fn nothing_runs_without_leave() {
     let runner = LocalRunner::default();
-    let run = |program| runner.run(&Request { program, list: String::new() }).unwrap_err();
+    let run = |program| runner.run(&Request { program, list: String::new(), files: FileTree::new() }).unwrap_err();
     let exec = run(Program::Exec("touch x".to_owned()));
     assert!(exec.code == "fn.exec_denied" && exec.message.contains("--allow-exec"), "{exec}");
     assert_eq!(run(Program::Image("a/b:c".to_owned())).code, "fn.no_runner");
@@ -78,7 +79,7 @@ fn engine(dir: &Path, name: &str) -> Containers {
 
 fn image(containers: Containers, image: &str) -> Result<Answer, Failure> {
     let runner = LocalRunner { containers: Some(containers), ..LocalRunner::default() };
-    runner.run(&Request { program: Program::Image(image.to_owned()), list: "in\n".to_owned() })
+    runner.run(&Request { program: Program::Image(image.to_owned()), list: "in\n".to_owned(), files: FileTree::new() })
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn a_container_that_took_too_long_is_removed() {
     let containers = Containers { path: dir.path().as_os_str().to_owned(), ..Containers::default() };
     let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
     let runner = LocalRunner { containers: Some(containers), limits, ..LocalRunner::default() };
-    let request = Request { program: Program::Image("f:v1".to_owned()), list: String::new() };
+    let request = Request { program: Program::Image("f:v1".to_owned()), list: String::new(), files: FileTree::new() };
     assert_eq!(runner.run(&request).unwrap_err().code, "fn.timeout");
     let calls = std::fs::read_to_string(calls).unwrap();
     assert!(calls.lines().nth(1).is_some_and(|line| line.starts_with("rm -f loggia-fn-")), "{calls}");

@@ -6,33 +6,12 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value, json};
 
 use crate::domain::krm::Gvk;
+use crate::domain::krm::schema::{Column, Line, Mark, TABLE, lines};
 
-/// The table of `domain::krm::schema`; its first lines explain the notation.
-const TABLE: &str = crate::domain::krm::schema::TABLE;
 /// Descriptions: `Type text` and `Type.field text`; `.field text` is for that field of every type.
 const WORDS: &str = include_str!("words.txt");
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
-
-/// Fields whose items `kubectl apply` merges although apply on the server owns them otherwise, or whose strategy is longer.
-const STRATEGIES: &[(&str, &str, &str)] = &[
-    ("DeploymentSpec", "strategy", "retainKeys"),
-    ("PodSpec", "volumes", "merge,retainKeys"),
-    ("PodSpec", "resourceClaims", "merge,retainKeys"),
-    ("PodStatus", "resourceClaimStatuses", "merge,retainKeys"),
-    ("NodeSpec", "podCIDRs", "merge"),
-    ("ObjectMeta", "finalizers", "merge"),
-];
-
-/// Atomic lists that `kubectl apply` merges by a key all the same.
-const MERGED: &[(&str, &str, &str)] = &[("JobStatus", "conditions", "type"), ("PodStatus", "hostIPs", "ip")];
-
-/// Keyed lists that `kubectl apply` replaces all the same.
-const REPLACED: &[(&str, &str)] = &[
-    ("CustomResourceDefinitionStatus", "conditions"),
-    ("ResourceRequirements", "claims"),
-    ("ResourceStatus", "resources"),
-];
 
 /// One type: where it is, and the types that it mentions.
 struct Type {
@@ -87,8 +66,8 @@ impl Types {
     fn read() -> Self {
         let words = Words::read();
         let mut all = Self { types: BTreeMap::new(), kinds: BTreeMap::new() };
-        for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
-            all.add(line, &words);
+        for line in lines(TABLE) {
+            all.add(&line, &words);
         }
         for (name, schema) in [
             (
@@ -105,28 +84,27 @@ impl Types {
         all
     }
 
-    fn add(&mut self, line: &str, words: &Words) {
-        let mut parts = line.split_ascii_whitespace();
-        let Some(head) = parts.next() else { return };
-        let (name, kind) = head.split_once('@').map_or((head, None), |(name, kind)| (name, kind.rsplit_once('/')));
-        let atomic = name.ends_with('!');
-        let name = name.trim_end_matches('!');
-        let mut reader = Reader { name, words, mentions: BTreeSet::new() };
-        let properties: Map<String, Value> = parts.map(|part| reader.field(part)).collect();
+    fn add(&mut self, line: &Line<'_>, words: &Words) {
+        let mut reader = Reader { name: line.name, words, mentions: BTreeSet::new() };
+        let properties: Map<String, Value> = line.fields.iter().map(|field| reader.field(field)).collect();
         let mut schema = json!({"type": "object", "properties": properties});
-        if atomic {
+        let required = line.fields.iter().filter(|field| field.mark.required).map(|field| field.name);
+        let required: Vec<&str> = required.collect();
+        if !required.is_empty() {
+            schema["required"] = json!(required);
+        }
+        if line.atomic {
             schema["x-kubernetes-map-type"] = json!("atomic");
         }
-        if let Some(text) = words.of_type(name) {
+        if let Some(text) = words.of_type(line.name) {
             schema["description"] = json!(text);
         }
-        if let Some((api_version, kind)) = kind {
-            let gvk = Gvk::parse(api_version, kind);
-            schema["x-kubernetes-group-version-kind"] = json!([super::gvk_json(&gvk)]);
-            self.kinds.insert(gvk, name.to_owned());
+        if let Some(gvk) = &line.gvk {
+            schema["x-kubernetes-group-version-kind"] = json!([super::gvk_json(gvk)]);
+            self.kinds.insert(gvk.clone(), line.name.to_owned());
         }
         let mentions = reader.mentions;
-        self.types.insert(name.to_owned(), Type { component: component(name), schema, mentions });
+        self.types.insert(line.name.to_owned(), Type { component: component(line.name), schema, mentions });
     }
 
     /// The component of a kind; none when the table does not hold it.
@@ -164,48 +142,24 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn field(&mut self, text: &str) -> (String, Value) {
-        let (text, default) = text.split_once('=').map_or((text, None), |(text, default)| (text, Some(default)));
-        let text = text.strip_suffix('-').unwrap_or(text);
-        let (field, shape) = text.split_once(':').unwrap_or((text, "s"));
-        let mut schema = self.shape(shape);
-        if matches!((self.name, field), ("JSONSchemaProps", "maximum" | "minimum" | "multipleOf")) {
-            schema = json!({"type": "number"});
-        }
-        if let Some(default) = default {
-            schema["default"] = json!(default);
-        }
-        self.strategy(field, shape, &mut schema);
-        if let Some(text) = self.words.of_field(self.name, field) {
+    fn field(&mut self, column: &Column<'_>) -> (String, Value) {
+        let mut schema = self.shape(column.shape);
+        tell(&mut schema, &column.mark);
+        if let Some(text) = self.words.of_field(self.name, column.name) {
             schema = described(schema, text);
         }
-        (field.to_owned(), schema)
-    }
-
-    fn strategy(&self, field: &str, shape: &str, schema: &mut Value) {
-        let own = |entry: &&(&str, &str, &str)| entry.0 == self.name && entry.1 == field;
-        let listed = shape.starts_with('[').then(|| shape.rsplit_once(']')).flatten().map(|(_, keys)| keys);
-        let first = listed.and_then(|keys| keys.split(',').next()).filter(|key| !key.is_empty() && *key != "*");
-        let first = first.filter(|_| !REPLACED.contains(&(self.name, field)));
-        let key = MERGED.iter().find(own).map(|entry| entry.2).or(first);
-        let strategy = STRATEGIES.iter().find(own).map(|entry| entry.2).or(key.map(|_| "merge"));
-        if key.is_none() && strategy.is_none() {
-            return;
-        }
-        // A reference may have no neighbours.
-        *schema = aside(schema.take());
-        if let Some(key) = key {
-            schema["x-kubernetes-patch-merge-key"] = json!(key);
-        }
-        if let Some(strategy) = strategy {
-            schema["x-kubernetes-patch-strategy"] = json!(strategy);
-        }
+        (column.name.to_owned(), schema)
     }
 
     fn shape(&mut self, shape: &str) -> Value {
         match shape {
             "s" => json!({"type": "string"}),
-            "n" => json!({"type": "integer"}),
+            "y" => json!({"type": "string", "format": "byte"}),
+            "t" => json!({"type": "string", "format": "date-time"}),
+            "i" => json!({"type": "integer", "format": "int32"}),
+            "l" => json!({"type": "integer", "format": "int64"}),
+            "d" => json!({"type": "number", "format": "double"}),
+            "n" => json!({"type": "number"}),
             "b" => json!({"type": "boolean"}),
             "q" => self.mention("Quantity"),
             "x" => self.mention("IntOrString"),
@@ -242,6 +196,33 @@ impl Reader<'_> {
     fn mention(&mut self, name: &str) -> Value {
         self.mentions.insert(name.to_owned());
         reference(&component(name))
+    }
+}
+
+/// Puts what else is known of a field into its schema.
+fn tell(schema: &mut Value, mark: &Mark) {
+    if mark.patch.is_some() || mark.default.is_some() {
+        // A reference may have no neighbours.
+        *schema = aside(schema.take());
+    }
+    if let Some(default) = &mark.default {
+        schema["default"] = default.clone();
+    }
+    if !mark.values.is_empty() {
+        let inner = ["items", "additionalProperties"].into_iter().find(|inner| schema.get(inner).is_some());
+        let of = match inner {
+            Some(inner) => &mut schema[inner],
+            None => &mut *schema,
+        };
+        of["enum"] = json!(mark.values);
+    }
+    let Some(rule) = &mark.patch else { return };
+    if let Some(key) = &rule.key {
+        schema["x-kubernetes-patch-merge-key"] = json!(key);
+    }
+    let strategies = rule.strategies();
+    if !strategies.is_empty() {
+        schema["x-kubernetes-patch-strategy"] = json!(strategies);
     }
 }
 

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::jsonpath::JsonPath;
 use super::{age, definition};
 use crate::apiserver::kinds;
+use crate::domain::krm::JsonPath;
 
 /// A column of a CRD.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use crate::apiserver::status::Cause;
 use crate::domain::krm::Gvk;
 use crate::domain::krm::value::{is_void, same};
 
-fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
+pub(super) fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
     static NULL: Value = Value::Null;
     get(object, path).unwrap_or(&NULL)
 }
@@ -29,7 +29,7 @@ pub(super) fn faults(gvk: &Gvk, object: &Value) -> Vec<Cause> {
         ("", "PersistentVolumeClaim") => claim(object),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object),
         ("policy", "PodDisruptionBudget") => budget(object).into_iter().collect(),
-        ("networking.k8s.io", "Ingress") => ingress(object).into_iter().collect(),
+        ("networking.k8s.io", "Ingress") => super::ingress::faults(object),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             verbs(object).into_iter().chain(aggregation(object)).collect()
         }
@@ -100,8 +100,8 @@ pub(super) fn strategy(object: &Value) -> Option<Cause> {
         }
         other => {
             // The server shows the structure as it is inside.
-            let parts =
-                [("MaxUnavailable", rolling["maxUnavailable"].clone()), ("MaxSurge", rolling["maxSurge"].clone())];
+            let part = |name: &str| rolling.get(name).cloned().unwrap_or_else(|| json!(0));
+            let parts = [("MaxUnavailable", part("maxUnavailable")), ("MaxSurge", part("maxSurge"))];
             let rolling = if rolling.is_null() { "null".to_owned() } else { Shown(&parts).to_string() };
             let shown = format!("{{\"Type\":{other:?},\"RollingUpdate\":{rolling}}}");
             Some(unsupported_text("spec.strategy", &shown, &["Recreate", "RollingUpdate"]))
@@ -182,12 +182,6 @@ fn budget(object: &Value) -> Option<Cause> {
     Some(invalid_text("spec", &Shown(&fields).to_string(), "minAvailable and maxUnavailable cannot be both set"))
 }
 
-fn ingress(object: &Value) -> Option<Cause> {
-    let empty = items(object, "spec.rules").is_empty() && at(object, "spec.defaultBackend").is_null();
-    let detail = "either `defaultBackend` or `rules` must be specified";
-    empty.then(|| Cause::invalid("spec", &Value::Null, detail))
-}
-
 fn verbs(object: &Value) -> Vec<Cause> {
     let rules = items(object, "rules").iter().enumerate();
     let silent = rules.filter(|(_, rule)| items(rule, "verbs").is_empty());
@@ -207,7 +201,7 @@ fn aggregation(role: &Value) -> Option<Cause> {
 /// What is wrong with an object as a successor of another, beyond what its table says.
 pub(super) fn update_faults(gvk: &Gvk, old: &Value, new: &Value) -> Vec<Cause> {
     match (gvk.group.as_str(), gvk.kind.as_str()) {
-        ("", "Pod") => pod_update(old, new),
+        ("", "Pod") => super::pod_update::faults(old, new),
         ("", "PersistentVolumeClaim") => claim_update(old, new),
         ("", "Service") => balancer(new).into_iter().collect(),
         ("batch", "Job") => job_update(old, new),
@@ -274,45 +268,6 @@ fn job_update(old: &Value, new: &Value) -> Vec<Cause> {
     let template = if suspended { "spec.template.spec" } else { "spec.template" };
     let others = ["spec.selector", template, "spec.completionMode"];
     completions.into_iter().chain(others.into_iter().filter_map(|path| fixed(old, new, path))).collect()
-}
-
-/// The spec of a pod but images, tolerations, deadline and grace period is fixed.
-fn pod_update(old: &Value, new: &Value) -> Vec<Cause> {
-    for list in ["spec.containers", "spec.initContainers"] {
-        if items(old, list).len() != items(new, list).len() {
-            return vec![Cause::forbidden(list, "pod updates may not add or remove containers")];
-        }
-    }
-    let detail = "pod updates may not change fields other than \
-                  `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
-                  `spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` \
-                  (allow it to be set to 1 if it was previously negative)";
-    let fixed = |pod: &Value| {
-        let mut spec = pod.get("spec").cloned().unwrap_or_default();
-        for list in ["containers", "initContainers"] {
-            for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-                container["image"] = Value::Null;
-            }
-        }
-        for name in ["activeDeadlineSeconds", "tolerations", "nodeName", "schedulingGates"] {
-            spec[name] = Value::Null;
-        }
-        spec
-    };
-    let spec = (!same(&fixed(old), &fixed(new))).then(|| Cause::forbidden("spec", detail));
-    deadline(old, new).into_iter().chain(spec).collect()
-}
-
-fn deadline(old: &Value, new: &Value) -> Option<Cause> {
-    let path = "spec.activeDeadlineSeconds";
-    let before = at(old, path).as_i64()?;
-    match at(new, path).as_i64() {
-        None => Some(Cause::invalid(path, &Value::Null, "must not update from a positive integer to nil value")),
-        Some(now) if now > before => {
-            Some(Cause::invalid(path, &json!(now), "must be less than or equal to previous value"))
-        }
-        Some(_) => None,
-    }
 }
 
 /// Whether a field that must be there says nothing.

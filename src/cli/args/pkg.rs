@@ -17,7 +17,7 @@ pub(crate) struct Pkg {
 /// What `pkg` does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PkgVerb {
-    /// Fetch a package from a git repository into a new directory
+    /// Fetch a package from a git repository or an OCI registry into a new directory
     Get(PkgGet),
     /// Make a directory a package: a Kptfile, a README.md and a package-context.yaml
     Init(PkgInit),
@@ -37,7 +37,8 @@ pub(crate) enum PkgVerb {
 #[derive(Debug, Args)]
 pub(crate) struct PkgGet {
     /// Repository (a path, file://, http:// or https://, ended by .git where that is not clear), directory in it, and a
-    /// branch, tag, commit or range of versions such as ^1.2 [default REF: the branch main or master]
+    /// branch, tag, commit or range of versions such as ^1.2 [default REF: the branch main or master]; or an OCI artifact:
+    /// oci://HOST/REPO[//DIR] with :TAG, :RANGE or @DIGEST
     #[arg(value_name = "REPO[/DIR][@REF]")]
     pub(crate) package: String,
     /// Directory to write to; in it, when it is there already [default: the name of the package]
@@ -46,6 +47,9 @@ pub(crate) struct PkgGet {
     /// How later updates treat local changes
     #[arg(long, value_enum, default_value_t = Strategy::ResourceMerge, value_name = "STRATEGY")]
     pub(crate) strategy: Strategy,
+    /// Make it a package that is deployed: write its name to package-context.yaml, for functions such as set-namespace
+    #[arg(long)]
+    pub(crate) for_deployment: bool,
 }
 
 /// `pkg init`.

@@ -88,7 +88,7 @@ fn show(global: &Global, args: &args::Get, table: &Table, values: Vec<(String, V
             note(&format!("nothing in namespace {}", global.namespace()));
         }
         Format::Text | Format::Markdown => print(&table.text()),
-        Format::Json | Format::Yaml | Format::Place(_) => {
+        Format::Json | Format::Yaml | Format::Unified | Format::Place(_) => {
             let values: Vec<Value> = values.into_iter().map(|(_, value)| value).collect();
             print(&machine(global.output, &values)?.unwrap_or_default());
         }

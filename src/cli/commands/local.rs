@@ -146,6 +146,9 @@ fn package(tree: &FileTree) -> (Findings, String) {
 
 fn intents(tree: &FileTree, global: &Global) -> (Findings, String) {
     let (declared, errors) = read_intents(tree, global.namespace());
+    if declared.is_empty() && errors.is_empty() {
+        note("warning: there is neither a Kptfile nor an intent here");
+    }
     (Findings { errors, ..Findings::default() }, counted(declared.len(), "intent"))
 }
 

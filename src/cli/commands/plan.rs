@@ -10,6 +10,7 @@ use super::super::output::{machine, note, print};
 use super::super::{Done, session};
 use crate::domain::id::NamespacedName;
 use crate::domain::intent::read::read_intents;
+use crate::domain::krm::ObjectDiff;
 use crate::domain::plan::{markdown, text};
 use crate::engine::handle::{Judge, Preview};
 
@@ -79,6 +80,7 @@ fn print_all(global: &Global, previews: &[Preview]) -> anyhow::Result<()> {
     for preview in previews {
         match global.output {
             Format::Name => print(&format!("{}\n", preview.plan.id)),
+            Format::Unified => print(&unified(preview)),
             Format::Markdown => print(&format!("## {}\n\n{}", preview.sync, markdown(&preview.plan))),
             _ => print(&format!("{}\n{}", preview.sync, text(&preview.plan))),
         }
@@ -87,4 +89,18 @@ fn print_all(global: &Global, previews: &[Preview]) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whole objects beside each other; where several targets get the same difference it is told once.
+fn unified(preview: &Preview) -> String {
+    let mut told: Vec<(Vec<&str>, String)> = Vec::new();
+    for (target, differences) in &preview.differences {
+        let text: String = differences.iter().map(ObjectDiff::unified).collect();
+        match told.iter_mut().find(|(_, known)| *known == text) {
+            Some((targets, _)) => targets.push(target.as_str()),
+            None => told.push((vec![target.as_str()], text)),
+        }
+    }
+    let differing = told.iter().filter(|(_, text)| !text.is_empty());
+    differing.map(|(targets, text)| format!("# {} on {}\n{text}", preview.sync, targets.join(", "))).collect()
 }

@@ -6,8 +6,12 @@ use serde_json::Value;
 
 use super::CNFDeployment;
 use super::cnf_deployment::CnfDeploymentSpec;
-use super::sync::{ApplySpec, ApprovalMode, ApprovalSpec, HealthSpec, PackageRef, SyncSpec, TargetsSpec, Wave};
+use super::sync::{
+    ApplySpec, ApprovalMode, ApprovalSpec, HealthSpec, IgnoreSpec, PackageRef, SyncSpec, TargetsSpec, Wave, duration,
+};
+use super::violation::Violation;
 use crate::domain::id::{InvalidId, NamespacedName, PackageName, RepositoryName};
+use crate::domain::krm::JsonPath;
 
 /// Annotation on an intent: `automatic` needs no approval.
 pub const APPROVAL: &str = "loggia.dev/approval";
@@ -15,6 +19,8 @@ pub const APPROVAL: &str = "loggia.dev/approval";
 pub const STABLE_FOR: &str = "loggia.dev/stable-for";
 /// Annotation on an intent: how long a target may take to become healthy, such as `5m`.
 pub const HEALTH_TIMEOUT: &str = "loggia.dev/health-timeout";
+/// Annotation on an intent: fields that are left to others, such as `/spec/replicas`, with commas between them.
+pub const IGNORE_FIELDS: &str = "loggia.dev/ignore-fields";
 
 /// What an intent asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +117,7 @@ pub fn expand(intent: &CNFDeployment, context: &ExpandContext) -> Result<Demand,
         drift: super::sync::Drift::Correct,
         health: HealthSpec { timeout: annotation(intent, HEALTH_TIMEOUT), stable_for: annotation(intent, STABLE_FOR) },
         rollback: super::sync::RollbackSpec::default(),
+        ignore: ignored(annotation(intent, IGNORE_FIELDS).as_deref()),
         suspend: false,
     };
     Ok(Demand {
@@ -151,6 +158,40 @@ fn approval(intent: &CNFDeployment) -> ApprovalSpec {
     let automatic = annotation(intent, APPROVAL).as_deref() == Some("automatic");
     let mode = if automatic { ApprovalMode::Automatic } else { ApprovalMode::Required };
     ApprovalSpec { mode, ..ApprovalSpec::default() }
+}
+
+/// One rule for all objects, when any field is named.
+fn ignored(fields: Option<&str>) -> Vec<IgnoreSpec> {
+    let fields: Vec<String> =
+        fields.into_iter().flat_map(|text| text.split(',')).map(|path| path.trim().to_owned()).collect();
+    if fields.is_empty() { Vec::new() } else { vec![IgnoreSpec { fields, ..IgnoreSpec::default() }] }
+}
+
+/// What is wrong with the annotations by which an intent sets policy.
+#[must_use]
+pub fn annotation_violations(annotations: &BTreeMap<String, String>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let of = |key: &str| annotations.get(key).map(String::as_str);
+    let mut told = |key: &str, violation: Violation| {
+        let Violation { message, hint, .. } = violation;
+        found.push(Violation { field: "metadata.annotations".to_owned(), message: format!("{key}: {message}"), hint });
+    };
+    for key in [STABLE_FOR, HEALTH_TIMEOUT] {
+        if let Some(Err(wrong)) = of(key).map(|text| duration(key, text)) {
+            told(key, wrong);
+        }
+    }
+    if let Some(other) = of(APPROVAL).filter(|mode| !["automatic", "required"].contains(mode)) {
+        let wrong = Violation::new(APPROVAL, format!("{other:?} is no way of approval"));
+        told(APPROVAL, wrong.hint("write automatic or required"));
+    }
+    for path in ignored(of(IGNORE_FIELDS)).iter().flat_map(|rule| &rule.fields) {
+        if let Err(error) = JsonPath::parse_any(path) {
+            let wrong = Violation::new(IGNORE_FIELDS, error.to_string());
+            told(IGNORE_FIELDS, wrong.hint("write /spec/replicas or .spec.replicas, with commas between them"));
+        }
+    }
+    found
 }
 
 fn targets(spec: &CnfDeploymentSpec) -> TargetsSpec {

@@ -14,7 +14,7 @@ use kube::CustomResourceExt as _;
 use serde_json::Value;
 
 pub use cnf_deployment::CNFDeployment;
-pub use expand::{Demand, ExpandError, expand};
+pub use expand::{Demand, ExpandError, annotation_violations, expand};
 pub use package_revision::PackageRevision;
 pub use repository::Repository;
 pub use sync::Sync;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::cnf_deployment::{self, CnfDeploymentSpec};
 use super::sync::{self, SyncSpec};
-use super::{CNFDeployment, Sync, violation::Violation};
+use super::{CNFDeployment, Sync, annotation_violations, violation::Violation};
 use crate::domain::krm::document::{Limits, YamlFile};
 use crate::domain::krm::{Object, ObjectId, Schemas};
 use crate::domain::package::Problem;
@@ -131,12 +131,20 @@ impl Reader<'_> {
             let stand_in =
                 json!({"cnfType": "Custom", "deploymentStrategy": "GitOps", "function": "", "resources": resources});
             found.extend(typed::<CnfDeploymentSpec>(&known, &stand_in, cnf_deployment::violations));
+            found.extend(annotation_violations(&annotations(object)));
         } else {
             let stand_in = json!({"package": {"repository": "any", "name": "any"}});
             found.extend(typed::<SyncSpec>(&known, &stand_in, sync::violations));
         }
         dedup(found)
     }
+}
+
+/// The annotations that are texts; others are told by the schema.
+fn annotations(object: &Object) -> BTreeMap<String, String> {
+    let all = object.value().pointer("/metadata/annotations").and_then(Value::as_object);
+    let texts = all.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    texts.collect()
 }
 
 fn name_violations(object: &Object) -> Vec<Violation> {

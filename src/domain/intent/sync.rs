@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::Condition;
 use super::violation::Violation;
+use crate::domain::krm::{IgnoreRule, JsonPath};
 use crate::domain::time::SignedDuration;
 
 /// A package, its targets and the policy between them.
@@ -49,6 +50,9 @@ pub struct SyncSpec {
     /// What happens when it does not get healthy.
     #[serde(default)]
     pub rollback: RollbackSpec,
+    /// Fields that are left to others once their object exists: never set back, never told as a difference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<IgnoreSpec>,
     /// Stops all writing; nothing is deleted.
     #[serde(default)]
     pub suspend: bool,
@@ -208,6 +212,58 @@ pub enum RollbackMode {
     Manual,
 }
 
+/// Fields of the objects that match; a part that is absent matches everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct IgnoreSpec {
+    /// API group, such as `apps`; the empty text is the core group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Kind, such as `Deployment`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// These fields and what is below them: JSON pointers such as `/spec/replicas`, or paths as kubectl takes them, such
+    /// as `.spec.template.spec.containers[?(@.name=="upf")].image`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// Whatever these field managers own, such as `kube-controller-manager`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub managers: Vec<String>,
+}
+
+/// The rules of a spec.
+///
+/// # Errors
+/// A [`Violation`] for every path that cannot be read and every rule that ignores nothing.
+pub fn ignore_rules(spec: &SyncSpec) -> Result<Vec<IgnoreRule>, Vec<Violation>> {
+    let mut rules = Vec::new();
+    let mut wrong = Vec::new();
+    for (number, rule) in spec.ignore.iter().enumerate() {
+        if rule.fields.is_empty() && rule.managers.is_empty() {
+            let hint = "give fields, such as /spec/replicas, or managers";
+            wrong.push(Violation::new(format!("spec.ignore[{number}]"), "it ignores nothing".to_owned()).hint(hint));
+        }
+        let mut fields = Vec::new();
+        for (at, path) in rule.fields.iter().enumerate() {
+            match JsonPath::parse_any(path) {
+                Ok(path) => fields.push(path),
+                Err(error) => {
+                    wrong.push(Violation::new(format!("spec.ignore[{number}].fields[{at}]"), error.to_string()));
+                }
+            }
+        }
+        let IgnoreSpec { group, kind, namespace, name, managers, .. } = rule.clone();
+        rules.push(IgnoreRule { group, kind, namespace, name, fields, managers });
+    }
+    if wrong.is_empty() { Ok(rules) } else { Err(wrong) }
+}
+
 /// Where a Sync stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -305,6 +361,7 @@ pub fn violations(spec: &SyncSpec) -> Vec<Violation> {
                 .hint("write a number or a percentage"),
         );
     }
+    found.extend(ignore_rules(spec).err().into_iter().flatten());
     found
 }
 
@@ -319,6 +376,20 @@ mod tests {
             let error = duration("spec.health.timeout", wrong).unwrap_err().to_string();
             assert!(error.contains("spec.health.timeout") && error.contains("24h"), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn ignore_rules_that_cannot_be_read_are_told_by_their_place() {
+        let spec = |ignore: serde_json::Value| -> SyncSpec {
+            let package = serde_json::json!({"repository": "deployments", "name": "edge/upf"});
+            serde_json::from_value(serde_json::json!({"package": package, "ignore": ignore})).unwrap()
+        };
+        let wrong = spec(serde_json::json!([{"fields": ["/spec/replicas", "spec"]}, {"kind": "Deployment"}]));
+        let told: Vec<String> = violations(&wrong).iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("spec.ignore[0].fields[1]") && told[0].contains("expected . or ["), "{told:?}");
+        assert!(told[1].contains("spec.ignore[1]") && told[1].contains("managers"), "{told:?}");
+        assert!(violations(&spec(serde_json::json!([{"managers": ["hpa"]}]))).is_empty());
     }
 
     #[test]

@@ -127,6 +127,30 @@ spec:
     }
 }
 
+#[test]
+fn annotations_that_set_policy_are_checked() {
+    let text = "apiVersion: nephoran.com/v1
+kind: CNFDeployment
+metadata:
+  name: upf
+  annotations:
+    loggia.dev/stable-for: soon
+    loggia.dev/approval: never
+    loggia.dev/ignore-fields: /spec/replicas, spec.x
+spec:
+  cnfType: 5G-Core
+  function: UPF
+  deploymentStrategy: GitOps
+  resources: {cpu: \"2\", memory: 4Gi}
+";
+    let (_, problems) = read_intents(&files(text), "default");
+    let all = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert_eq!(problems.len(), 3, "{all}");
+    for words in ["upf.yaml:5", "loggia.dev/stable-for: \"soon\"", "\"never\"", "\"spec.x\": expected . or ["] {
+        assert!(all.contains(words), "{words} is not in:\n{all}");
+    }
+}
+
 /// Line and field of every problem of a file.
 fn places(text: &str) -> Vec<(usize, String)> {
     let (_, problems) = read_intents(&files(text), "default");

@@ -17,7 +17,7 @@ use crate::domain::krm::merge::{Comparison, compare, ensure_named, fields_of, me
 use crate::domain::krm::normal::normalise;
 use crate::domain::krm::path::{Path, PathElement};
 use crate::domain::krm::schema::Schema;
-use crate::domain::krm::validate::{Violation, validate};
+use crate::domain::krm::validate::{Violation, fits, validate};
 use crate::domain::krm::value::same;
 use crate::domain::time::Timestamp;
 
@@ -238,7 +238,9 @@ pub(super) fn take_over(
     let declared = fields_of(&wanted, schema);
     let mut new = merge(&old, &wanted, schema);
     if let Some(last) = &last {
-        let pruned = prune(&new, &last.fields, &owners.all().union(&declared), schema);
+        // Most applies declare all that the last one did: then nothing goes.
+        let gives_up = !last.fields.difference(&declared).is_empty();
+        let pruned = if gives_up { prune(&new, &last.fields, &owners.all().union(&declared), schema) } else { new };
         new = if schema.keeps_nulls() { pruned } else { declared_empty(&pruned, &wanted, schema) };
     }
     let conflicts = owners.give_way(&compare(&old, &new, schema).without(&options.reset.iter().collect()));
@@ -256,8 +258,9 @@ pub(super) fn take_over(
     }
     managed::write(&mut object, owners.into_entries());
     // A write that changes nothing but times is none.
-    let object =
-        live.filter(|live| same(&timeless(live, schema), &timeless(&object, schema))).cloned().unwrap_or(object);
+    let may_be_none = unchanged || options.manager == "kubectl";
+    let is_none = |live: &&Value| may_be_none && same(&timeless(live, schema), &timeless(&object, schema));
+    let object = live.filter(is_none).cloned().unwrap_or(object);
     Ok(Applied { object, conflicts })
 }
 
@@ -275,16 +278,21 @@ fn timeless(object: &Value, schema: &Schema) -> Value {
 }
 
 /// Records who owns what after a write that is not an apply: create, replace, or patch. `old` is the stored object, `new`
-/// the one to store; the result is `new` with `managedFields`. Entries that cannot be read are forgotten.
+/// the one to store; the result is `new` with `managedFields`. Entries that cannot be read are forgotten, and so are all of
+/// an object that does not fit the schema, be it only in what the write then resets.
 #[must_use]
 pub fn update(old: Option<&Value>, new: &Value, options: &ApplyOptions<'_>, schema: &Schema) -> Value {
     let empty = Value::Object(Map::new());
     let before = old.map_or(empty, managed::stripped);
-    let mut owners = Owners::of_update(old, new, !options.subresource.is_empty());
     let mut object = managed::stripped(new);
+    let is_typed = fits(&object, schema);
     for path in options.reset {
         restore(&mut object, Some(&before), path.elements());
     }
+    if !is_typed {
+        return object;
+    }
+    let mut owners = Owners::of_update(old, new, !options.subresource.is_empty());
     let is_stored = before.pointer("/metadata/uid").and_then(Value::as_str).is_some_and(|uid| !uid.is_empty());
     // An object that was stored without owners has none until its first apply.
     if !(owners.0.is_empty() && is_stored) {

@@ -166,35 +166,34 @@ fn fill_fields(fields: &mut Map<String, Value>, schema: &Value) {
 /// Fills in what is missing, row by row.
 pub fn all(object: &mut Value, rows: &[Row<'_>]) {
     for (path, default) in rows {
-        let steps: Vec<&str> = path.split('.').collect();
         // The defaults are constants of this file; one that did not parse would be no default, and a test would see it.
-        let Ok(default) = serde_json::from_str(default) else { continue };
-        set(object, &steps, &default);
+        lay(object, path.split('.'), &|| serde_json::from_str(default).unwrap_or_default());
     }
 }
 
 /// Sets one default at a path of steps, unless something is there.
 pub fn set(value: &mut Value, steps: &[&str], default: &Value) {
-    let [step, rest @ ..] = steps else { return };
-    if *step == "*" {
-        value.as_array_mut().into_iter().flatten().for_each(|item| set(item, rest, default));
+    lay(value, steps.iter().copied(), &|| default.clone());
+}
+
+/// As [`set`]; the default is made only where it is missing, which it seldom is.
+fn lay<'s>(value: &mut Value, mut steps: impl Iterator<Item = &'s str> + Clone, default: &impl Fn() -> Value) {
+    let Some(step) = steps.next() else { return };
+    if step == "*" {
+        value.as_array_mut().into_iter().flatten().for_each(|item| lay(item, steps.clone(), default));
         return;
     }
-    let (name, guarded) = step.strip_prefix('?').map_or((*step, false), |name| (name, true));
+    let (name, guarded) = step.strip_prefix('?').map_or((step, false), |name| (name, true));
     let Some(fields) = value.as_object_mut() else { return };
-    let missing = fields.get(name).is_none_or(Value::is_null);
-    match (missing, rest.is_empty()) {
-        (true, true) => drop(fields.insert(name.to_owned(), default.clone())),
-        (true, false) if guarded => {}
-        (true, false) => {
+    let is_last = steps.clone().next().is_none();
+    match fields.get_mut(name).filter(|below| !below.is_null()) {
+        Some(below) => lay(below, steps, default),
+        None if is_last => drop(fields.insert(name.to_owned(), default())),
+        None if guarded => {}
+        None => {
             let mut below = Value::Object(Map::new());
-            set(&mut below, rest, default);
+            lay(&mut below, steps, default);
             fields.insert(name.to_owned(), below);
-        }
-        (false, _) => {
-            if let Some(below) = fields.get_mut(name) {
-                set(below, rest, default);
-            }
         }
     }
 }

@@ -174,11 +174,21 @@ pub fn write(object: &mut Value, mut entries: Vec<Entry>) {
 /// Takes `managedFields` off an object.
 #[must_use]
 pub fn stripped(object: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
-    }
-    object
+    let Some(fields) = object.as_object() else { return object.clone() };
+    let part = |(name, value): (&String, &Value)| {
+        let value = match value {
+            Value::Object(metadata) if name == "metadata" => without(metadata, |field| field == "managedFields"),
+            other => other.clone(),
+        };
+        (name.clone(), value)
+    };
+    Value::Object(fields.iter().map(part).collect())
+}
+
+/// A map without some of its fields. They are not copied: the owners of an object are longer than the object.
+pub(super) fn without(fields: &Map<String, Value>, leaves: impl Fn(&str) -> bool) -> Value {
+    let kept = fields.iter().filter(|(name, _)| !leaves(name));
+    Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 /// Who owns the field at `path` of a live object; entries that cannot be read own nothing.

@@ -2,15 +2,19 @@
 
 pub mod apply;
 pub mod base64;
+pub mod cel;
 pub mod defaults;
 pub mod diff;
 pub mod document;
 pub mod fieldset;
+pub mod ignore;
+pub mod jsonpath;
 pub mod managed;
 pub mod merge;
 pub mod normal;
 pub mod object;
 pub mod order;
+pub mod patch;
 pub mod path;
 pub mod predict;
 pub mod quantity;
@@ -21,6 +25,8 @@ pub mod value;
 pub use apply::{ApplyError, ApplyOptions, Conflict, apply, update};
 pub use diff::{Mask, Moved, ObjectDiff, mask_secrets, render};
 pub use fieldset::FieldSet;
+pub use ignore::{IgnoreRule, spared};
+pub use jsonpath::{JsonPath, PathError};
 pub use managed::{Operation, field_owners};
 pub use object::{Gvk, Object, ObjectId};
 pub use order::{Stage, apply_order, delete_order, stage};

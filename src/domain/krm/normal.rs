@@ -22,7 +22,7 @@ pub fn canonical(value: &Value, schema: &Schema) -> Value {
 pub fn drop_zeros(value: &mut Value, node: Node<'_>) {
     match (node.shape(), value) {
         (Shape::Map(map), Value::Object(fields)) => {
-            fields.retain(|name, field| !(map.terse.contains(name) && is_zero(field)));
+            fields.retain(|name, field| !(is_zero(field) && map.marks.get(name).is_some_and(|mark| mark.terse)));
             for (name, field) in fields {
                 if let Some(shape) = map.fields.get(name).or(map.element.as_deref()) {
                     drop_zeros(field, node.at(shape));

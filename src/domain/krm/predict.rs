@@ -92,7 +92,7 @@ fn gvk(object: &Value) -> Gvk {
 }
 
 /// A Secret with its `stringData` moved into `data`, as the server stores it.
-fn decoded_secret(config: &Value) -> Value {
+pub(super) fn decoded_secret(config: &Value) -> Value {
     if gvk(config) != Gvk::new("", "v1", "Secret") || config.get("stringData").is_none() {
         return config.clone();
     }
@@ -111,21 +111,29 @@ fn decoded_secret(config: &Value) -> Value {
 
 /// An object without what no comparison looks at.
 pub(super) fn compared(object: &Value) -> Value {
-    let mut object = managed::stripped(object);
-    let Some(fields) = object.as_object_mut() else { return object };
-    fields.remove("status");
-    let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) else { return object };
-    for name in BOOKKEEPING {
-        metadata.remove(name);
+    let Some(fields) = object.as_object() else { return object.clone() };
+    let part = |(name, value): (&String, &Value)| {
+        let value = match value {
+            Value::Object(metadata) if name == "metadata" => described(metadata),
+            other => other.clone(),
+        };
+        (name.clone(), value)
+    };
+    Value::Object(fields.iter().filter(|(name, _)| *name != "status").map(part).collect())
+}
+
+/// Metadata without what the server keeps for itself and what repeats the configuration.
+fn described(metadata: &Map<String, Value>) -> Value {
+    let mut metadata = managed::without(metadata, |name| BOOKKEEPING.contains(&name));
+    let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) else { return metadata };
+    annotations.remove(LAST_APPLIED);
+    annotations.remove(TEMPLATE_GENERATION);
+    if annotations.is_empty()
+        && let Some(metadata) = metadata.as_object_mut()
+    {
+        metadata.remove("annotations");
     }
-    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-        annotations.remove(LAST_APPLIED);
-        annotations.remove(TEMPLATE_GENERATION);
-        if annotations.is_empty() {
-            metadata.remove("annotations");
-        }
-    }
-    object
+    metadata
 }
 
 /// An object of the same name with nothing in it.

@@ -1,24 +1,28 @@
 //! What is known of the shape of a kind: which maps are granular, which lists are keyed by what, which scalars are
-//! quantities. That is all structured merge diff needs.
+//! quantities; which fields are required, have a default or few values; how strategic merge patches treat them.
 //!
-//! Sources: the published OpenAPI documents of Kubernetes v1.36 (`x-kubernetes-list-type`, `x-kubernetes-list-map-keys`,
-//! `x-kubernetes-map-type`, `x-kubernetes-patch-*`), and the structural schemas of CRDs.
+//! Sources: the published OpenAPI documents of Kubernetes v1.36 (`type`, `format`, `required`, `enum`, `default`,
+//! `x-kubernetes-list-type`, `x-kubernetes-list-map-keys`, `x-kubernetes-map-type`, `x-kubernetes-patch-*`), and the
+//! structural schemas of CRDs.
 
 mod crd;
 mod distil;
+mod notation;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::krm::Gvk;
+use crate::domain::krm::cel::Rules;
 use crate::domain::krm::defaults;
 
 pub use crd::CrdError;
 pub use distil::{DistilError, distil};
+pub use notation::{Column, Line, lines};
 pub use table::TABLE;
 
 /// How good a prediction is; ordered from the worst to the best.
@@ -38,6 +42,14 @@ pub enum Grade {
 pub enum Format {
     /// A string.
     Text,
+    /// Bytes in base64.
+    Bytes,
+    /// A time as RFC 3339 writes it.
+    Time,
+    /// An integer of 32 bits.
+    Int32,
+    /// An integer of 64 bits, or of no said size.
+    Int64,
     /// An integer or a float.
     Number,
     /// A boolean.
@@ -74,8 +86,43 @@ pub struct MapShape {
     pub element: Option<Box<Shape>>,
     /// Owned as a whole.
     pub atomic: bool,
-    /// Declared fields that the server leaves out while they are empty, zero or false.
-    pub terse: BTreeSet<String>,
+    /// What else is known of declared fields; nothing of those that are not here.
+    pub marks: BTreeMap<String, Mark>,
+}
+
+/// What is known of a field beyond its shape.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mark {
+    /// The server leaves it out while it is empty, zero or false.
+    pub terse: bool,
+    /// An object must have it once defaults are filled in.
+    pub required: bool,
+    /// The values that it, its items or its entries may have; any when there are none.
+    pub values: Vec<String>,
+    /// How strategic merge patches treat it; `None`: maps are merged, everything else is replaced.
+    pub patch: Option<PatchRule>,
+    /// What it is when it is left out.
+    pub default: Option<Value>,
+}
+
+/// How strategic merge patches treat a field (`x-kubernetes-patch-strategy`, `x-kubernetes-patch-merge-key`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchRule {
+    /// What happens to the old value; `None` is what happens to fields without a rule.
+    pub way: Option<PatchWay>,
+    /// Whether clients say in `$retainKeys` which fields stay.
+    pub retain_keys: bool,
+    /// The field that identifies an item of a list of maps.
+    pub key: Option<String>,
+}
+
+/// What a strategic merge patch does to the old value of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatchWay {
+    /// It merges into it.
+    Merge,
+    /// It takes its place.
+    Replace,
 }
 
 /// A list.
@@ -116,6 +163,8 @@ pub struct Schema {
     keeps_nulls: bool,
     /// The schema that a CRD declares, for its defaults.
     structural: Option<Arc<Value>>,
+    /// The rules of that schema.
+    rules: Option<Arc<Rules>>,
 }
 
 impl Schema {
@@ -130,6 +179,12 @@ impl Schema {
     pub(super) fn keeping_nulls(mut self) -> Self {
         self.keeps_nulls = true;
         self
+    }
+
+    /// The rules in CEL that a CRD holds its objects to; `None` for built-in kinds and CRDs without a schema.
+    #[must_use]
+    pub fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref()
     }
 
     /// Where a walk over an object of this kind begins.
@@ -263,7 +318,8 @@ impl Schemas {
     pub fn add_crd(&mut self, crd: &Value) -> Result<(), CrdError> {
         for (gvk, root, structural) in crd::read(crd, &self.metadata.root)? {
             let types = Arc::clone(&self.unknown.types);
-            self.kinds.insert(gvk, Schema { types, root, keeps_nulls: true, structural });
+            let rules = structural.clone().map(|schema| Arc::new(Rules::of(schema)));
+            self.kinds.insert(gvk, Schema { types, root, keeps_nulls: true, structural, rules });
         }
         Ok(())
     }

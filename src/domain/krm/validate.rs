@@ -13,6 +13,8 @@ use crate::domain::krm::schema::{Format, ListKind, ListShape, Node, Schema, Shap
 /// The message of a field that the schema does not have.
 pub const UNDECLARED: &str = "field not declared in schema";
 
+const DUPLICATE: &str = "duplicate entries for key";
+
 /// One way in which a value does not fit its schema.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Violation {
@@ -34,6 +36,12 @@ pub fn validate(value: &Value, schema: &Schema) -> Vec<Violation> {
     let mut check = Check { path: Path::default(), found: Vec::new() };
     check.value(value, schema.node());
     check.found
+}
+
+/// Whether a stored value fits, in which lists may hold several items of one key.
+#[must_use]
+pub fn fits(value: &Value, schema: &Schema) -> bool {
+    validate(value, schema).iter().all(|violation| violation.message.starts_with(DUPLICATE))
 }
 
 /// A value without the fields that its schema does not declare.
@@ -99,8 +107,8 @@ impl Check {
 
     fn scalar(&mut self, format: Format, value: &Value) {
         let (fits, name) = match format {
-            Format::Text => (value.is_string(), "string"),
-            Format::Number => (value.is_number(), "numeric (int or float)"),
+            Format::Text | Format::Bytes | Format::Time => (value.is_string(), "string"),
+            Format::Number | Format::Int32 | Format::Int64 => (value.is_number(), "numeric (int or float)"),
             Format::Bool => (value.is_boolean(), "boolean"),
             Format::Quantity => (Quantity::of(value).is_some(), "quantity"),
             Format::IntOrString => (value.is_string() || value.is_number(), "integer or string"),
@@ -123,7 +131,7 @@ impl Check {
             if element == PathElement::Index(index) {
                 self.refuse(format!("element {index}: {}", nameless(list, item)));
             } else if !seen.insert(element.clone()) {
-                self.refuse(format!("duplicate entries for key {element}"));
+                self.refuse(format!("{DUPLICATE} {element}"));
             }
         }
         for (element, item) in elements(list, Some(&Value::Array(items.to_vec()))) {

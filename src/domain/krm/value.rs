@@ -48,6 +48,19 @@ fn compare_numbers(a: &Number, b: &Number) -> Ordering {
     }
 }
 
+/// What the API server calls the type of a JSON value: `null`, `bool`, `number`, `string`, `array`, `object`.
+#[must_use]
+pub const fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
 const fn rank(value: &Value) -> u8 {
     match value {
         Value::Null => 0,

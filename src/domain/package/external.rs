@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::source::FileTree;
+
 /// What runs a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
@@ -26,6 +28,9 @@ pub struct Request {
     pub program: Program,
     /// Its standard input: a `ResourceList` (`config.kubernetes.io/v1`) as YAML.
     pub list: String,
+    /// Every file of the package as it is at the moment, its subpackages and what `.krmignore` leaves out among them, for
+    /// programs that read more than resources.
+    pub files: FileTree,
 }
 
 /// How a function that was run to its end answered.
@@ -41,7 +46,7 @@ pub struct Answer {
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("{message} [{code}]")]
 pub struct Failure {
-    /// Stable code: `fn.failed`, `fn.timeout`, `fn.output_limit`, `fn.output_invalid`, `fn.no_runner`, `fn.exec_denied`.
+    /// Stable code: `fn.config`, `fn.failed`, `fn.timeout`, `fn.output_limit`, `fn.output_invalid`, `fn.no_runner`, `fn.exec_denied`.
     pub code: &'static str,
     /// What was tried, why it failed, and what to do.
     pub message: String,

@@ -106,9 +106,11 @@ pub struct Selector {
 const FIELDS: &[(&str, &[&str])] = &[
     ("", &["apiVersion", "kind", "metadata", "upstream", "upstreamLock", "info", "pipeline", "inventory", "status"]),
     ("metadata", &["name", "namespace", "labels", "annotations"]),
-    ("upstream", &["type", "git", "generic", "updateStrategy"]),
+    ("upstream", &["type", "git", "oci", "generic", "updateStrategy"]),
     ("upstream.git", &["repo", "directory", "ref"]),
-    ("upstreamLock", &["type", "git", "generic"]),
+    ("upstream.oci", &["image", "directory"]),
+    ("upstreamLock", &["type", "git", "oci", "generic"]),
+    ("upstreamLock.oci", &["image", "directory", "digest"]),
     ("upstreamLock.git", &["repo", "directory", "ref", "commit"]),
     ("info", &["site", "emails", "license", "licenseFile", "description", "keywords", "man", "readinessGates"]),
     ("pipeline", &["mutators", "validators"]),

@@ -1,10 +1,14 @@
 //! kpt packages: Kptfile, pipeline, functions, render, and how one package is made from another.
 
 mod absorb;
+pub mod archive;
+pub mod artifact;
 pub mod check;
+pub mod context;
 pub mod derive;
 pub mod external;
 pub mod functions;
+pub mod generate;
 mod ignore;
 pub mod kptfile;
 mod layout;

@@ -7,17 +7,18 @@ use std::collections::BTreeMap;
 
 use semver::{Version, VersionReq};
 
+use super::artifact::{ArtifactError, ImageName, SCHEME, Wanted};
 use crate::domain::id::CommitId;
 use crate::domain::source::{InvalidPath, check_path};
 
 /// A place in a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// URL or path.
+    /// URL or path; `oci://HOST/REPOSITORY` for one in a registry.
     pub repo: String,
     /// Directory in it, without slashes around; empty for the root.
     pub directory: String,
-    /// Branch, tag, commit or range of versions; `None` for the default branch.
+    /// Branch, tag, commit, digest or range of versions; `None` for the default branch.
     pub reference: Option<String>,
 }
 
@@ -47,6 +48,9 @@ pub enum ReferenceError {
         /// What was given.
         text: String,
     },
+    /// Not a place in a registry.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
     /// A directory that leaves the repository.
     #[error("reading {text:?}: {source} [path.escape]")]
     Directory {
@@ -102,27 +106,51 @@ pub enum ReferenceError {
 const FORGES: [&str; 3] = ["https://github.com/", "https://gitlab.com/", "https://bitbucket.org/"];
 
 impl Location {
-    /// Reads `REPO[/DIR][@REF]`. `is_repository` tells whether a path on this machine is one.
+    /// Reads `REPO[/DIR][@REF]`, or `oci://HOST/REPOSITORY[//DIR]` with `:TAG`, `@DIGEST` or `:RANGE` behind it.
+    /// `is_repository` tells whether a path on this machine is one.
     ///
     /// # Errors
     /// [`ReferenceError`].
     pub fn parse(text: &str, is_repository: impl Fn(&str) -> bool) -> Result<Self, ReferenceError> {
+        if text.starts_with(SCHEME) {
+            return Self::in_registry(text);
+        }
         let (place, reference) = with_reference(text);
         let reference = reference.filter(|reference| !reference.is_empty());
         let mut ends = place.match_indices(".git").map(|(at, word)| at + word.len());
         let marked = ends.find(|end| matches!(place.as_bytes().get(*end), None | Some(b'/')));
         let end = marked.or_else(|| on_a_forge(place)).or_else(|| on_this_machine(place, is_repository));
         let end = end.ok_or_else(|| ReferenceError::NoRepository { text: text.to_owned() })?;
-        let directory = place[end..].trim_matches('/');
-        if !directory.is_empty() {
-            check_path(directory).map_err(|source| ReferenceError::Directory { text: text.to_owned(), source })?;
-        }
         Ok(Self {
             repo: place[..end].to_owned(),
-            directory: directory.to_owned(),
+            directory: directory(&place[end..], text)?,
             reference: reference.map(str::to_owned),
         })
     }
+
+    /// A tag is behind a colon and a digest behind an `@`; a range may be behind either.
+    fn in_registry(text: &str) -> Result<Self, ReferenceError> {
+        let (place, digest) = text.split_once('@').map_or((text, None), |(place, digest)| (place, Some(digest)));
+        let colon = place.rfind(':').filter(|at| place[*at..].find('/').is_none() && *at >= SCHEME.len());
+        let (place, tag) = colon.map_or((place, None), |at| (&place[..at], Some(&place[at + 1..])));
+        let name = place.strip_prefix(SCHEME).unwrap_or(place);
+        let (name, inner) = name.split_once("//").unwrap_or((name, ""));
+        let name = ImageName::parse(&format!("{SCHEME}{name}"))?;
+        let reference = match (tag, digest) {
+            (Some(tag), Some(digest)) => Some(format!("{tag}@{digest}")),
+            (one, other) => one.or(other).map(str::to_owned),
+        };
+        reference.as_deref().map(Wanted::parse).transpose()?;
+        Ok(Self { repo: format!("{SCHEME}{name}"), directory: directory(inner, text)?, reference })
+    }
+}
+
+fn directory(path: &str, text: &str) -> Result<String, ReferenceError> {
+    let directory = path.trim_matches('/');
+    if !directory.is_empty() {
+        check_path(directory).map_err(|source| ReferenceError::Directory { text: text.to_owned(), source })?;
+    }
+    Ok(directory.to_owned())
 }
 
 /// Splits `PLACE@REF`; an `@` in front of a host is none.
@@ -256,6 +284,12 @@ fn newest(
         Some((_, name, commit)) => Ok(Resolved::Ref { name, commit }),
         None => Err(ReferenceError::NoVersion { range: asked.to_owned(), known: known(refs) }),
     }
+}
+
+/// The newest of tags in a range, each with the version that it stands for.
+pub(super) fn newest_tag<'t>(tags: impl Iterator<Item = (&'t str, String)>, range: &VersionReq) -> Option<&'t str> {
+    let versions = tags.filter_map(|(tag, text)| Some((version(&text)?, tag)));
+    versions.filter(|(version, _)| range.matches(version)).max().map(|(_, tag)| tag)
 }
 
 fn known(refs: &BTreeMap<String, CommitId>) -> String {

@@ -247,7 +247,8 @@ impl Rendering {
             planned.failed(FunctionError::Edit { origin: format!("{}:1", place.file), source })
         })?;
         let config = planned.config_text(&self.resources)?;
-        Ok(Request { program: planned.program(&self.prefix), list: wire::write(&items, config.as_deref()) })
+        let list = wire::write(&items, config.as_deref());
+        Ok(Request { program: planned.program(&self.prefix), list, files: self.tree().below(&planned.directory) })
     }
 
     /// Goes on with what the function that was waited for answered.

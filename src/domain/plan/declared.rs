@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::id::{Digest, UnitId};
 use crate::domain::inventory::{PART_OF, applyset_id};
-use crate::domain::krm::{Object, ObjectId, apply_order};
+use crate::domain::krm::{IgnoreRule, Object, ObjectId, Schemas, apply_order, spared};
 
 /// One object that shall exist, and where it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,4 +50,30 @@ pub fn declare(unit: UnitId, wave: usize, rendered: &[DeclaredObject]) -> Declar
     }
     objects.sort_by_cached_key(|declared| apply_order(&declared.object.id()));
     Declared { unit, wave, digest, objects, teardown: false }
+}
+
+impl Declared {
+    /// The same, as it is applied to a target that holds `live`: what the rules ignore is left as it is there. The digest
+    /// stays that of what was rendered. An object whose ownership records cannot be read is not changed; planning tells.
+    #[must_use]
+    pub fn sparing(
+        mut self,
+        live: &BTreeMap<ObjectId, Object>,
+        rules: &[IgnoreRule],
+        manager: &str,
+        schemas: &Schemas,
+    ) -> Self {
+        let set = applyset_id(&self.unit);
+        for declared in &mut self.objects {
+            let rules: Vec<&IgnoreRule> = rules.iter().filter(|rule| rule.matches(&declared.object)).collect();
+            let Some(live) = live.get(&declared.object.id()).filter(|_| !rules.is_empty()) else { continue };
+            let (schema, _) = schemas.lookup(&declared.object.gvk());
+            let left = spared(declared.object.value(), live.value(), &rules, manager, schema);
+            if let Some(Ok(object)) = left.ok().map(Object::new) {
+                declared.object = object;
+                declared.object.set_label(PART_OF, &set);
+            }
+        }
+        self
+    }
 }

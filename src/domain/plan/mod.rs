@@ -3,6 +3,7 @@
 
 mod confirm;
 mod declared;
+mod differences;
 mod guard;
 mod observed;
 mod show;
@@ -11,6 +12,7 @@ mod unit;
 
 pub use confirm::{Answer, confirm};
 pub use declared::{Declared, DeclaredObject, declare, declared_digest};
+pub use differences::differences;
 pub use guard::Guard;
 pub use observed::{Observed, Seen};
 pub use show::{irreversible, markdown, text};

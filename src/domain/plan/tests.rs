@@ -268,3 +268,32 @@ fn what_a_rollback_cannot_restore_is_said() {
     let lines = irreversible(&Plan::new(plan.declared.clone(), vec![plan]));
     assert_eq!(lines, ["PersistentVolumeClaim/core/d: its data is gone once it is deleted"]);
 }
+
+#[test]
+fn rules_of_a_crd_are_guards() {
+    let rules = json!([
+        {"rule": "self.min <= self.max", "messageExpression": "'min is above ' + self.name"},
+        {"rule": "self.name == oldSelf.name", "message": "the name stays"}]);
+    let spec = json!({"type": "object", "x-kubernetes-validations": rules, "properties": {
+        "min": {"type": "integer"}, "max": {"type": "integer", "default": 3}, "name": {"type": "string", "maxLength": 9}}});
+    let crd = json!({"metadata": {"name": "ranges.a.io"}, "spec": {"group": "a.io", "names": {"kind": "Range", "plural": "ranges"},
+        "versions": [{"name": "v1", "served": true, "storage": true,
+            "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}}]}});
+    let schemas = Schemas::builtin().with_crd(&crd).unwrap();
+    let range = |min: i64, name: &str| {
+        Object::new(json!({"apiVersion": "a.io/v1", "kind": "Range", "metadata": {"name": "r", "namespace": "core"},
+            "spec": {"min": min, "name": name}}))
+        .unwrap()
+    };
+    let guards = |observed: &Observed, object: Object| {
+        let plan = plan_unit(&declared("edge-1", &[object]), observed, &schemas, &PlanPolicy::default());
+        plan.guards.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let nothing = applied("edge-1", &[]);
+    assert!(guards(&nothing, range(3, "a")).is_empty(), "the default counts");
+    let found = guards(&nothing, range(4, "a"));
+    assert!(found.len() == 1 && found[0].contains("spec: min is above a"), "{found:?}");
+    let live = applied("edge-1", &[range(3, "a")]);
+    let found = guards(&live, range(3, "b"));
+    assert!(found.len() == 1 && found[0].contains("spec: the name stays"), "{found:?}");
+}

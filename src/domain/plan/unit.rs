@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::{Action, Declared, DeclaredObject, FieldChange, Guard, Observed, Seen, Step};
 use crate::domain::id::{Digest, UnitId};
 use crate::domain::inventory::{Inventory, PART_OF, applyset_id};
+use crate::domain::krm::cel::Broken;
 use crate::domain::krm::validate::{UNDECLARED, Violation, validate};
-use crate::domain::krm::{Grade, Gvk, Mask, Object, ObjectId, Schemas, delete_order, predict, stage};
+use crate::domain::krm::{Grade, Gvk, IgnoreRule, Mask, Object, ObjectId, Schemas, delete_order, predict, stage};
 
 /// Annotation on an object that keeps it when it is no longer declared.
 const PRUNE: &str = "loggia.dev/prune";
@@ -15,7 +16,7 @@ const PRUNE: &str = "loggia.dev/prune";
 const STAGES: [&str; 7] = ["definitions", "access", "configuration", "services", "workloads", "the rest", "hooks"];
 
 /// What the Sync's policy says about planning.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PlanPolicy {
     /// Field manager that applies.
     pub manager: String,
@@ -25,11 +26,19 @@ pub struct PlanPolicy {
     pub prune_limit: String,
     /// Whether fields of this very set that others took are taken back: the correction of drift.
     pub take_back: bool,
+    /// Fields that are left to others.
+    pub ignore: Vec<IgnoreRule>,
 }
 
 impl Default for PlanPolicy {
     fn default() -> Self {
-        Self { manager: "loggia".to_owned(), prune: true, prune_limit: "50%".to_owned(), take_back: false }
+        Self {
+            manager: "loggia".to_owned(),
+            prune: true,
+            prune_limit: "50%".to_owned(),
+            take_back: false,
+            ignore: Vec::new(),
+        }
     }
 }
 
@@ -171,7 +180,11 @@ fn apply_step(
             return step(Action::Skip { reason: "its change cannot be foretold".to_owned() }, Grade::None);
         }
     };
-    guards.extend(misfits(&wanted.object, schemas));
+    let misfits = misfits(&wanted.object, schemas);
+    if misfits.is_empty() {
+        guards.extend(broken_rules(&wanted.object, live, &predicted.object, schemas));
+    }
+    guards.extend(misfits);
     for conflict in predicted.conflicts.iter().filter(|_| !policy.take_back) {
         guards.push(Guard::FieldConflict {
             object: id.to_string(),
@@ -210,6 +223,14 @@ fn misfits(wanted: &Object, schemas: &Schemas) -> Vec<Guard> {
         Guard::Refused { object: object.clone(), reason }
     };
     validate(wanted.value(), schema).into_iter().map(guard).collect()
+}
+
+/// Rules of a CRD that the object would break as the server would hold it.
+fn broken_rules(wanted: &Object, live: Option<&Object>, predicted: &Value, schemas: &Schemas) -> Vec<Guard> {
+    let Some(rules) = schemas.lookup(&wanted.gvk()).0.rules() else { return Vec::new() };
+    let broken = rules.check(predicted, live.map(Object::value));
+    let refused = |broken: Broken| Guard::Refused { object: wanted.id().to_string(), reason: broken.to_string() };
+    broken.into_iter().filter(|broken| !broken.ratcheted).map(refused).collect()
 }
 
 fn brings_kind(declared: &Declared, kind: &Gvk) -> bool {

@@ -18,7 +18,7 @@ use crate::domain::intent::condition::{Says, folded};
 use crate::domain::intent::expand::ExpandError;
 use crate::domain::intent::sync::SyncSpec;
 use crate::domain::intent::violation::joined;
-use crate::domain::intent::{CNFDeployment, Demand, FINALIZER, SOURCE, Sync, expand};
+use crate::domain::intent::{CNFDeployment, Demand, FINALIZER, SOURCE, Sync, annotation_violations, expand};
 use crate::domain::krm::Object;
 use crate::domain::plan::declared_digest;
 use crate::domain::revision::Lifecycle;
@@ -30,7 +30,8 @@ pub(super) async fn reconcile(context: Arc<Context>, intent: Arc<CNFDeployment>)
     if intent.metadata.deletion_timestamp.is_some() {
         return retire(&context, &intent).await;
     }
-    let wrong = violations(&intent.spec);
+    let mut wrong = violations(&intent.spec);
+    wrong.extend(intent.metadata.annotations.as_ref().map(annotation_violations).unwrap_or_default());
     if !wrong.is_empty() {
         return tell(&context, &intent, "Failed", "Invalid", &joined(&wrong), None).await;
     }

@@ -10,7 +10,7 @@ use super::super::super::args::{Chosen, FnEval, FnType, Global};
 use super::super::super::output::note;
 use super::super::super::{Done, files as disk};
 use super::render::elsewhere;
-use super::run::{Teller, containers, drive};
+use super::run::{Teller, containers, drive, generators};
 use super::{folder, pipe};
 use crate::app::functions::{Containers, LocalRunner, runner};
 use crate::domain::krm::document::to_yaml;
@@ -32,7 +32,12 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
     let single = single(args, from_stdin)?;
     let read = Rendering::single(&tree, single.clone(), Catalog);
     let mut rendering = read?.with_prefix(&args.images.image_prefix);
-    let runner = runner(LocalRunner { programs: true, containers: Some(images(args)?), ..LocalRunner::default() });
+    let runner = runner(LocalRunner {
+        programs: true,
+        containers: Some(images(args)?),
+        generators: Some(generators(args.network)),
+        ..LocalRunner::default()
+    });
     let teller = Teller { package: None, quiet: global.quiet, truncate: args.images.truncate_output };
     let outcome = drive(&mut rendering, runner.as_ref(), &teller);
     if let Some(dir) = &args.results_dir {
@@ -120,25 +125,31 @@ fn data(arguments: &[String]) -> anyhow::Result<(String, BTreeMap<String, String
 }
 
 fn selectors(chosen: &Chosen) -> anyhow::Result<(Vec<Selector>, Vec<Selector>)> {
-    let chosen = chosen.clone();
-    let matching = Selector {
-        api_version: chosen.match_api_version,
-        kind: chosen.match_kind,
-        name: chosen.match_name,
-        namespace: chosen.match_namespace,
-        labels: pairs(&chosen.match_labels)?,
-        annotations: pairs(&chosen.match_annotations)?,
+    let Chosen { match_api_version, match_kind, match_name, match_namespace, .. } = chosen;
+    let matching = [match_api_version, match_kind, match_name, match_namespace];
+    let Chosen { exclude_api_version, exclude_kind, exclude_name, exclude_namespace, .. } = chosen;
+    let exclude = [exclude_api_version, exclude_kind, exclude_name, exclude_namespace];
+    Ok((
+        selector(matching, &chosen.match_labels, &chosen.match_annotations)?,
+        selector(exclude, &chosen.exclude_labels, &chosen.exclude_annotations)?,
+    ))
+}
+
+/// A selector when anything is asked for.
+fn selector(
+    [api_version, kind, name, namespace]: [&Option<String>; 4],
+    labels: &[String],
+    annotations: &[String],
+) -> anyhow::Result<Vec<Selector>> {
+    let selector = Selector {
+        api_version: api_version.clone(),
+        kind: kind.clone(),
+        name: name.clone(),
+        namespace: namespace.clone(),
+        labels: pairs(labels)?,
+        annotations: pairs(annotations)?,
     };
-    let exclude = Selector {
-        api_version: chosen.exclude_api_version,
-        kind: chosen.exclude_kind,
-        name: chosen.exclude_name,
-        namespace: chosen.exclude_namespace,
-        labels: pairs(&chosen.exclude_labels)?,
-        annotations: pairs(&chosen.exclude_annotations)?,
-    };
-    let some = |selector: Selector| if selector == Selector::default() { Vec::new() } else { vec![selector] };
-    Ok((some(matching), some(exclude)))
+    Ok(if selector == Selector::default() { Vec::new() } else { vec![selector] })
 }
 
 fn pairs(texts: &[String]) -> anyhow::Result<BTreeMap<String, String>> {

@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use super::super::super::args::{Images, PullPolicy};
 use super::super::super::output::note;
-use crate::app::functions::{Containers, Pull};
+use crate::app::functions::{Containers, Generators, Pull};
 use crate::domain::package::functions::FunctionResult;
 use crate::domain::package::rendering::{About, Run};
 use crate::domain::package::{RenderError, Rendering, Turn};
@@ -150,6 +150,11 @@ pub(super) fn containers(images: &Images, network: bool) -> anyhow::Result<Conta
         network,
         ..Containers::default()
     })
+}
+
+/// How charts and overlays are rendered: by the programs on the `PATH`.
+pub(super) fn generators(network: bool) -> Generators {
+    Generators { path: std::env::var_os("PATH").unwrap_or_default(), network }
 }
 
 /// An error of a package with the package's path in front of each line.

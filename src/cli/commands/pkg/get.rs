@@ -10,6 +10,7 @@ use crate::app::packages::{absolute, is_repository};
 use crate::cli::Done;
 use crate::cli::args::{Global, PkgGet};
 use crate::cli::files;
+use crate::domain::package::context::for_deployment;
 use crate::domain::package::kptfile::FILE;
 use crate::domain::package::reference::Location;
 use crate::domain::package::upgrade::{Lock, OnConflict, Source, Strategy, mark, record, source};
@@ -40,15 +41,23 @@ pub(super) fn get(global: &Global, args: &PkgGet) -> anyhow::Result<Done> {
             repo: location.repo,
             directory: location.directory,
             reference: fetched.resolved,
-            commit: fetched.commit.to_string(),
+            revision: fetched.revision,
         }),
     };
     record(&mut tree, &source, Some(&name)).map_err(|problem| anyhow!("{}: {problem}", args.package))?;
     let (tree, count) = with_subpackages(global, tree)?;
+    let tree = if args.for_deployment { deployable(global, &tree)? } else { tree };
     progress(global, &format!("Adding package \"{}\".", source.directory));
     files::create(&destination, &tree).with_context(|| format!("writing package {}", destination.display()))?;
     progress(global, &format!("\nFetched {count} package(s)."));
     Ok(Done::Fine)
+}
+
+fn deployable(global: &Global, tree: &FileTree) -> anyhow::Result<FileTree> {
+    progress(global, "\nCustomizing package for deployment.");
+    let tree = for_deployment(tree)?;
+    progress(global, "\nCustomized package for deployment.");
+    Ok(tree)
 }
 
 /// Fetches every subpackage that says where it comes from and was never fetched, and what is in it in turn; gives the

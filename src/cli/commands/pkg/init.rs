@@ -7,7 +7,7 @@ use super::{name_of, progress};
 use crate::cli::Done;
 use crate::cli::args::{Global, PkgInit};
 use crate::cli::files;
-use crate::domain::krm::document::to_yaml;
+use crate::domain::package::context;
 use crate::domain::package::kptfile::FILE;
 use crate::domain::package::upgrade::fresh;
 use crate::domain::source::{File, FileTree};
@@ -34,7 +34,7 @@ pub(super) fn init(global: &Global, args: &PkgInit) -> anyhow::Result<Done> {
     let made = [
         (FILE, fresh(&name, &info.into())),
         ("README.md", readme(&name, &args.description)),
-        ("package-context.yaml", context(&name)),
+        (context::FILE, context::of(&name)),
     ];
     for (path, text) in made {
         if root.join(path).exists() {
@@ -51,13 +51,4 @@ fn readme(name: &str, description: &str) -> String {
     format!(
         "# {name}\n\n## Description\n\n{description}\n\n## Usage\n\n    loggia pkg get REPO[/DIR]/{name}[@VERSION] {name}\n    loggia pkg tree {name}\n    loggia render {name}\n"
     )
-}
-
-/// The values that functions such as set-namespace read of the package they are in.
-fn context(name: &str) -> String {
-    let annotations = json!({"config.kubernetes.io/local-config": "true"});
-    to_yaml(&json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": "kptfile.kpt.dev", "annotations": annotations}, "data": {"name": name}
-    }))
 }

@@ -82,7 +82,7 @@ fn progress(global: &Global, text: &str) {
 fn fetched(global: &Global, location: &Location) -> anyhow::Result<Fetched> {
     let directory = if location.directory.is_empty() { "the root" } else { &location.directory };
     let fetched = fetch(location, &cache(global)).with_context(|| format!("fetching package {directory}"))?;
-    refuse_links(&fetched.tree).with_context(|| format!("fetching package {directory} at {}", fetched.commit))?;
+    refuse_links(&fetched.tree).with_context(|| format!("fetching package {directory} at {}", fetched.revision))?;
     Ok(fetched)
 }
 
@@ -107,5 +107,5 @@ fn upstream(source: &Source, reference: Option<&str>) -> Location {
 
 /// The version that a package was made from.
 fn origin(lock: &Lock) -> Location {
-    Location { repo: lock.repo.clone(), directory: lock.directory.clone(), reference: Some(lock.commit.clone()) }
+    Location { repo: lock.repo.clone(), directory: lock.directory.clone(), reference: Some(lock.revision.clone()) }
 }

@@ -158,7 +158,7 @@ impl Step<'_> {
         let updated = fetched(global, &location)?;
         let before = match &from.lock {
             Some(lock) => {
-                progress(global, &format!("Fetching origin from {} at {}", shown(&lock.repo), lock.commit));
+                progress(global, &format!("Fetching origin from {} at {}", shown(&lock.repo), lock.revision));
                 fetched(global, &origin(lock))?.tree
             }
             None => FileTree::new(),
@@ -171,7 +171,7 @@ impl Step<'_> {
             repo: location.repo,
             directory: location.directory,
             reference: updated.resolved,
-            commit: updated.commit.to_string(),
+            revision: updated.revision,
         };
         let source = Source { reference: followed, strategy: *strategy, lock: Some(lock), ..(*from).clone() };
         record(&mut done.tree, &source, None).map_err(|problem| anyhow!("{name}: {problem}"))?;

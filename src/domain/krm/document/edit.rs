@@ -104,10 +104,7 @@ impl YamlFile {
         let splice = if *flow {
             Splice { range: range_in_braces(entries, index), text: String::new() }
         } else if entries.len() == 1 {
-            Splice {
-                range: entry.key_node.span.start..entry.value.end().max(entry.key_node.span.end + 1),
-                text: "{}".to_owned(),
-            }
+            Splice { range: entry.key_node.span.start..self.end_of(parent), text: "{}".to_owned() }
         } else {
             let line = self.lines_of(entry);
             if !self.text[line.start..entry.key_node.span.start].trim().is_empty() {
@@ -184,7 +181,7 @@ impl YamlFile {
             let start = self.block_start(node);
             let indent = start - self.text[..start].rfind('\n').map_or(0, |at| at + 1);
             let text = to_yaml(new).trim_end().replace('\n', &format!("\n{}", " ".repeat(indent)));
-            return Ok(Splice { range: start..node.end(), text });
+            return Ok(Splice { range: start..self.end_of(node), text });
         }
         if is_block(node)
             && path.last().is_some_and(|last| {
@@ -194,7 +191,7 @@ impl YamlFile {
             return self.block_splice(document, path, node, new);
         }
         let text = scalar_text(new);
-        let range = if is_block(node) { self.block_start(node)..node.end() } else { range };
+        let range = if is_block(node) { self.block_start(node)..self.end_of(node) } else { range };
         Ok(Splice { range, text: if node.is_absent() { format!(" {text}") } else { text } })
     }
 
@@ -202,7 +199,7 @@ impl YamlFile {
     /// it can be.
     fn block_splice(&self, document: usize, path: &[&str], node: &Node, new: &Value) -> Result<Splice, EditError> {
         let start = self.behind_colon(document, path)?;
-        let range = start..start.max(self.text[..node.end()].trim_end().len());
+        let range = start..start.max(self.text[..self.end_of(node)].trim_end().len());
         let (last, parents) = path.split_last().unwrap_or((&"", &[]));
         let key = self.find(document, parents)?.entry(last).map(|entry| &entry.key_node);
         let indent = key.map_or(0, |key| key.column - 1);
@@ -229,7 +226,7 @@ impl YamlFile {
         match &parent.kind {
             NodeKind::Mapping { entries, flow: false } if !entries.is_empty() => {
                 let indent = entries[0].key_node.column - 1;
-                let at = self.end_of_line(parent.end());
+                let at = self.end_of_line(self.end_of(parent));
                 let block = indented(&to_yaml(&entry), indent);
                 Ok(Splice { range: at..at, text: format!("\n{}", block.trim_end()) })
             }
@@ -262,8 +259,13 @@ impl YamlFile {
         }
     }
 
+    /// [`Node::end`], and no further than the text goes: a key that is written `? key` may have no colon.
+    fn end_of(&self, node: &Node) -> usize {
+        self.text.floor_char_boundary(node.end())
+    }
+
     pub(super) fn end_of_line(&self, from: usize) -> usize {
-        let from = from.min(self.text.len());
+        let from = self.text.floor_char_boundary(from);
         // A block scalar ends behind its last line break.
         let from = if from > 0 && self.text.as_bytes()[from - 1] == b'\n' { from - 1 } else { from };
         self.text[from..].find('\n').map_or(self.text.len(), |offset| from + offset)
@@ -278,6 +280,9 @@ impl YamlFile {
     pub(super) fn commit(&mut self, splice: Splice, expected: &[Value], path: &[&str]) -> Result<(), EditError> {
         let refuse = |reason: String| EditError::Unsafe { path: path.join("."), reason };
         let Splice { range, text: new } = splice;
+        if self.text.get(range.clone()).is_none() {
+            return Err(refuse("it cannot be told where it stands".to_owned()));
+        }
         let line = self.text[..range.start].matches('\n').count() + 1;
         let mut text = self.text.clone();
         text.replace_range(range, &new);

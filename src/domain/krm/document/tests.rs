@@ -350,6 +350,19 @@ mod laws {
         })
     }
 
+    /// A key without a colon may be the end of the text.
+    #[test]
+    fn keys_that_are_only_asked_for_are_edited_or_refused() {
+        for text in ["#\n- ? B\"{", "- ? é", "a:\n  ? é\u{2028}"] {
+            let Ok(mut file) = YamlFile::parse(text.as_bytes(), &Limits::default()) else { continue };
+            let _ = file.remove(0, &["0"]);
+            let _ = file.remove(0, &["a", "é\u{2028}"]);
+            let _ = file.set(0, &["0"], &json!({"a": 1}));
+            let _ = file.set(0, &["a"], &json!([1]));
+            assert!(file.values().is_ok(), "{text:?}");
+        }
+    }
+
     proptest! {
         /// Two other decoders and our own read back exactly what was written.
         #[test]

@@ -94,7 +94,9 @@ impl Reader<'_> {
         match schema.get("type").and_then(Value::as_str) {
             Some("object") => self.map(schema, preserve, depth),
             Some("array") => self.list(schema, preserve, depth),
-            Some("integer" | "number") => Ok(Shape::Scalar(Format::Number)),
+            Some("integer") if text(schema, "format") == "int32" => Ok(Shape::Scalar(Format::Int32)),
+            Some("integer") => Ok(Shape::Scalar(Format::Int64)),
+            Some("number") => Ok(Shape::Scalar(Format::Number)),
             Some("boolean") => Ok(Shape::Scalar(Format::Bool)),
             Some(_) => Ok(Shape::Scalar(Format::Text)),
             None if schema.get("properties").is_some() => self.map(schema, preserve, depth),

@@ -7,19 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::table::{Line, lines};
+use super::notation::{Column, HEAD, Line, lines};
+use super::{Mark, PatchRule};
 use crate::domain::krm::Gvk;
-
-/// What the first lines of the table explain.
-const HEAD: &str = "\
-# The built-in kinds of Kubernetes as structured merge diff sees them: published OpenAPI facts, stable versions only.
-# Written by `loggia schema --kubernetes`; the marks `-` are facts of the Go types that OpenAPI does not tell.
-# One type a line: NAME[!][@GROUP/VERSION/KIND] FIELD...   `!` marks an atomic map, `@` a kind that can be looked up.
-# FIELD is `name` (text) or `name:SHAPE`, with `-` when the server leaves it out while it is empty, zero or false (its
-# Go type is a value marked `omitempty`), and with `=TEXT` for the default of a list key. SHAPE is one of
-#   s text   n number   b bool   q quantity   x int-or-string   ? anything, maps granular, lists atomic   ! anything, atomic
-#   {S} map of S   !{S} atomic map of S   [S] atomic list   [S]* set   [S]k1,k2 list keyed by fields   Name another line
-";
 
 /// Kinds that nobody applies, or that the embedded API server does not serve.
 const LEFT_OUT: [&str; 3] = ["ComponentStatus", "ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBinding"];
@@ -83,6 +73,24 @@ fn text<'v>(schema: &'v Value, field: &str) -> &'v str {
     schema.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
+fn texts<'v>(schema: &'v Value, field: &str) -> impl Iterator<Item = &'v str> {
+    schema.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// What the schema of a field tells of it beyond its shape.
+fn mark(schema: &Value) -> Mark {
+    let values = [Some(schema), schema.get("items"), schema.get("additionalProperties")];
+    let values = values.into_iter().flatten().flat_map(|part| texts(part, "enum")).map(str::to_owned);
+    let tell = |field: &str| schema.get(field).and_then(Value::as_str);
+    Mark {
+        terse: false,
+        required: false,
+        values: values.collect(),
+        patch: PatchRule::of(tell("x-kubernetes-patch-strategy"), tell("x-kubernetes-patch-merge-key")),
+        default: schema.get("default").cloned(),
+    }
+}
+
 fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema.get("properties").and_then(Value::as_object).into_iter().flatten()
 }
@@ -120,47 +128,40 @@ impl<'a> Source<'a> {
         let reached = reached(components, kinds.keys().copied())?;
         let terse = lines(known).flat_map(|line| {
             let Line { name, fields, .. } = line;
-            fields.into_iter().filter(|field| field.terse).map(move |field| (name, field.name))
+            fields.into_iter().filter(|field| field.mark.terse).map(move |field| (name, field.name))
         });
         Ok(Self { components, kinds, names: names(reached), terse: terse.collect() })
     }
 
     fn line(&self, component: &str) -> String {
         let (schema, name) = (self.components[component], &self.names[component]);
-        let atomic = if text(schema, "x-kubernetes-map-type") == "atomic" { "!" } else { "" };
-        let kind =
-            self.kinds.get(component).map_or(String::new(), |gvk| format!("@{}/{}", gvk.api_version(), gvk.kind));
-        let keys = self.keys_of(component);
-        let columns = properties(schema).map(|(field, schema)| {
-            let shape = self.shape(schema);
-            // Text is the usual shape, and not written.
-            let shape = if shape == "s" { String::new() } else { format!(":{shape}") };
-            let terse = if self.terse.contains(&(name.as_str(), field.as_str())) { "-" } else { "" };
-            let default = schema.get("default").and_then(Value::as_str).filter(|text| !text.is_empty());
-            let default = default.filter(|_| keys.contains(field.as_str())).map(|text| format!("={text}"));
-            format!(" {field}{shape}{terse}{}", default.unwrap_or_default())
-        });
-        format!("{name}{atomic}{kind}{}", columns.collect::<String>())
-    }
-
-    /// The fields that are keys of a list of this type.
-    fn keys_of(&self, component: &str) -> BTreeSet<&'a str> {
-        let fields = self.names.keys().flat_map(|holder| properties(self.components[holder]));
-        let lists = fields.filter(|(_, field)| field.get("items").and_then(reference) == Some(component));
-        let keys = lists.filter_map(|(_, list)| list.get("x-kubernetes-list-map-keys")?.as_array());
-        keys.flatten().filter_map(Value::as_str).collect()
+        let required: BTreeSet<&str> = texts(schema, "required").collect();
+        let shapes: Vec<String> = properties(schema).map(|(_, field)| self.shape(field)).collect();
+        let column = |((field, schema), shape)| {
+            let terse = self.terse.contains(&(name.as_str(), field));
+            Column { name: field, shape, mark: Mark { terse, required: required.contains(field), ..mark(schema) } }
+        };
+        let fields = properties(schema).map(|(field, schema)| (field.as_str(), schema));
+        let fields = fields.zip(shapes.iter().map(String::as_str)).map(column).collect();
+        let atomic = text(schema, "x-kubernetes-map-type") == "atomic";
+        Line { name, atomic, gvk: self.kinds.get(component).cloned(), fields }.to_string()
     }
 
     fn shape(&self, schema: &Value) -> String {
         if let Some(target) = reference(schema) {
             return self.names.get(target).cloned().unwrap_or_else(|| self.unnamed(target));
         }
-        match text(schema, "type") {
-            "string" => "s".to_owned(),
-            "integer" | "number" => "n".to_owned(),
-            "boolean" => "b".to_owned(),
-            "array" => self.list(schema),
-            "object" => {
+        match (text(schema, "type"), text(schema, "format")) {
+            ("string", "byte") => "y".to_owned(),
+            ("string", "date-time") => "t".to_owned(),
+            ("string", _) => "s".to_owned(),
+            ("integer", "int32") => "i".to_owned(),
+            ("integer", _) => "l".to_owned(),
+            ("number", "double") => "d".to_owned(),
+            ("number", _) => "n".to_owned(),
+            ("boolean", _) => "b".to_owned(),
+            ("array", _) => self.list(schema),
+            ("object", _) => {
                 let atomic = if text(schema, "x-kubernetes-map-type") == "atomic" { "!" } else { "" };
                 let entry = schema.get("additionalProperties").map(|entry| self.shape(entry));
                 entry.map_or_else(|| "?".to_owned(), |entry| format!("{atomic}{{{entry}}}"))
@@ -171,10 +172,10 @@ impl<'a> Source<'a> {
 
     fn list(&self, schema: &Value) -> String {
         let item = schema.get("items").map_or_else(|| "?".to_owned(), |item| self.shape(item));
-        let keys = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten();
+        let keys = texts(schema, "x-kubernetes-list-map-keys");
         match text(schema, "x-kubernetes-list-type") {
             "set" => format!("[{item}]*"),
-            "map" => format!("[{item}]{}", keys.filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
+            "map" => format!("[{item}]{}", keys.collect::<Vec<_>>().join(",")),
             _ => format!("[{item}]"),
         }
     }
@@ -244,8 +245,12 @@ mod tests {
                 "properties": {
                     "kind": {"type": "string"}, "metadata": {"default": {}, "allOf": [{"$ref": "#/components/schemas/a.meta.v1.Meta"}]},
                     "ports": {"type": "array", "items": {"allOf": [{"$ref": "#/components/schemas/io.k8s.api.core.v1.Port"}]},
-                        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port", "protocol"]},
-                    "tags": {"type": "array", "items": string, "x-kubernetes-list-type": "set"},
+                        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port", "protocol"],
+                        "x-kubernetes-patch-merge-key": "port", "x-kubernetes-patch-strategy": "merge"},
+                    "tags": {"type": "array", "items": {"type": "string", "enum": ["a b", "c"]}, "x-kubernetes-list-type": "set"},
+                    "strategy": {"allOf": [{"$ref": "#/components/schemas/io.k8s.api.core.v1.Port"}], "x-kubernetes-patch-strategy": "replace"},
+                    "data": {"type": "object", "additionalProperties": {"type": "string", "format": "byte"}},
+                    "ratio": {"type": "number", "format": "double"},
                     "args": {"type": "array", "items": string},
                     "labels": {"type": "object", "additionalProperties": string, "x-kubernetes-map-type": "atomic"},
                     "size": {"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.api.resource.Quantity"},
@@ -253,13 +258,14 @@ mod tests {
                     "count": {"type": "integer", "format": "int32"}, "on": {"type": "boolean"}, "any": {"type": "object"},
                     "raw": {"$ref": "#/components/schemas/io.k8s.RawExtension"}}},
             "io.k8s.api.core.v1.ThingList": {"type": "object"},
-            "io.k8s.api.core.v1.Port": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": {
-                "port": {"type": "integer", "default": 0}, "protocol": {"type": "string", "default": "TCP"}, "note": {"type": "string", "default": "x"}}},
-            "a.meta.v1.Meta": {"type": "object", "properties": {"name": {"type": "string"}, "other": {"$ref": "#/components/schemas/b.meta.v2.Port"}}},
+            "io.k8s.api.core.v1.Port": {"type": "object", "x-kubernetes-map-type": "atomic", "required": ["port"], "properties": {
+                "port": {"type": "integer", "default": 0}, "protocol": {"type": "string", "default": "TCP", "enum": ["TCP", "UDP"]}, "note": {"type": "string", "default": "x"}}},
+            "a.meta.v1.Meta": {"type": "object", "properties": {"name": {"type": "string"}, "made": {"$ref": "#/components/schemas/io.k8s.Time"}, "other": {"$ref": "#/components/schemas/b.meta.v2.Port"}}},
             "b.meta.v2.Port": {"type": "object", "properties": {"x": {"type": "number"}}},
             "io.k8s.apimachinery.pkg.api.resource.Quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
             "io.k8s.IntOrString": {"format": "int-or-string"},
             "io.k8s.RawExtension": {"type": "object"},
+            "io.k8s.Time": {"type": "string", "format": "date-time"},
             "io.k8s.api.core.v1alpha1.Early": {"type": "object", "x-kubernetes-group-version-kind": [{"group": "", "version": "v1alpha1", "kind": "Early"}],
                 "properties": {"kind": {"type": "string"}}},
             "io.k8s.api.core.v1alpha1.EarlyList": {"type": "object"},
@@ -271,10 +277,10 @@ mod tests {
         let table = distil(&[document()], "Meta name- other:Port.meta.v2\n").unwrap();
         let lines: Vec<&str> = table.lines().filter(|line| !line.starts_with('#')).collect();
         let expected = [
-            "Meta name- other:Port.meta.v2",
-            "Port.core.v1! note port:n protocol=TCP",
+            "Meta made:t name- other:Port.meta.v2",
+            "Port.core.v1! note=x port:l+=0 protocol(TCP|UDP)=TCP",
             "Port.meta.v2 x:n",
-            "Thing@v1/Thing any:? args:[s] count:n kind labels:!{s} limit:x metadata:Meta on:b ports:[Port.core.v1]port,protocol raw:! size:q tags:[s]*",
+            "Thing@v1/Thing any:? args:[s] count:i data:{y} kind labels:!{s} limit:x metadata:Meta={} on:b ports:[Port.core.v1]port,protocol~merge/port ratio:d raw:! size:q strategy:Port.core.v1~replace tags:[s]*(a%20b|c)",
         ];
         assert_eq!(lines, expected);
     }

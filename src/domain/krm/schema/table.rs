@@ -4,29 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use serde_json::Value;
-
-use super::{Format, ListKey, ListKind, ListShape, MapShape, Schema, Schemas, Shape};
-use crate::domain::krm::Gvk;
+use super::notation::{Line, lines};
+use super::{Format, ListKey, ListKind, ListShape, MapShape, Mark, Schema, Schemas, Shape};
 
 /// The table of this crate: Kubernetes v1.36.
 pub const TABLE: &str = include_str!("../../../../schemas/kubernetes/builtin.txt");
-
-/// One line of the table, taken apart.
-pub(super) struct Line<'a> {
-    pub(super) name: &'a str,
-    atomic: bool,
-    gvk: Option<Gvk>,
-    pub(super) fields: Vec<Column<'a>>,
-}
-
-/// One field of a line.
-pub(super) struct Column<'a> {
-    pub(super) name: &'a str,
-    shape: &'a str,
-    default: Option<&'a str>,
-    pub(super) terse: bool,
-}
 
 /// The whole table: what a reference and a list key need to be resolved.
 struct Table<'a> {
@@ -71,41 +53,22 @@ fn untyped_object(object_meta: &Shape) -> Shape {
     })
 }
 
-/// The lines of a table without what explains them.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
-    text.lines().filter(|line| !line.starts_with('#')).filter_map(line)
-}
-
-fn line(text: &str) -> Option<Line<'_>> {
-    let mut words = text.split_ascii_whitespace();
-    let head = words.next()?;
-    let (name, gvk) = head.split_once('@').map_or((head, None), |(name, kind)| (name, kind.rsplit_once('/')));
-    Some(Line {
-        name: name.trim_end_matches('!'),
-        atomic: name.ends_with('!'),
-        gvk: gvk.map(|(api_version, kind)| Gvk::parse(api_version, kind)),
-        fields: words.map(column).collect(),
-    })
-}
-
-fn column(text: &str) -> Column<'_> {
-    let (text, default) = text.split_once('=').map_or((text, None), |(text, default)| (text, Some(default)));
-    let (text, terse) = text.strip_suffix('-').map_or((text, false), |text| (text, true));
-    let (name, shape) = text.split_once(':').unwrap_or((text, "s"));
-    Column { name, shape, default, terse }
-}
-
 impl Table<'_> {
     fn map(&self, line: &Line<'_>) -> Shape {
         let fields = line.fields.iter().map(|field| (field.name.to_owned(), self.shape(field.shape))).collect();
-        let terse = line.fields.iter().filter(|field| field.terse).map(|field| field.name.to_owned()).collect();
-        Shape::Map(MapShape { fields, element: None, atomic: line.atomic, terse })
+        let marked = line.fields.iter().filter(|field| field.mark != Mark::default());
+        let marks = marked.map(|field| (field.name.to_owned(), field.mark.clone())).collect();
+        Shape::Map(MapShape { fields, element: None, atomic: line.atomic, marks })
     }
 
     fn shape(&self, text: &str) -> Shape {
         match text {
             "s" => Shape::Scalar(Format::Text),
-            "n" => Shape::Scalar(Format::Number),
+            "y" => Shape::Scalar(Format::Bytes),
+            "t" => Shape::Scalar(Format::Time),
+            "i" => Shape::Scalar(Format::Int32),
+            "l" => Shape::Scalar(Format::Int64),
+            "d" | "n" => Shape::Scalar(Format::Number),
             "b" => Shape::Scalar(Format::Bool),
             "q" => Shape::Scalar(Format::Quantity),
             "x" => Shape::Scalar(Format::IntOrString),
@@ -138,7 +101,9 @@ impl Table<'_> {
     fn key(&self, item: &str, name: &str) -> ListKey {
         let line = self.numbers.get(item).and_then(|number| self.lines.get(*number));
         let field = line.and_then(|line| line.fields.iter().find(|field| field.name == name));
-        let default = field.and_then(|field| field.default).map(|text| Value::String(text.to_owned()));
+        let default = field.and_then(|field| field.mark.default.clone());
+        // Zeros are what the server writes, not what identifies an item.
+        let default = default.filter(|default| default.as_str().is_some_and(|text| !text.is_empty()));
         ListKey { name: name.to_owned(), default }
     }
 }

@@ -10,7 +10,9 @@ use super::{Problem, Strategy, UpgradeError};
 use crate::domain::krm::document::{EditError, Limits, YamlFile, to_yaml};
 use crate::domain::krm::schema::{Node, Schemas};
 use crate::domain::krm::value::same;
+use crate::domain::package::artifact::SCHEME;
 use crate::domain::package::kptfile::FILE;
+use crate::domain::package::reference::{Location, ReferenceError};
 use crate::domain::source::{File, FileTree};
 
 /// Which package a Kptfile belongs to.
@@ -25,11 +27,11 @@ pub(super) enum Package {
 /// Where a package says it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// URL or path of the repository.
+    /// URL or path of the repository; `oci://HOST/REPOSITORY` for one in a registry.
     pub repo: String,
     /// Directory in it, without slashes around; empty for the root.
     pub directory: String,
-    /// Branch, tag, commit or range that is followed.
+    /// Branch, tag, commit, digest or range that is followed.
     pub reference: String,
     /// How it is updated.
     pub strategy: Strategy,
@@ -40,17 +42,17 @@ pub struct Source {
 /// The precise version that a package was made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
-    /// URL or path of the repository.
+    /// URL or path of the repository; `oci://HOST/REPOSITORY` for one in a registry.
     pub repo: String,
     /// Directory in it, without slashes around.
     pub directory: String,
-    /// Branch, tag or commit that was asked for, or that a range led to.
+    /// Branch, tag, commit or digest that was asked for, or that a range led to.
     pub reference: String,
-    /// The commit it led to.
-    pub commit: String,
+    /// The commit it led to, or the digest of its manifest.
+    pub revision: String,
 }
 
-/// Where a package says it comes from; `None` when it comes from no git repository.
+/// Where a package says it comes from; `None` when it comes from no git repository and no registry.
 ///
 /// # Errors
 /// The [`Problem`] when the Kptfile is missing or cannot be read.
@@ -60,25 +62,50 @@ pub fn source(tree: &FileTree) -> Result<Option<Source>, Problem> {
             .hint("a package has one; `loggia pkg init` makes one")
     };
     let value = value_of(FILE, tree.get(FILE).ok_or_else(missing)?)?;
-    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    if text("/upstream/git/repo").is_empty() {
-        return Ok(None);
+    let Some(upstream) = Place::read(&value, "upstream")? else { return Ok(None) };
+    let lock = Place::read(&value, "upstreamLock")?.filter(|place| !place.revision.is_empty());
+    let lock = lock.map(|Place { repo, directory, reference, revision }| Lock { repo, directory, reference, revision });
+    let Place { repo, directory, reference, .. } = upstream;
+    let strategy = value.pointer("/upstream/updateStrategy").and_then(Value::as_str).unwrap_or_default();
+    Ok(Some(Source { repo, directory, reference, strategy: Strategy::of(strategy), lock }))
+}
+
+/// What `upstream` and `upstreamLock` have in common.
+struct Place {
+    repo: String,
+    directory: String,
+    reference: String,
+    /// Empty in `upstream`.
+    revision: String,
+}
+
+impl Place {
+    fn read(value: &Value, part: &str) -> Result<Option<Self>, Problem> {
+        let text = |pointer: &str| {
+            value.pointer(&format!("/{part}/{pointer}")).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let directory = |kind: &str| text(&format!("{kind}/directory")).trim_matches('/').to_owned();
+        if !text("git/repo").is_empty() {
+            let (repo, reference, revision) = (text("git/repo"), text("git/ref"), text("git/commit"));
+            return Ok(Some(Self { repo, directory: directory("git"), reference, revision }));
+        }
+        let image = text("oci/image");
+        if image.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |error: ReferenceError| {
+            Problem::new("oci.reference", FILE, 1, error.to_string()).field(format!("{part}.oci.image"))
+        };
+        let found = Location::parse(&format!("{SCHEME}{image}"), |_| false).map_err(wrong)?;
+        let reference = found.reference.unwrap_or_default();
+        Ok(Some(Self { repo: found.repo, directory: directory("oci"), reference, revision: text("oci/digest") }))
     }
-    let place = |place: &str| {
-        let field = |name: &str| text(&format!("{place}/git/{name}")).to_owned();
-        (field("repo"), field("directory").trim_matches('/').to_owned(), field("ref"))
-    };
-    let (repo, directory, reference) = place("/upstreamLock");
-    let commit = text("/upstreamLock/git/commit").to_owned();
-    let lock = (!commit.is_empty()).then_some(Lock { repo, directory, reference, commit });
-    let (repo, directory, reference) = place("/upstream");
-    let strategy = Strategy::of(text("/upstream/updateStrategy"));
-    Ok(Some(Source { repo, directory, reference, strategy, lock }))
 }
 
 /// Writes where a package comes from into its Kptfile, which is made when there is none.
 ///
-/// `name`, when given, becomes its name.
+/// `name`, when given, becomes its name. What comes from a registry is written as `type: oci` with the image's name, and
+/// in the lock its digest beside it; git as kpt writes it.
 ///
 /// # Errors
 /// The [`Problem`] when the Kptfile cannot be read or edited.
@@ -89,22 +116,42 @@ pub fn record(tree: &mut FileTree, source: &Source, name: Option<&str>) -> Resul
     if let Some(name) = name {
         set_field(&mut yaml, &["metadata", "name"], &json!(name))?;
     }
-    set_place(&mut yaml, "upstream", &source.repo, &source.directory, &source.reference)?;
+    let kind = set_place(&mut yaml, "upstream", &source.repo, &source.directory, &source.reference)?;
     set_field(&mut yaml, &["upstream", "updateStrategy"], &json!(source.strategy.name()))?;
     if let Some(lock) = &source.lock {
         set_place(&mut yaml, "upstreamLock", &lock.repo, &lock.directory, &lock.reference)?;
-        set_field(&mut yaml, &["upstreamLock", "git", "commit"], &json!(lock.commit))?;
+        let field = if kind == "oci" { "digest" } else { "commit" };
+        set_field(&mut yaml, &["upstreamLock", kind, field], &json!(lock.revision))?;
     }
     put(tree, FILE, &yaml, &old);
     Ok(())
 }
 
-fn set_place(yaml: &mut YamlFile, part: &str, repo: &str, directory: &str, reference: &str) -> Result<(), Problem> {
-    set_field(yaml, &[part, "type"], &json!("git"))?;
-    let directory = format!("/{directory}");
-    [("repo", repo), ("directory", &directory), ("ref", reference)]
-        .into_iter()
-        .try_for_each(|(field, value)| set_field(yaml, &[part, "git", field], &json!(value)))
+/// Gives the kind of place.
+fn set_place(
+    yaml: &mut YamlFile,
+    part: &str,
+    repo: &str,
+    directory: &str,
+    reference: &str,
+) -> Result<&'static str, Problem> {
+    let (kind, other, fields) = match repo.strip_prefix(SCHEME) {
+        None => (
+            "git",
+            "oci",
+            vec![("repo", repo.to_owned()), ("directory", format!("/{directory}")), ("ref", reference.to_owned())],
+        ),
+        Some(name) => {
+            let sign = if reference.starts_with("sha256:") { '@' } else { ':' };
+            let mut fields = vec![("image", format!("{name}{sign}{reference}"))];
+            fields.extend((!directory.is_empty()).then(|| ("directory", format!("/{directory}"))));
+            ("oci", "git", fields)
+        }
+    };
+    set_field(yaml, &[part, "type"], &json!(kind))?;
+    yaml.remove(0, &[part, other]).map_err(|error| edit_failed(&error))?;
+    fields.into_iter().try_for_each(|(field, value)| set_field(yaml, &[part, kind, field], &json!(value)))?;
+    Ok(kind)
 }
 
 fn set_field(yaml: &mut YamlFile, path: &[&str], value: &Value) -> Result<(), Problem> {

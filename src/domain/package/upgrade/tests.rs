@@ -140,7 +140,7 @@ fn where_a_package_comes_from_is_written_into_the_file_as_it_stands() {
             repo: "https://example.com/r.git".to_owned(),
             directory: "web".to_owned(),
             reference: "web/v1.2.0".to_owned(),
-            commit: "a".repeat(40),
+            revision: "a".repeat(40),
         }),
     };
     record(&mut tree, &from, None).unwrap();

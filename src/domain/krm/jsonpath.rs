@@ -1,4 +1,4 @@
-//! The part of kubectl's `JSONPath` that printer columns use.
+//! The part of kubectl's `JSONPath` that printer columns and ignore rules use, and JSON pointers.
 //!
 //! `.field`, `['field']` (a dot in a name is escaped: `['a\.b/c']`; without the backslash it separates fields, as in client-go), `[3]`,
 //! `[-1]`, `[*]`, `.*` and filters `[?(@.field=="text")]` with `==`, `!=`, `<`, `<=`, `>`, `>=` or existence. No recursion, no slices, no
@@ -27,12 +27,26 @@ pub struct PathError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct JsonPath(Vec<Step>);
 
+/// One step down to a place in a document that exists.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Into a field.
+    Field(String),
+    /// Into an item, from 0.
+    Index(usize),
+}
+
 #[derive(Debug, Clone, PartialEq)]
 enum Step {
     Field(String),
+    /// Of a pointer: a field of an object, the position in a list.
+    Token(String),
     Index(i64),
     All,
-    Filter { path: Vec<Step>, test: Option<(Op, Value)> },
+    Filter {
+        path: Vec<Step>,
+        test: Option<(Op, Value)>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,40 +72,77 @@ impl JsonPath {
         steps.map(Self).map_err(|why| PathError { path: text.chars().take(120).collect(), why, at })
     }
 
+    /// Reads a path of ignore rules: a JSON pointer (RFC 6901) when it begins with `/`, else as [`JsonPath::parse`].
+    ///
+    /// # Errors
+    /// [`PathError`] saying where it cannot be read.
+    pub fn parse_any(text: &str) -> Result<Self, PathError> {
+        if text.len() > MAX_LENGTH || !text.starts_with('/') {
+            return Self::parse(text);
+        }
+        let token = |token: &str| Step::Token(token.replace("~1", "/").replace("~0", "~"));
+        Ok(Self(text.split('/').skip(1).map(token).collect()))
+    }
+
     /// The values at the path, in document order.
     #[must_use]
     pub fn find<'v>(&self, root: &'v Value) -> Vec<&'v Value> {
-        walk(&self.0, root)
+        walk(&self.0, root).into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// Where the values at the path are, in document order.
+    #[must_use]
+    pub fn places(&self, root: &Value) -> Vec<Vec<Place>> {
+        walk(&self.0, root).into_iter().map(|(places, _)| places).collect()
     }
 }
 
-fn walk<'v>(steps: &[Step], root: &'v Value) -> Vec<&'v Value> {
-    steps.iter().fold(vec![root], |values, step| values.into_iter().flat_map(|value| step.apply(value)).collect())
+type Found<'v> = (Vec<Place>, &'v Value);
+
+fn walk<'v>(steps: &[Step], root: &'v Value) -> Vec<Found<'v>> {
+    let below = |(places, value): Found<'v>, step: &Step| -> Vec<Found<'v>> {
+        let further = |(place, value)| ([places.as_slice(), &[place]].concat(), value);
+        step.apply(value).into_iter().map(further).collect()
+    };
+    steps
+        .iter()
+        .fold(vec![(Vec::new(), root)], |found, step| found.into_iter().flat_map(|one| below(one, step)).collect())
 }
 
 impl Step {
-    fn apply<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
+    fn apply<'v>(&self, value: &'v Value) -> Vec<(Place, &'v Value)> {
         match self {
-            Self::Field(name) => value.get(name).into_iter().collect(),
+            Self::Token(token) if value.is_array() => position(token).and_then(|i| at(value, i)).into_iter().collect(),
+            Self::Field(name) | Self::Token(name) => field(value, name).into_iter().collect(),
             Self::Index(index) => at(value, *index).into_iter().collect(),
             Self::All => children(value),
             Self::Filter { path, test } => {
-                children(value).into_iter().filter(|child| passes(child, path, test.as_ref())).collect()
+                children(value).into_iter().filter(|(_, child)| passes(child, path, test.as_ref())).collect()
             }
         }
     }
 }
 
-fn at(value: &Value, index: i64) -> Option<&Value> {
-    let items = value.as_array()?;
-    let length = i64::try_from(items.len()).ok()?;
-    items.get(usize::try_from(if index < 0 { index + length } else { index }).ok()?)
+/// The position that a token of a pointer means: digits only.
+fn position(token: &str) -> Option<i64> {
+    token.bytes().all(|byte| byte.is_ascii_digit()).then(|| token.parse().ok())?
 }
 
-fn children(value: &Value) -> Vec<&Value> {
+fn field<'v>(value: &'v Value, name: &str) -> Option<(Place, &'v Value)> {
+    Some((Place::Field(name.to_owned()), value.as_object()?.get(name)?))
+}
+
+fn at(value: &Value, index: i64) -> Option<(Place, &Value)> {
+    let items = value.as_array()?;
+    let length = i64::try_from(items.len()).ok()?;
+    let index = usize::try_from(if index < 0 { index + length } else { index }).ok()?;
+    Some((Place::Index(index), items.get(index)?))
+}
+
+fn children(value: &Value) -> Vec<(Place, &Value)> {
     match value {
-        Value::Array(items) => items.iter().collect(),
-        Value::Object(map) => map.values().collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(index, item)| (Place::Index(index), item)).collect(),
+        Value::Object(map) => map.iter().map(|(name, value)| (Place::Field(name.clone()), value)).collect(),
         _ => Vec::new(),
     }
 }
@@ -100,7 +151,7 @@ fn passes(child: &Value, path: &[Step], test: Option<&(Op, Value)>) -> bool {
     let found = walk(path, child);
     match test {
         None => !found.is_empty(),
-        Some((op, expected)) => found.first().is_some_and(|value| op.holds(value, expected)),
+        Some((op, expected)) => found.first().is_some_and(|(_, value)| op.holds(value, expected)),
     }
 }
 
@@ -286,6 +337,24 @@ mod tests {
             error.to_string(),
             r#"reading JSONPath ".ab[x]": expected a number, *, a quoted name or a filter at byte 6"#
         );
+    }
+
+    #[test]
+    fn pointers_lead_through_maps_and_lists() {
+        let value = json!({"a/b": {"~": [{"c": 1}, {"c": 2}]}, "7": "seven"});
+        for (path, expected) in [
+            ("/a~1b/~0/1/c", json!([2])),
+            ("/7", json!(["seven"])),
+            ("/a~1b/~0/2", json!([])),
+            ("/a~1b/~0/-1", json!([])),
+            ("/nothing", json!([])),
+        ] {
+            let found: Vec<Value> = JsonPath::parse_any(path).unwrap().find(&value).into_iter().cloned().collect();
+            assert_eq!(Value::Array(found), expected, "{path}");
+        }
+        let places = JsonPath::parse_any(".['a/b'].~[?(@.c==2)].c").unwrap().places(&value);
+        let field = |name: &str| Place::Field(name.to_owned());
+        assert_eq!(places, [vec![field("a/b"), field("~"), Place::Index(1), field("c")]]);
     }
 
     proptest::proptest! {

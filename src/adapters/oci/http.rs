@@ -1,0 +1,324 @@
+//! Requests to one registry: authentication, redirects, limits and a bounded number of tries.
+
+use std::io::Read as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::{StatusCode, Url};
+use serde::Deserialize;
+
+use super::OciError;
+use super::auth::{Challenge, challenge, is_loopback, is_private, realm, token};
+use super::keychain::Credentials;
+use crate::domain::package::artifact::ImageName;
+
+/// How long an answer is awaited, and each read of it.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Tries of one request, and the pause before the second one.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(200);
+/// Longest pause that a registry may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Redirects that are followed.
+const HOPS: usize = 5;
+/// Largest answer that tells an error or a token.
+const WORDS: u64 = 64 << 10;
+
+/// What kind of answer is wanted.
+#[derive(Debug, Clone)]
+pub(super) enum Accept {
+    Json,
+    Manifest(String),
+    Any,
+}
+
+/// A good answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
+    /// What the registry says its digest is.
+    pub(super) digest: Option<String>,
+    /// Path of the next page.
+    pub(super) next: Option<String>,
+}
+
+/// Requests about one repository.
+pub(super) struct Exchange {
+    client: Client,
+    image: String,
+    repository: String,
+    base: Url,
+    credentials: Option<Credentials>,
+    /// The `Authorization` that worked last.
+    known: Mutex<Option<String>>,
+}
+
+impl Exchange {
+    pub(super) fn new(image: &ImageName, credentials: Option<Credentials>) -> Result<Self, OciError> {
+        // Whoever comes first installs the one TLS provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let unreachable = |reason: String| OciError::Unreachable {
+            image: image.to_string(),
+            act: "preparing to ask".to_owned(),
+            reason,
+        };
+        let name = image
+            .registry
+            .rsplit_once(':')
+            .filter(|(_, port)| !port.contains(']'))
+            .map_or(image.registry.as_str(), |(name, _)| name);
+        let scheme = if is_loopback(name) { "http" } else { "https" };
+        let host = if image.registry == "docker.io" { "registry-1.docker.io" } else { &image.registry };
+        let base = Url::parse(&format!("{scheme}://{host}/")).map_err(|error| unreachable(error.to_string()))?;
+        let client = Client::builder()
+            .user_agent("loggia")
+            .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| unreachable(said(&error)))?;
+        let (image, repository) = (image.to_string(), image.repository.clone());
+        Ok(Self { client, image, repository, base, credentials, known: Mutex::new(None) })
+    }
+
+    /// Asks for what is at `path` of the registry, at most `limit` bytes of it.
+    pub(super) fn get(&self, path: &str, act: &str, accept: Accept, limit: u64) -> Result<Answer, OciError> {
+        let url = self.base.join(path).map_err(|error| self.unreachable(act, error.to_string()))?;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let first = self.follow(&url, act, &accept, known.as_deref())?;
+        let answer = match first.status() {
+            StatusCode::UNAUTHORIZED => {
+                let authorization = self.authorization(first.headers(), act)?;
+                let second = self.follow(&url, act, &accept, Some(&authorization))?;
+                if second.status() == StatusCode::UNAUTHORIZED {
+                    return Err(self.denied(act, "the registry takes neither these credentials nor a token for them"));
+                }
+                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
+                second
+            }
+            _ => first,
+        };
+        self.read(answer, act, limit)
+    }
+
+    fn unreachable(&self, act: &str, reason: String) -> OciError {
+        OciError::Unreachable { image: self.image.clone(), act: act.to_owned(), reason }
+    }
+
+    fn denied(&self, act: &str, reason: impl Into<String>) -> OciError {
+        OciError::Auth { image: self.image.clone(), act: act.to_owned(), reason: reason.into() }
+    }
+
+    /// Follows redirects; whoever is not the registry gets no `Authorization`.
+    fn follow(&self, url: &Url, act: &str, accept: &Accept, authorization: Option<&str>) -> Result<Response, OciError> {
+        let mut url = url.clone();
+        for _ in 0..=HOPS {
+            let own = url.origin() == self.base.origin();
+            let answer = self.send(act, || {
+                let request = self.client.get(url.clone());
+                let request = match accept {
+                    Accept::Json => request.header(ACCEPT, "application/json"),
+                    Accept::Manifest(kinds) => request.header(ACCEPT, kinds),
+                    Accept::Any => request,
+                };
+                match authorization.filter(|_| own) {
+                    Some(authorization) => request.header(AUTHORIZATION, authorization),
+                    None => request,
+                }
+            })?;
+            if !answer.status().is_redirection() {
+                return Ok(answer);
+            }
+            let to = header(answer.headers(), LOCATION).and_then(|to| url.join(&to).ok());
+            let to = to.ok_or_else(|| self.unreachable(act, "it redirects to what is no URL".to_owned()))?;
+            self.check_redirect(&url, &to)?;
+            url = to;
+        }
+        Err(self.unreachable(act, format!("it redirects more than {HOPS} times")))
+    }
+
+    fn check_redirect(&self, from: &Url, to: &Url) -> Result<(), OciError> {
+        let host = |url: &Url| url.host_str().unwrap_or_default().to_owned();
+        let on_this_machine = is_loopback(&host(&self.base));
+        let why = match to.scheme() {
+            "https" | "http" if on_this_machine && is_loopback(&host(to)) => return Ok(()),
+            "https" if is_private(&host(to)) && host(to) != host(&self.base) => "an address that is not public",
+            "https" => return Ok(()),
+            _ => "which is not https",
+        };
+        Err(OciError::Redirect { image: self.image.clone(), from: host(from), to: host(to), why })
+    }
+
+    /// Sends a request, again after a moment when that may help.
+    fn send(&self, act: &str, request: impl Fn() -> RequestBuilder) -> Result<Response, OciError> {
+        let mut pause = PAUSE;
+        for left in (0..TRIES).rev() {
+            match request().send() {
+                Ok(answer) if left > 0 && may_pass(answer.status()) => {
+                    let asked = header(answer.headers(), RETRY_AFTER).and_then(|text| text.parse().ok());
+                    std::thread::sleep(asked.map_or(pause, Duration::from_secs).min(LONGEST_PAUSE));
+                }
+                Ok(answer) => return Ok(answer),
+                Err(error) if left > 0 && error.is_connect() => std::thread::sleep(pause),
+                Err(error) => return Err(self.unreachable(act, said(&error))),
+            }
+            pause *= 4;
+        }
+        Err(self.unreachable(act, "it was asked often enough".to_owned()))
+    }
+
+    /// What the registry wants to see.
+    fn authorization(&self, headers: &HeaderMap, act: &str) -> Result<String, OciError> {
+        let told: Vec<&str> =
+            headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
+        let basic = self.credentials.as_ref().map(|credentials| {
+            format!("Basic {}", STANDARD.encode(format!("{}:{}", credentials.user, credentials.password)))
+        });
+        match challenge(&told) {
+            Some(Challenge::Basic) => basic.ok_or_else(|| self.denied(act, "the registry wants a user and a password")),
+            Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref(), basic.as_deref(), act),
+            None => Err(self.denied(act, "the registry wants what is not supported: neither a password nor a token")),
+        }
+    }
+
+    fn token(&self, place: &str, service: Option<&str>, basic: Option<&str>, act: &str) -> Result<String, OciError> {
+        let mut url = realm(place, &self.base).map_err(|why| OciError::Realm {
+            image: self.image.clone(),
+            realm: Url::parse(place).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default(),
+            why,
+        })?;
+        // Only what is needed is asked for, whatever the registry proposes.
+        let scope = format!("repository:{}:pull", self.repository);
+        url.query_pairs_mut().extend_pairs(service.map(|service| ("service", service))).append_pair("scope", &scope);
+        let answer = self.send(act, || {
+            let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
+            match basic {
+                Some(basic) => request.header(AUTHORIZATION, basic),
+                None => request,
+            }
+        })?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(self.denied(act, format!("no token is given: {}", status.as_u16())));
+        }
+        let body = self.body(answer, act, WORDS)?;
+        let found = token(&body).ok_or_else(|| self.denied(act, "the answer of its realm holds no token"))?;
+        Ok(format!("Bearer {found}"))
+    }
+
+    fn read(&self, answer: Response, act: &str, limit: u64) -> Result<Answer, OciError> {
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(self.failed(answer, act));
+        }
+        let digest =
+            answer.headers().get("docker-content-digest").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let next = header(answer.headers(), LINK).and_then(|link| next_page(&link));
+        let body = self.body(answer, act, limit)?;
+        Ok(Answer { body, digest, next })
+    }
+
+    fn failed(&self, answer: Response, act: &str) -> OciError {
+        let status = answer.status();
+        let words = self.body(answer, act, WORDS).unwrap_or_default();
+        let (image, act, said) = (self.image.clone(), act.to_owned(), told(&words));
+        match status {
+            StatusCode::NOT_FOUND => OciError::NotFound { image, act, said },
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
+                OciError::Auth { image, act, reason: format!("the registry denies it{said}") }
+            }
+            _ => OciError::Answer { image, act, status: status.as_u16(), said },
+        }
+    }
+
+    fn body(&self, answer: Response, act: &str, limit: u64) -> Result<Vec<u8>, OciError> {
+        let mut body = Vec::new();
+        let read = answer.take(limit.saturating_add(1)).read_to_end(&mut body);
+        read.map_err(|error| self.unreachable(act, format!("the answer breaks off: {error}")))?;
+        if body.len() as u64 > limit {
+            let what = act.strip_prefix("reading ").unwrap_or(act).to_owned();
+            return Err(OciError::Limit { image: self.image.clone(), what, limit });
+        }
+        Ok(body)
+    }
+}
+
+fn may_pass(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502..=504)
+}
+
+fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// The path of `<PATH>; rel="next"`; only a path of the same registry is one.
+fn next_page(link: &str) -> Option<String> {
+    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    let is_next = parameters.contains("rel=\"next\"") || parameters.contains("rel=next");
+    (is_next && target.starts_with('/') && !target.starts_with("//")).then(|| target.to_owned())
+}
+
+#[derive(Deserialize)]
+struct Errors {
+    errors: Vec<RegistryError>,
+}
+
+#[derive(Deserialize)]
+struct RegistryError {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// The first error that a registry tells, fit for a line of text.
+fn told(body: &[u8]) -> String {
+    let errors = serde_json::from_slice::<Errors>(body).map(|errors| errors.errors).unwrap_or_default();
+    let Some(first) = errors.first() else { return String::new() };
+    let text: String =
+        format!(": {} {}", first.code, first.message).chars().filter(|c| !c.is_control()).take(300).collect();
+    text.trim_end().to_owned()
+}
+
+/// An error with its causes, without the URL.
+fn said(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let this = error.to_string();
+        if !text.contains(&this) {
+            text = if text.is_empty() { this } else { format!("{text}: {this}") };
+        }
+        next = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_of_the_same_registry() {
+        let table = [
+            ("</v2/a/tags/list?last=b&n=2>; rel=\"next\"", Some("/v2/a/tags/list?last=b&n=2")),
+            ("</v2/a>; rel=prev", None),
+            ("<https://elsewhere/v2/a>; rel=\"next\"", None),
+            ("<//elsewhere/v2/a>; rel=\"next\"", None),
+            ("junk", None),
+        ];
+        for (link, expected) in table {
+            assert_eq!(next_page(link).as_deref(), expected, "{link}");
+        }
+    }
+
+    #[test]
+    fn what_a_registry_says_is_one_line() {
+        let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"not\nknown\u001b[31m"}]}"#;
+        assert_eq!(told(body), ": MANIFEST_UNKNOWN notknown[31m");
+        assert_eq!(told(b"<html>"), "");
+    }
+}

@@ -1,0 +1,54 @@
+//! Rules in CEL that a custom resource breaks, in the words of the API server.
+
+use serde_json::Value;
+
+use crate::apiserver::kinds::Kind;
+use crate::apiserver::status::Cause;
+use crate::domain::krm::cel::{Broken, Reason};
+
+/// Faults beside which rules are not looked at.
+const BLOCKING: [&str; 5] =
+    ["FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"];
+/// The object itself, as the server names it.
+const ITSELF: &str = "<nil>";
+
+/// What an object breaks as it is, and as the successor of `old`, unless it is so wrong `already` that nobody looks.
+#[must_use]
+pub(super) fn broken(kind: &Kind, old: Option<&Value>, new: &Value, already: &[Cause]) -> Vec<Cause> {
+    let Some(rules) = kind.rules.as_deref().filter(|rules| !rules.is_empty()) else { return Vec::new() };
+    if already.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
+        let why = "some validation rules were not checked because the object was invalid; correct the existing errors to \
+                   complete validation";
+        return vec![Cause::invalid(ITSELF, &Value::Null, why)];
+    }
+    rules.check(new, old).into_iter().filter(|broken| !broken.ratcheted).map(cause).collect()
+}
+
+fn cause(broken: Broken) -> Cause {
+    let field = if broken.path.is_empty() { ITSELF.to_owned() } else { broken.path.clone() };
+    worded(field, broken)
+}
+
+/// What a value below a path breaks.
+#[must_use]
+pub(super) fn cause_at(path: &str, broken: Broken) -> Cause {
+    let field = match broken.path.as_str() {
+        "" => path.to_owned(),
+        below if below.starts_with('[') => format!("{path}{below}"),
+        below => format!("{path}.{below}"),
+    };
+    worded(field, broken)
+}
+
+fn worded(field: String, broken: Broken) -> Cause {
+    let shown = broken.value.map(|value| format!(": {value}")).unwrap_or_default();
+    match broken.reason {
+        Reason::Forbidden => Cause::forbidden(field, &broken.detail),
+        Reason::Required => Cause::required(field, &broken.detail),
+        Reason::Duplicate => Cause { reason: "FieldValueDuplicate", message: format!("Duplicate value{shown}"), field },
+        Reason::Invalid => {
+            let message = format!("Invalid value{shown}: {}", broken.detail);
+            Cause { reason: "FieldValueInvalid", message, field }
+        }
+    }
+}

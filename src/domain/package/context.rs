@@ -1,0 +1,85 @@
+//! The context of a package: a `ConfigMap` with the package's name, which functions such as `set-namespace` read.
+//!
+//! Source: kpt's `builtins/gen-pkg-context`.
+
+use serde_json::{Value, json};
+
+use super::ignore::Ignored;
+use super::render::RenderError;
+use super::resources::{Place, Resources};
+use super::{Kptfile, Problem, kptfile};
+use crate::domain::krm::document::to_yaml;
+use crate::domain::source::{File, FileTree};
+
+/// Its file.
+pub const FILE: &str = "package-context.yaml";
+/// Its name.
+const NAME: &str = "kptfile.kpt.dev";
+
+/// The context of a package of this name.
+#[must_use]
+pub fn of(name: &str) -> String {
+    let annotations = json!({"config.kubernetes.io/local-config": "true"});
+    to_yaml(&json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": NAME, "annotations": annotations}, "data": {"name": name}
+    }))
+}
+
+/// The package as one that is deployed, as `kpt pkg get --for-deployment` writes it: it has its own context, and its
+/// subpackages have none.
+///
+/// # Errors
+/// [`RenderError::Problems`], all of them.
+pub fn for_deployment(tree: &FileTree) -> Result<FileTree, RenderError> {
+    let wrong = |problems| RenderError::Problems { problems };
+    let kptfile = tree.get(kptfile::FILE).map(|file| file.bytes.clone()).unwrap_or_default();
+    let name = Kptfile::parse(kptfile::FILE, &kptfile).map_err(wrong)?.name;
+    let mut resources = Resources::read(tree, &Ignored::read(tree)).map_err(wrong)?;
+    let contexts: Vec<Place> =
+        resources.all().into_iter().filter(|place| is_context(&resources.value(place))).collect();
+    for place in contexts.iter().rev() {
+        let failed = |error: crate::domain::krm::document::EditError| {
+            wrong(vec![Problem::new("fn.edit", &place.file, 1, error.to_string())])
+        };
+        resources.remove_document(place).map_err(failed)?;
+    }
+    let mut tree = resources.written(tree);
+    // The path is a constant that is allowed.
+    let _ = tree.insert(FILE, File::regular(of(&name).into_bytes()));
+    Ok(tree)
+}
+
+fn is_context(value: &Value) -> bool {
+    let is = |pointer: &str, text: &str| value.pointer(pointer).and_then(Value::as_str) == Some(text);
+    is("/apiVersion", "v1") && is("/kind", "ConfigMap") && is("/metadata/name", NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_alone_has_a_context() {
+        let kptfile = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: mine\n";
+        let other = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: other # stays\n";
+        let old = of("example");
+        let files = [
+            ("Kptfile", kptfile.to_owned()),
+            (FILE, old.clone()),
+            ("both.yaml", format!("{old}---\n{other}")),
+            ("sub/Kptfile", kptfile.to_owned()),
+            ("sub/package-context.yaml", old),
+        ];
+        let mut tree = FileTree::new();
+        for (path, text) in files {
+            tree.insert(path, File::regular(text.into_bytes())).unwrap();
+        }
+        let done = for_deployment(&tree).unwrap();
+        let paths: Vec<&str> = done.iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["Kptfile", "both.yaml", FILE, "sub/Kptfile"]);
+        assert_eq!(done.get(FILE).unwrap().bytes.as_ref(), of("mine").as_bytes());
+        assert_eq!(done.get("both.yaml").unwrap().bytes.as_ref(), other.as_bytes());
+        assert!(for_deployment(&FileTree::new()).is_err());
+    }
+}
