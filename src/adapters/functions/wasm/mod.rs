@@ -74,7 +74,8 @@ pub(super) fn run(path: &Path, name: &str, list: &str, limits: &Limits) -> Resul
     store.set_fuel(SLICE.min(limits.fuel)).map_err(|error| failed(&error))?;
     let mut linker = Linker::new(&engine);
     wasi::link(&mut linker, &module).map_err(|error| failed(&error))?;
-    let mut call = Call { name, limits, left: limits.fuel.saturating_sub(SLICE), deadline: Instant::now() + limits.time };
+    let mut call =
+        Call { name, limits, left: limits.fuel.saturating_sub(SLICE), deadline: Instant::now() + limits.time };
     let ended = linker
         .instantiate_and_start(&mut store, &module)
         .map_err(|error| End::of(&error))
@@ -93,7 +94,8 @@ fn read(path: &Path, name: &str) -> Result<Vec<u8>, Failure> {
 
 impl World {
     fn new(list: &str, limits: &Limits) -> Self {
-        let growth = StoreLimitsBuilder::new().memory_size(limits.memory).table_elements(TABLE).instances(1).memories(1);
+        let growth =
+            StoreLimitsBuilder::new().memory_size(limits.memory).table_elements(TABLE).instances(1).memories(1);
         Self {
             input: list.as_bytes().to_vec(),
             read: 0,
@@ -195,9 +197,7 @@ impl Call<'_> {
                 ("fn.timeout", None, format!("was stopped: it took longer than {time:?}"))
             }
             Err(End::Fuel) => ("fn.timeout", None, format!("was stopped: it took more than {fuel} steps")),
-            Err(End::Output) => {
-                ("fn.output_limit", None, format!("was stopped: it wrote more than {output} bytes"))
-            }
+            Err(End::Output) => ("fn.output_limit", None, format!("was stopped: it wrote more than {output} bytes")),
             Err(End::Trap(why)) => ("fn.failed", None, format!("failed: {why}")),
         };
         Err(Failure { stderr, exit_code, list: world.output, ..Failure::new(code, format!("{} {message}", self.name)) })

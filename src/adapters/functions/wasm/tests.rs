@@ -69,7 +69,8 @@ fn a_command_that_fails_says_why() {
         assert_eq!((failure.code, failure.message.as_str()), (code, message), "{body}");
     }
     assert!(text(&command("(call $exit (i32.const 0))"), "", &limits).unwrap().list.is_empty());
-    let failure = text(&command("(drop (call $sock (i32.const 0) (i32.const 0) (i32.const 0))) unreachable"), "", &limits);
+    let failure =
+        text(&command("(drop (call $sock (i32.const 0) (i32.const 0) (i32.const 0))) unreachable"), "", &limits);
     assert!(failure.unwrap_err().message.contains("unreachable"), "what is not offered is no trap");
 }
 
