@@ -29,13 +29,13 @@ fn read(text: &str) -> Schemas {
     let types: Arc<[Shape]> = table.lines.iter().map(|line| table.map(line)).collect();
     let kinds = table.lines.iter().enumerate().filter_map(|(number, line)| {
         let root = Shape::Named(number);
-        Some((line.gvk.clone()?, Schema { types: Arc::clone(&types), root, keeps_nulls: false, structural: None }))
+        Some((line.gvk.clone()?, Schema { types: Arc::clone(&types), root, keeps_nulls: false, structural: None, rules: None }))
     });
     let kinds = kinds.collect();
     let object_meta = table.shape("ObjectMeta");
     let root = untyped_object(&object_meta);
-    let unknown = Schema { types: Arc::clone(&types), root, keeps_nulls: true, structural: None };
-    let metadata = Schema { types, root: object_meta, keeps_nulls: false, structural: None };
+    let unknown = Schema { types: Arc::clone(&types), root, keeps_nulls: true, structural: None, rules: None };
+    let metadata = Schema { types, root: object_meta, keeps_nulls: false, structural: None, rules: None };
     Schemas { kinds, unknown, metadata }
 }
 
