@@ -1,8 +1,10 @@
-//! Programs and containers as functions.
+//! Programs, WASM modules, containers and function runners as functions.
 
 mod container;
+mod evaluator;
 mod generators;
 mod process;
+mod wasm;
 mod words;
 
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use crate::domain::package::external::{Answer, Failure, Program, Request};
 use crate::ports::function::FunctionRunner;
 
 pub use container::{Containers, Pull};
+pub use evaluator::serve;
 pub use generators::Generators;
 pub use process::Limits;
 
@@ -23,7 +26,11 @@ pub struct LocalRunner {
     pub containers: Option<Containers>,
     /// How charts and overlays are rendered; by images when this is not set.
     pub generators: Option<Generators>,
-    /// Time and output of one function.
+    /// Whether functions are WASM modules: files that `exec` names, which may do nothing here.
+    pub wasm: bool,
+    /// Where a function runner is, as `host:port`: it is asked for images before containers are run.
+    pub evaluator: Option<String>,
+    /// Time, memory and output of one function.
     pub limits: Limits,
     /// Where programs run [default: where this process does].
     pub directory: Option<PathBuf>,
@@ -32,6 +39,7 @@ pub struct LocalRunner {
 impl FunctionRunner for LocalRunner {
     fn run(&self, request: &Request) -> Result<Answer, Failure> {
         match &request.program {
+            Program::Exec(command) if self.wasm && is_module(command) => self.module(command, &request.list),
             Program::Exec(_) if !self.programs => Err(Failure::new(
                 "fn.exec_denied",
                 format!(
@@ -50,13 +58,31 @@ impl FunctionRunner for LocalRunner {
 
 impl LocalRunner {
     fn image(&self, image: &str, list: &str) -> Result<Answer, Failure> {
+        if let Some(address) = &self.evaluator
+            && let Some(answer) = evaluator::run(address, image, list, &self.limits)
+        {
+            return answer;
+        }
         match &self.containers {
+            _ if self.wasm => Err(Failure::new(
+                "fn.no_runner",
+                format!(
+                    "{image} is not built in, and WASM modules are not pulled from registries: fetch it with `kpt alpha \
+                     wasm pull {image} FILE.wasm` and write exec: FILE.wasm, or leave out --allow-alpha-wasm to run it \
+                     in a container"
+                ),
+            )),
             Some(containers) => containers.run(image, list, &self.limits),
             None => {
                 let message = format!("{image} is not built in, and no containers are run here");
                 Err(Failure::new("fn.no_runner", message))
             }
         }
+    }
+
+    fn module(&self, command: &str, list: &str) -> Result<Answer, Failure> {
+        let path = self.directory.as_ref().map_or_else(|| PathBuf::from(command), |directory| directory.join(command));
+        wasm::run(&path, command, list, &self.limits)
     }
 
     fn program(&self, command: &str, list: &str) -> Result<Answer, Failure> {
@@ -73,6 +99,11 @@ impl LocalRunner {
         }
         process::run(command, program, list, &self.limits)
     }
+}
+
+/// Whether `exec` names a WASM module.
+fn is_module(command: &str) -> bool {
+    std::path::Path::new(command).extension().is_some_and(|extension| extension == "wasm")
 }
 
 #[cfg(test)]

@@ -17,11 +17,21 @@ pub struct Limits {
     pub output: u64,
     /// Bytes of its standard error that are kept. Default 1 MiB; what is more is dropped.
     pub stderr: u64,
+    /// Bytes of memory of a WASM module. Default 512 MiB; a program and a container have what their system gives them.
+    pub memory: usize,
+    /// Steps of a WASM module. Default 100 thousand million.
+    pub fuel: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: Duration::from_mins(5), output: 64 << 20, stderr: 1 << 20 }
+        Self {
+            time: Duration::from_mins(5),
+            output: 64 << 20,
+            stderr: 1 << 20,
+            memory: 512 << 20,
+            fuel: 100_000_000_000,
+        }
     }
 }
 

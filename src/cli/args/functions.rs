@@ -33,6 +33,16 @@ pub(crate) enum FunctionVerb {
     Source(FnSource),
     /// Write the resources of the standard input to a new folder
     Sink(FnSink),
+    /// Serve the functions that are built in over gRPC, as Porch's function runner does
+    Serve(FnServe),
+}
+
+/// `fn serve`.
+#[derive(Debug, Args)]
+pub(crate) struct FnServe {
+    /// Where to listen; whoever reaches it may use it, and nothing is encrypted
+    #[arg(long, default_value = "127.0.0.1:9445", value_name = "ADDRESS")]
+    pub(crate) listen: std::net::SocketAddr,
 }
 
 /// Flags of functions that run in containers.
@@ -48,9 +58,13 @@ pub(crate) struct Images {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true,
           action = ArgAction::Set, value_name = "BOOL")]
     pub(crate) truncate_output: bool,
-    /// WASM functions are not run yet
-    #[arg(long, hide = true)]
+    /// Run the files that end with .wasm as WASM modules, which see nothing but the resources
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+          action = ArgAction::Set, value_name = "BOOL")]
     pub(crate) allow_alpha_wasm: bool,
+    /// Ask this function runner (gRPC, as Porch's and `fn serve`) for images that are not built in
+    #[arg(long, env = "LOGGIA_FUNCTION_RUNNER", value_name = "HOST:PORT")]
+    pub(crate) function_runner: Option<String>,
 }
 
 /// When images are fetched.

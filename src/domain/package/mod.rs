@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod check;
 pub mod context;
 pub mod derive;
+pub mod evaluate;
 pub mod external;
 pub mod functions;
 pub mod generate;

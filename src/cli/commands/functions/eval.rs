@@ -10,7 +10,7 @@ use super::super::super::args::{Chosen, FnEval, FnType, Global};
 use super::super::super::output::note;
 use super::super::super::{Done, files as disk};
 use super::render::elsewhere;
-use super::run::{Teller, containers, drive, generators};
+use super::run::{Teller, containers, drive, generators, others};
 use super::{folder, pipe};
 use crate::app::functions::{Containers, LocalRunner, runner};
 use crate::domain::krm::document::to_yaml;
@@ -34,9 +34,9 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
     let mut rendering = read?.with_prefix(&args.images.image_prefix);
     let runner = runner(LocalRunner {
         programs: true,
-        containers: Some(images(args)?),
+        containers: Some(images(args)),
         generators: Some(generators(args.network)),
-        ..LocalRunner::default()
+        ..others(&args.images)
     });
     let teller = Teller { package: None, quiet: global.quiet, truncate: args.images.truncate_output };
     let outcome = drive(&mut rendering, runner.as_ref(), &teller);
@@ -67,13 +67,13 @@ fn check(args: &FnEval) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn images(args: &FnEval) -> anyhow::Result<Containers> {
-    Ok(Containers {
+fn images(args: &FnEval) -> Containers {
+    Containers {
         mounts: args.mount.clone(),
         env: args.env.clone(),
         as_current_user: args.as_current_user,
-        ..containers(&args.images, args.network)?
-    })
+        ..containers(&args.images, args.network)
+    }
 }
 
 fn single(args: &FnEval, from_stdin: bool) -> anyhow::Result<Single> {

@@ -5,6 +5,7 @@ mod folder;
 mod pipe;
 mod render;
 mod run;
+mod serve;
 
 use anyhow::{anyhow, bail};
 
@@ -23,6 +24,7 @@ pub(crate) fn function(global: &Global, args: &Function) -> anyhow::Result<Done>
         FunctionVerb::Eval(args) => eval::eval(global, args),
         FunctionVerb::Source(args) => pipe::source(global, args),
         FunctionVerb::Sink(args) => pipe::sink(args),
+        FunctionVerb::Serve(args) => serve::serve(global, args),
         FunctionVerb::List => list(global),
         FunctionVerb::Doc { name } => doc(global, name),
     }

@@ -8,7 +8,7 @@ use super::super::super::args::{FnRender, Global};
 use super::super::super::output::{note, print};
 use super::super::super::{Done, files as disk};
 use super::folder;
-use super::run::{Teller, containers, drive, generators, told};
+use super::run::{Teller, containers, drive, generators, others, told};
 use crate::app::functions::{LocalRunner, runner};
 use crate::domain::package::report::{result_list, with_status};
 use crate::domain::package::transfer::{files, unwrapped};
@@ -22,9 +22,9 @@ pub(crate) fn render(global: &Global, args: &FnRender) -> anyhow::Result<Done> {
     }
     let runner = runner(LocalRunner {
         programs: args.allow_exec,
-        containers: Some(containers(&args.images, args.allow_network)?),
+        containers: Some(containers(&args.images, args.allow_network)),
         generators: Some(generators(args.allow_network)),
-        ..LocalRunner::default()
+        ..others(&args.images)
     });
     let root = args.path.canonicalize().with_context(|| format!("cannot read {}", args.path.display()))?;
     let tree = disk::read(&root)?;

@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
-
 use super::super::super::args::{Images, PullPolicy};
 use super::super::super::output::note;
-use crate::app::functions::{Containers, Generators, Pull};
+use crate::app::functions::{Containers, Generators, LocalRunner, Pull};
 use crate::domain::package::functions::FunctionResult;
 use crate::domain::package::rendering::{About, Run};
 use crate::domain::package::{RenderError, Rendering, Turn};
@@ -132,11 +130,8 @@ fn result(result: &FunctionResult) -> String {
 }
 
 /// How images are run, from the flags and `KRM_FN_RUNTIME`.
-pub(super) fn containers(images: &Images, network: bool) -> anyhow::Result<Containers> {
-    if images.allow_alpha_wasm {
-        bail!("WASM functions are not run yet; leave out --allow-alpha-wasm to run images in containers");
-    }
-    Ok(Containers {
+pub(super) fn containers(images: &Images, network: bool) -> Containers {
+    Containers {
         engine: std::env::var("KRM_FN_RUNTIME")
             .ok()
             .filter(|engine| !engine.is_empty())
@@ -149,7 +144,12 @@ pub(super) fn containers(images: &Images, network: bool) -> anyhow::Result<Conta
         },
         network,
         ..Containers::default()
-    })
+    }
+}
+
+/// What runs functions, apart from programs, containers and generators.
+pub(super) fn others(images: &Images) -> LocalRunner {
+    LocalRunner { wasm: images.allow_alpha_wasm, evaluator: images.function_runner.clone(), ..LocalRunner::default() }
 }
 
 /// How charts and overlays are rendered: by the programs on the `PATH`.

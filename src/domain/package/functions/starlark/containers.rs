@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::eval::{Given, Machine};
+use super::call::Given;
+use super::eval::Machine;
 use super::fault::{Fault, Outcome};
 use super::text;
 use super::value::{Dict, ENTRY, SIZE, Value};
@@ -40,7 +41,7 @@ pub(super) fn attributes(value: &Value) -> Vec<&'static str> {
 
 impl Machine<'_> {
     /// `x.name`.
-    pub(super) fn attribute(&self, value: &Value, name: &Rc<str>) -> Outcome<Value> {
+    pub(super) fn attribute(value: &Value, name: &Rc<str>) -> Outcome<Value> {
         if let Value::Module(module) = value {
             let missing =
                 || Fault::new(format!("{} has no {name}{}", module.name, super::modules::why_not(module.name, name)));

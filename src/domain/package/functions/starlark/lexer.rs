@@ -252,14 +252,14 @@ impl Lexer<'_> {
             end += 1 + sign + digits(end + 1 + sign);
         }
         let text = &self.rest[..end];
-        let wrong = |_| Fault::at(format!("{text} is no number, or too large"), spot);
+        let wrong = || Fault::at(format!("{text} is no number, or too large"), spot);
         let octal = whole == end && whole > 1 && text.starts_with('0') && text.contains(|c| c != '0');
         let token = if octal {
             return Err(Fault::at(format!("{text} begins with 0; write 0o for an octal number"), spot));
         } else if whole == end {
-            Token::Int(text.parse().map_err(|_| wrong(()))?)
+            Token::Int(text.parse().map_err(|_| wrong())?)
         } else {
-            Token::Float(text.parse().map_err(|_| wrong(()))?)
+            Token::Float(text.parse().map_err(|_| wrong())?)
         };
         self.skip(end);
         self.push(token, spot);
@@ -311,7 +311,7 @@ impl Lexer<'_> {
                 let more = self.rest.chars().take(2).take_while(|c| ('0'..='7').contains(c)).count();
                 let code = u32::from_str_radix(&format!("{next}{}", &self.rest[..more]), 8).unwrap_or(u32::MAX);
                 self.skip(more);
-                text.push(char::from_u32(code).filter(|c| c.is_ascii()).ok_or_else(|| no_character(spot))?);
+                text.push(char::from_u32(code).filter(char::is_ascii).ok_or_else(|| no_character(spot))?);
             }
             other => return Err(Fault::at(format!("\\{other} means nothing in a text; write \\\\{other}"), spot)),
         }

@@ -7,8 +7,10 @@
 
 mod ast;
 mod bridge;
+mod call;
 mod containers;
 mod eval;
+mod expressions;
 mod fault;
 mod lexer;
 mod modules;
@@ -138,11 +140,12 @@ fn written(call: &Call<'_>, path: &[&str]) -> (String, usize, bool) {
         None => path.to_vec(),
         Some(function) => function.iter().map(String::as_str).chain(["configMap", SOURCE]).collect(),
     };
+    let line = call.resources.line_of(place, &path);
     let literal = call.resources.document(place).and_then(|found| {
-        let node = found.at(&path)?;
-        Some(found.file.text().get(node.span.start..)?.starts_with('|'))
+        let text = found.file.text().lines().nth(line.checked_sub(found.lines_before + 1)?)?;
+        Some(text.split_once("source:")?.1.trim_start().starts_with('|'))
     });
-    (place.file.clone(), call.resources.line_of(place, &path), literal.unwrap_or_default())
+    (place.file.clone(), line, literal.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use regex::{Regex, RegexBuilder};
 use sha2::Digest as _;
 
-use super::eval::{Given, Machine};
+use super::call::Given;
+use super::eval::Machine;
 use super::fault::{Fault, Outcome};
 use super::ops::float;
 use super::text::{number, word};
@@ -46,7 +47,7 @@ pub(super) fn why_not(module: &str, name: &str) -> &'static str {
 
 impl Machine<'_> {
     /// What `load` gives.
-    pub(super) fn load(&mut self, file: &str, member: &str) -> Outcome<Value> {
+    pub(super) fn load(file: &str, member: &str) -> Outcome<Value> {
         let Some((_, name, functions)) = MODULES.iter().find(|(found, ..)| *found == file) else {
             let known: Vec<&str> = MODULES.iter().map(|(file, ..)| *file).collect();
             let why = if ABSENT.contains(&file) { "is not offered here" } else { "does not exist" };

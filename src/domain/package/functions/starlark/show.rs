@@ -121,16 +121,13 @@ impl Machine<'_> {
                 rest = more;
                 continue;
             }
-            let (value, after) = match after.strip_prefix('(').and_then(|after| after.split_once(')')) {
-                Some((name, after)) => {
-                    used = true;
-                    (self.index(values, &Value::Text(name.into()))?, after)
-                }
-                None => {
-                    let value =
-                        given.next().ok_or_else(|| Fault::new("there are fewer values than % in the format"))?;
-                    (value.clone(), after)
-                }
+            let named = after.strip_prefix('(').and_then(|after| after.split_once(')'));
+            let (value, after) = if let Some((name, after)) = named {
+                used = true;
+                (self.index(values, &Value::Text(name.into()))?, after)
+            } else {
+                let value = given.next().ok_or_else(|| Fault::new("there are fewer values than % in the format"))?;
+                (value.clone(), after)
             };
             let mut letters = after.chars();
             let letter = letters.next().ok_or_else(|| Fault::new("the format ends behind %"))?;
@@ -182,7 +179,7 @@ impl Machine<'_> {
     }
 
     /// `"...".format(...)`.
-    pub(super) fn format(&self, format: &str, given: &super::eval::Given) -> Outcome<Value> {
+    pub(super) fn format(&self, format: &str, given: &super::call::Given) -> Outcome<Value> {
         let mut text = String::new();
         let mut next = 0;
         let mut rest = format;
@@ -207,7 +204,7 @@ impl Machine<'_> {
         self.heap.text(text)
     }
 
-    fn field(&self, text: &mut String, field: &str, given: &super::eval::Given, next: &mut usize) -> Outcome<()> {
+    fn field(&self, text: &mut String, field: &str, given: &super::call::Given, next: &mut usize) -> Outcome<()> {
         if field.contains([':', '.', '[', ',']) {
             return Err(Fault::new(format!(
                 "{{{field}}} is no field of a format; there are names, numbers, !r and !s"
@@ -240,7 +237,7 @@ pub(super) fn general(number: f64) -> String {
     }
     let short = format!("{number:e}");
     let power: i32 = short.split_once('e').and_then(|(_, power)| power.parse().ok()).unwrap_or_default();
-    if power < -4 || power >= 6 {
+    if !(-4..6).contains(&power) {
         return exponent(&short);
     }
     let text = number.to_string();

@@ -106,7 +106,7 @@ fn no_program_takes_more_than_it_may() {
         ((0..99).map(|depth| format!("{}if True:\n", " ".repeat(depth))).collect(), "nested too deeply"),
         (format!("[1 {}]", "for x in [1] ".repeat(5000)), "too many loops"),
     ];
-    let few = Limits { steps: 200_000, memory: 8 << 20, output: 1 << 12, ..LIMITS };
+    let few = Limits { steps: 400_000, memory: 8 << 20, output: 1 << 12, ..LIMITS };
     for (source, part) in table {
         let fault = run(&source, &[], &json!({}), &few).outcome.expect_err(&source[..source.len().min(80)]);
         assert!(fault.told().message.contains(part), "{part:?} is not in {fault:?}");

@@ -1,6 +1,7 @@
 //! Methods of texts. Positions are bytes, as in the published function.
 
-use super::eval::{Given, Machine};
+use super::call::Given;
+use super::eval::Machine;
 use super::fault::{Fault, Outcome};
 use super::value::{SIZE, Value};
 
@@ -67,7 +68,7 @@ impl Machine<'_> {
                 return self.texts(lines.map(str::to_owned).collect());
             }
             "startswith" | "endswith" => return self.begins(text, name, given),
-            "count" | "find" | "rfind" | "index" | "rindex" => return self.find(text, name, given),
+            "count" | "find" | "rfind" | "index" | "rindex" => return find(text, name, given),
             "partition" | "rpartition" => return self.partition(text, name, given),
             "strip" | "lstrip" | "rstrip" => return self.strip(text, name, given),
             "removeprefix" | "removesuffix" => {
@@ -174,22 +175,6 @@ impl Machine<'_> {
         Ok(Value::Bool(false))
     }
 
-    fn find(&mut self, text: &str, name: &str, given: Given) -> Outcome<Value> {
-        let [part, from, to] = given.take(name, ["sub", "start", "end"], 1)?;
-        let part = word(name, part)?;
-        let before = within_start(text, from.as_ref());
-        let found = within(text, from.as_ref(), to.as_ref())?;
-        if name == "count" {
-            return Ok(number(found.map_or(0, |text| text.matches(&*part).count())));
-        }
-        let at = found.and_then(|text| if name.starts_with('r') { text.rfind(&*part) } else { text.find(&*part) });
-        match at {
-            Some(at) => Ok(number(at + before)),
-            None if name.ends_with("find") => Ok(Value::Int(-1)),
-            None => Err(Fault::new(format!("{name}: the text is not there"))),
-        }
-    }
-
     fn partition(&mut self, text: &str, name: &str, given: Given) -> Outcome<Value> {
         let [separator] = given.take(name, ["sep"], 1)?;
         let separator = word(name, separator)?;
@@ -218,6 +203,22 @@ impl Machine<'_> {
             "lstrip" => text.trim_start_matches(cut),
             _ => text.trim_end_matches(cut),
         })
+    }
+}
+
+fn find(text: &str, name: &str, given: Given) -> Outcome<Value> {
+    let [part, from, to] = given.take(name, ["sub", "start", "end"], 1)?;
+    let part = word(name, part)?;
+    let before = within_start(text, from.as_ref());
+    let found = within(text, from.as_ref(), to.as_ref())?;
+    if name == "count" {
+        return Ok(number(found.map_or(0, |text| text.matches(&*part).count())));
+    }
+    let at = found.and_then(|text| if name.starts_with('r') { text.rfind(&*part) } else { text.find(&*part) });
+    match at {
+        Some(at) => Ok(number(at + before)),
+        None if name.ends_with("find") => Ok(Value::Int(-1)),
+        None => Err(Fault::new(format!("{name}: the text is not there"))),
     }
 }
 

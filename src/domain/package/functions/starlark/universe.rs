@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
+use super::call::Given;
 use super::containers::attributes;
-use super::eval::{Given, Machine};
+use super::eval::Machine;
 use super::fault::{Fault, Outcome};
 use super::ops::{float, range};
 use super::text::{number, word};
@@ -68,7 +69,7 @@ impl Machine<'_> {
                 }
                 return Ok(made);
             }
-            "zip" => return self.zip(given),
+            "zip" => return self.zip(&given.plain),
             "max" | "min" => return self.extreme(name, given),
             "sorted" => return self.sorted(given),
             "range" => return range_of(given),
@@ -178,9 +179,9 @@ impl Machine<'_> {
         Ok(Value::None)
     }
 
-    fn zip(&mut self, given: Given) -> Outcome<Value> {
+    fn zip(&mut self, values: &[Value]) -> Outcome<Value> {
         let mut columns = Vec::new();
-        for value in &given.plain {
+        for value in values {
             columns.push(self.collect(value)?);
         }
         let shortest = columns.iter().map(Vec::len).min().unwrap_or_default();
@@ -209,7 +210,7 @@ impl Machine<'_> {
     fn by_name(&mut self, function: &str, given: Given) -> Outcome<Value> {
         let [value, name, default] = given.take(function, ["x", "name", "default"], 2)?;
         let (value, name) = (value.unwrap_or(Value::None), word(function, name)?);
-        let found = self.attribute(&value, &name);
+        let found = Self::attribute(&value, &name);
         match (function, found, default) {
             ("hasattr", found, _) => Ok(Value::Bool(found.is_ok())),
             (_, Err(_), Some(default)) => Ok(default),
@@ -280,6 +281,9 @@ impl Machine<'_> {
     }
 }
 
+/// Largest number of a range.
+const MOST_OF_RANGE: i128 = 1 << 64;
+
 fn range_of(given: Given) -> Outcome<Value> {
     let [first, second, step] = given.take("range", ["start", "stop", "step"], 1)?;
     let whole = |value: Option<Value>| match value {
@@ -292,8 +296,7 @@ fn range_of(given: Given) -> Outcome<Value> {
         return Err(Fault::new("the step of a range cannot be 0"));
     }
     let (start, stop) = second.map_or((0, first), |second| (first, second));
-    const MOST: i128 = 1 << 64;
-    if [start, stop, step].iter().any(|number| number.abs() > MOST) {
+    if [start, stop, step].iter().any(|number| number.abs() > MOST_OF_RANGE) {
         return Err(Fault::new("a range is too large"));
     }
     Ok(Value::Range(Rc::new(range(start, stop, step))))
