@@ -219,10 +219,12 @@ impl<'a> Map<'a> {
         if self.len() != other.len() {
             return Ok(false);
         }
-        if let (Self::Json(ours, node), Self::Json(theirs, _)) = (self, other)
-            && let Shape::Object(nodes) = &node.shape
-        {
-            return equal_fields(ours, theirs, nodes, budget);
+        if let (Self::Json(ours, node), Self::Json(theirs, _)) = (self, other) {
+            match &node.shape {
+                Shape::Object(nodes) => return equal_fields(ours, theirs, nodes, budget),
+                Shape::Bare => return Ok(ours.iter().all(|(name, a)| theirs.get(name).is_none_or(|b| same(a, b)))),
+                _ => {}
+            }
         }
         for key in self.keys(budget)? {
             let key = key.key()?;

@@ -1,8 +1,8 @@
 //! Values of expressions. Those of the object are read when they are needed, by their schema.
 
+use core::net::IpAddr;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 
