@@ -76,7 +76,7 @@ impl<'a> List<'a> {
     }
 
     /// Sets and lists with keys are equal in any order; the left side says what kind it is.
-    fn equals(&self, other: &Self, budget: &Budget) -> Result<bool, Fail> {
+    pub(super) fn equals(&self, other: &Self, budget: &Budget) -> Result<bool, Fail> {
         if self.len() != other.len() {
             return Ok(false);
         }
@@ -215,7 +215,8 @@ impl<'a> Map<'a> {
         })
     }
 
-    fn equals(&self, other: &Self, budget: &Budget) -> Result<bool, Fail> {
+    /// Whether two maps hold the same; objects are compared by their schema.
+    pub(super) fn equals(&self, other: &Self, budget: &Budget) -> Result<bool, Fail> {
         if self.len() != other.len() {
             return Ok(false);
         }
