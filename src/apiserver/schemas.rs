@@ -45,8 +45,10 @@ fn faults_of(path: &str, schema: &Value, has_status: bool) -> Vec<Cause> {
     if flag(schema, "nullable") {
         found.push(Cause::forbidden(below(path, "nullable"), "nullable cannot be true at the root"));
     }
-    let structure = structure::faults(path, schema);
-    let is_structural = structure.is_empty();
+    // With words that are not supported the server does not get as far as the structure.
+    let is_readable = keywords::are_supported(schema, MAX_DEPTH);
+    let structure = if is_readable { structure::faults(path, schema) } else { Vec::new() };
+    let is_structural = is_readable && structure.is_empty();
     found.extend(structure);
     if is_structural {
         defaults(path, schema, MAX_DEPTH, &mut found);
@@ -66,10 +68,16 @@ fn cause(path: &str, fault: RuleFault) -> Cause {
     };
     match fault.kind {
         RuleFaultKind::Required => Cause::required(field, &detail),
-        RuleFaultKind::Invalid => Cause::invalid(field, &fault.value, &detail),
+        RuleFaultKind::Invalid => {
+            let message = format!("Invalid value: {}: {detail}", fault.value);
+            Cause { reason: "FieldValueInvalid", message, field }
+        }
         RuleFaultKind::NotSupported => {
-            let supported: Vec<String> = detail.split(", ").map(str::to_owned).collect();
-            Cause::not_supported(field, &fault.value, &supported)
+            let message = format!("Unsupported value: {}: supported values: {detail}", fault.value);
+            Cause { reason: "FieldValueNotSupported", message, field }
+        }
+        RuleFaultKind::Internal => {
+            Cause { reason: "InternalError", message: format!("Internal error: {detail}"), field }
         }
     }
 }

@@ -87,11 +87,7 @@ fn standard(path: &str, schema: &Value, place: &Place, found: &mut Vec<Cause>) {
     if let Some(reason) = place.no_defaults.as_ref().filter(|_| schema.get("default").is_some_and(|d| !d.is_null())) {
         found.push(Cause::forbidden(below(path, "default"), &format!("must not be set {reason}")));
     }
-    let is_said = |name: &&str| {
-        let value = schema.get(*name);
-        value.is_some_and(|value| !value.is_null() && *value != json!({}) && value != "")
-    };
-    for name in UNSUPPORTED.into_iter().filter(is_said) {
+    for name in UNSUPPORTED.into_iter().filter(|name| is_said(schema, name)) {
         found.push(Cause::forbidden(below(path, name), &format!("{name} is not supported")));
     }
     if kind == "null" {
@@ -106,6 +102,19 @@ fn standard(path: &str, schema: &Value, place: &Place, found: &mut Vec<Cause>) {
         let at = below(path, "x-kubernetes-embedded-resource");
         found.push(Cause::forbidden(at, "must not be used inside of resource meta"));
     }
+}
+
+fn is_said(schema: &Value, name: &str) -> bool {
+    schema.get(name).is_some_and(|value| !value.is_null() && *value != json!({}) && value != "")
+}
+
+/// Whether all words of a schema are supported.
+pub(super) fn are_supported(schema: &Value, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return true };
+    let lists = ["allOf", "oneOf", "anyOf"].into_iter().flat_map(|name| list(schema, name));
+    let single = ["not", "items", "additionalProperties"].into_iter().filter_map(|name| schema.get(name));
+    let mut parts = lists.chain(single).chain(properties(schema).map(|(_, part)| part));
+    !UNSUPPORTED.iter().any(|name| is_said(schema, name)) && parts.all(|part| are_supported(part, depth))
 }
 
 fn quoted(words: &[&str]) -> Vec<String> {

@@ -76,7 +76,7 @@ impl<'a> List<'a> {
     }
 
     /// Sets and lists with keys are equal in any order; the left side says what kind it is.
-    fn equals(&self, other: &Self, budget: &Budget) -> Result<bool, Fail> {
+    pub(super) fn equals(&self, other: &Self, budget: &Budget) -> Result<bool, Fail> {
         if self.len() != other.len() {
             return Ok(false);
         }
@@ -215,14 +215,17 @@ impl<'a> Map<'a> {
         })
     }
 
-    fn equals(&self, other: &Self, budget: &Budget) -> Result<bool, Fail> {
+    /// Whether two maps hold the same; objects are compared by their schema.
+    pub(super) fn equals(&self, other: &Self, budget: &Budget) -> Result<bool, Fail> {
         if self.len() != other.len() {
             return Ok(false);
         }
-        if let (Self::Json(ours, node), Self::Json(theirs, _)) = (self, other)
-            && let Shape::Object(nodes) = &node.shape
-        {
-            return equal_fields(ours, theirs, nodes, budget);
+        if let (Self::Json(ours, node), Self::Json(theirs, _)) = (self, other) {
+            match &node.shape {
+                Shape::Object(nodes) => return equal_fields(ours, theirs, nodes, budget),
+                Shape::Bare => return Ok(ours.iter().all(|(name, a)| theirs.get(name).is_none_or(|b| same(a, b)))),
+                _ => {}
+            }
         }
         for key in self.keys(budget)? {
             let key = key.key()?;

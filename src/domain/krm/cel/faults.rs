@@ -69,11 +69,18 @@ fn look(
 
 /// What is wrong with the expressions of a place.
 fn expression_faults(place: &Place, schema: &Value, path: &str, loose: Option<&str>, found: &mut Vec<RuleFault>) {
+    let all = join(path, "x-kubernetes-validations");
+    if !place.rules.is_empty() && place.node.decl().is_none() {
+        let why = "internal error: failed to construct type information for x-kubernetes-validations rules: unable to \
+                   convert structural schema to CEL declarations";
+        let (value, detail) = (String::new(), why.to_owned());
+        found.push(RuleFault { path: all, kind: RuleFaultKind::Internal, value, detail });
+        return;
+    }
     for (index, (rule, declared)) in place.rules.iter().zip(rules_of(schema)).enumerate() {
-        let path = format!("{}[{index}]", join(path, "x-kubernetes-validations"));
-        let mut refuse = |field: &str, value: Value, detail: String| {
-            let kind = RuleFaultKind::Invalid;
-            found.push(RuleFault { path: format!("{path}.{field}"), kind, value, detail });
+        let mut refuse = |field: &str, value: String, detail: String| {
+            let path = format!("{all}[{index}].{field}");
+            found.push(RuleFault { path, kind: RuleFaultKind::Invalid, value, detail });
         };
         if let Err(why) = &rule.program {
             refuse("rule", shown(declared), why.clone());
@@ -85,34 +92,38 @@ fn expression_faults(place: &Place, schema: &Value, path: &str, loose: Option<&s
         match (program.is_transition, loose, declared.get("optionalOldSelf")) {
             (true, Some(within), _) => {
                 let why = "oldSelf cannot be used on the uncorrelatable portion of the schema within";
-                refuse("rule", json!(word(declared, "rule")), format!("{why} \u{0}{within}"));
+                refuse("rule", json!(word(declared, "rule")).to_string(), format!("{why} \u{0}{within}"));
             }
             (false, _, Some(value)) => {
                 let why = "may not be set if oldSelf is not used in rule";
-                refuse("optionalOldSelf", value.clone(), why.to_owned());
+                refuse("optionalOldSelf", value.to_string(), why.to_owned());
             }
             _ => {}
         }
     }
 }
 
-/// A rule as the server shows it.
-fn shown(rule: &Value) -> Value {
-    let text = |name: &str| json!(word(rule, name));
-    let maybe = |name: &str| rule.get(name).cloned().unwrap_or(Value::Null);
-    json!({
-        "Rule": text("rule"),
-        "Message": text("message"),
-        "MessageExpression": text("messageExpression"),
-        "Reason": maybe("reason"),
-        "FieldPath": text("fieldPath"),
-        "OptionalOldSelf": maybe("optionalOldSelf"),
-    })
+/// A rule as the server shows it: its parts in the order of their declaration, signs of HTML escaped.
+fn shown(rule: &Value) -> String {
+    let text = |name: &str| json!(word(rule, name)).to_string();
+    let maybe = |name: &str| rule.get(name).unwrap_or(&Value::Null).to_string();
+    let parts = [
+        ("Rule", text("rule")),
+        ("Message", text("message")),
+        ("MessageExpression", text("messageExpression")),
+        ("Reason", maybe("reason")),
+        ("FieldPath", text("fieldPath")),
+        ("OptionalOldSelf", maybe("optionalOldSelf")),
+    ];
+    let parts: Vec<String> = parts.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+    let escaped = parts.join(",").replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    format!("{{{escaped}}}")
 }
 
 fn shape_faults(rule: &Value, schema: &Value, path: &str, found: &mut Vec<RuleFault>) {
     let mut refuse = |field: &str, kind: RuleFaultKind, value: Value, detail: &str| {
-        found.push(RuleFault { path: format!("{path}.{field}"), kind, value, detail: detail.to_owned() });
+        let (path, value) = (format!("{path}.{field}"), value.to_string());
+        found.push(RuleFault { path, kind, value, detail: detail.to_owned() });
     };
     let (text, message, expression) = (word(rule, "rule"), word(rule, "message"), word(rule, "messageExpression"));
     let required = RuleFaultKind::Required;

@@ -56,8 +56,8 @@ pub struct RuleFault {
     pub path: String,
     /// How it is wrong.
     pub kind: RuleFaultKind,
-    /// The value that is shown.
-    pub value: Value,
+    /// The value that is shown, as JSON; empty when none is.
+    pub value: String,
     /// What is told; of [`RuleFaultKind::NotSupported`], the supported values. A NUL stands before a path below the schema.
     pub detail: String,
 }
@@ -71,6 +71,8 @@ pub enum RuleFaultKind {
     Invalid,
     /// A value is none of those that are.
     NotSupported,
+    /// The schema cannot be seen by rules.
+    Internal,
 }
 
 /// The rules of a schema, compiled when they are first needed.
