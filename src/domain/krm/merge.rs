@@ -219,6 +219,7 @@ fn merge_lists(list: &ListShape, old: Option<&Value>, new: Option<&Value>, node:
     let item = node.at(&list.element);
     let both = |element: &PathElement| merge_values(old.get(element), new.get(element), item);
     let mut shared = new.items.iter().map(|(element, _)| element).filter(|element| old.has(element));
+    // The first of `new` from `r` on that is in `old` too; once `old` is at its end, nobody asks.
     let mut next_shared = shared.next();
     let mut taken = BTreeSet::new();
     let mut out = Vec::with_capacity(old.items.len().max(new.items.len()));
@@ -251,9 +252,6 @@ fn merge_lists(list: &ListShape, old: Option<&Value>, new: Option<&Value>, node:
             taken.insert(element);
             out.extend(both(element));
             r += 1;
-            if next_shared == Some(element) {
-                next_shared = shared.next();
-            }
         }
     }
     out
