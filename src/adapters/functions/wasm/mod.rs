@@ -1,8 +1,10 @@
-//! WASM modules as functions: commands of WASI (preview 1), which read their input and write their output, and modules
-//! that Go compiles for JavaScript, the form that `kpt` runs. Interpreted by wasmi, which counts what they do.
+//! WASM modules as functions: commands of WASI (preview 1), which read their input and write their output, interpreted by
+//! wasmi, which counts what they do.
 //!
-//! A module sees its input and nothing else: no files, no network, no environment. Clocks begin at 0 and move only when
-//! it sleeps; what it gets as random is the same in every run. The same module answers the same to the same input.
+//! A module sees its input and nothing else: no files, no network, no environment. Its clocks begin at the first second
+//! of 1970 and move a little when they are read, and as far as it sleeps; what it gets as random is the same in every
+//! run. So the same module answers the same to the same input. The published modules of the catalogue are of another
+//! form, made for a JavaScript engine (`GOOS=js`), and are refused.
 
 mod memory;
 mod wasi;
@@ -102,7 +104,7 @@ impl World {
             output: Vec::new(),
             stderr: Vec::new(),
             limits: *limits,
-            clock: 0,
+            clock: 1_000_000_000,
             dice: 0x9e37_79b9_7f4a_7c15,
             growth: growth.build(),
         }
@@ -124,6 +126,12 @@ impl World {
         let room = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(sink.len());
         sink.extend_from_slice(&bytes[..bytes.len().min(room)]);
         if bytes.len() > room && !to_stderr { Err(Error::host(Stop::Output)) } else { Ok(()) }
+    }
+
+    /// The time, which moves on by a microsecond.
+    fn now(&mut self) -> u64 {
+        self.clock = self.clock.saturating_add(1000);
+        self.clock
     }
 
     /// The next random number: xorshift.
