@@ -9,7 +9,7 @@
 )]
 
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use program::{Folder, Said};
@@ -27,14 +27,14 @@ metadata:
   namespace: {{ .Release.Namespace }}
 data:
   color: {{ .Values.color | quote }}
-  on: {{ .Values.on | quote }}
+  live: {{ .Values.live | quote }}
   has: {{ .Capabilities.APIVersions.Has \"example.com/v1\" | quote }}
 ";
 
 /// A chart in a folder, beside a package that uses it: `home` is its chartHome.
 fn chart(folder: &Folder, place: &str) {
     folder.write(&format!("{place}/Chart.yaml"), "apiVersion: v2\nname: web\nversion: 1.2.3\n");
-    folder.write(&format!("{place}/values.yaml"), "color: blue\non: true\n");
+    folder.write(&format!("{place}/values.yaml"), "color: blue\nlive: true\n");
     folder.write(&format!("{place}/templates/web.yaml"), TEMPLATE);
     folder.write(&format!("{place}/templates/NOTES.txt"), "notes\n");
     folder.write(
@@ -62,7 +62,7 @@ fn programs(folder: &Folder, names: &[&str]) -> Option<PathBuf> {
     Some(path)
 }
 
-fn render(folder: &Folder, path: &PathBuf, args: &[&str]) -> Said {
+fn render(folder: &Folder, path: &Path, args: &[&str]) -> Said {
     let mut loggia = folder.loggia();
     Said::of(loggia.args(["fn", "render"]).args(args).env("PATH", path).output().unwrap())
 }
@@ -86,7 +86,7 @@ helmCharts:
     values:
       valuesFiles: [values/prod.yaml]
       valuesInline:
-        on: false
+        live: false
 ";
 
 #[test]
@@ -95,7 +95,7 @@ fn a_chart_of_the_package_is_rendered_as_helm_does_it() {
     let Some(path) = programs(&folder, &["helm"]) else { return };
     chart(&folder, "p/charts/web");
     folder.write("p/.krmignore", "charts\nvalues\n");
-    folder.write("p/values/prod.yaml", "color: red\non: true\n");
+    folder.write("p/values/prod.yaml", "color: red\nlive: true\n");
     folder.write("p/charts.yaml", OWN);
     package(
         &folder,
@@ -114,7 +114,7 @@ metadata:
     app: web
 data:
   color: \"red\"
-  on: \"false\"
+  live: \"false\"
   has: \"true\"
 ";
     let files: Vec<String> = std::fs::read_dir(folder.path("p"))

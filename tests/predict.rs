@@ -20,7 +20,13 @@ use std::sync::Arc;
 use dice::Dice;
 use loggia::apiserver::{ApiServer, Options};
 use loggia::cluster::{Apply, Cluster, ClusterError};
+use loggia::config::Config;
+use loggia::domain::id::{NamespacedName, TargetName, UnitId};
+use loggia::domain::intent::target::{Target, TargetSpec};
+use loggia::domain::krm::schema::Grade;
 use loggia::domain::krm::{Gvk, Object, Predicted, Schemas, changes, predict, render};
+use loggia::domain::plan::{DeclaredObject, PlanPolicy, declare};
+use loggia::engine::planning::plan_target;
 use serde_json::{Map, Value, json};
 use support::kube::{Control, assets};
 
@@ -491,4 +497,41 @@ async fn the_real_server_does_what_is_foretold() {
     let control = Control::alone(&assets);
     let cluster = Cluster::from_kubeconfig("real", &control.kubeconfig(), None, false).await.unwrap();
     foretells(&cluster, pairs()).await;
+}
+
+/// The grades of the steps that plan one object on a target.
+async fn grades(cluster: &Cluster, object: Value) -> Vec<Grade> {
+    let (_, claims) = tokio::sync::watch::channel(None);
+    let (engine, _changes) = loggia::app::engine(cluster.clone(), &Config::new("test"), claims).unwrap();
+    let mut target = Target::new("here", TargetSpec { kubeconfig_secret: None });
+    target.metadata.namespace = Some("default".to_owned());
+    let session = engine.targets.session(cluster, &target).await.unwrap();
+    let sync = NamespacedName { namespace: "default".to_owned(), name: "test".to_owned() };
+    let unit = UnitId { sync, target: TargetName::new("here").unwrap() };
+    let declared = DeclaredObject { object: Object::new(object).unwrap(), origin: "test.yaml:1".to_owned() };
+    let declared = declare(unit, 0, &[declared]);
+    let planned = plan_target(&engine, &session, declared, &PlanPolicy::default()).await.unwrap();
+    planned.plan.steps().map(|step| step.grade).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_that_only_the_target_has_is_used() {
+    let options = Options {
+        name: "embedded".to_owned(),
+        data_dir: None,
+        token: None,
+        now: Arc::new(loggia::domain::time::Timestamp::now),
+        simulate_workloads: false,
+    };
+    let cluster = Cluster::from_service("embedded", ApiServer::open(options).unwrap().service());
+    let thing =
+        json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t", "namespace": "default"}});
+    assert_eq!(grades(&cluster, thing.clone()).await, [Grade::None]);
+    let crd: Value = serde_json::from_str(include_str!("../src/domain/krm/testdata/thing_crd.json")).unwrap();
+    cluster.apply(None, &Object::new(crd).unwrap(), &Apply::new("setup").forced()).await.unwrap();
+    let served = Gvk::new("example.com", "v1", "Thing");
+    while cluster.resource(&served).await.unwrap().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(grades(&cluster, thing).await, [Grade::Schema]);
 }

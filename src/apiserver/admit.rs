@@ -60,6 +60,13 @@ pub(super) fn prepare(gvk: &Gvk, object: &mut Value) {
         ("apps", "DaemonSet") => set_template_generation(object, 1),
         ("batch", "Job") => select_by_uid(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => stored_versions(object),
+        ("", "Node") => wait_for_kubelet(object),
+        ("", "PersistentVolume") => {
+            let made = json!(metadata::text(object, "creationTimestamp"));
+            all(object, &[("status.phase", r#""Pending""#)]);
+            set(object, &["status", "lastPhaseTransitionTime"], &made);
+            metadata::add_finalizer(object, "kubernetes.io/pv-protection");
+        }
         ("", "PersistentVolumeClaim") => {
             all(object, &[("status.phase", r#""Pending""#)]);
             metadata::add_finalizer(object, "kubernetes.io/pvc-protection");
@@ -83,6 +90,16 @@ fn set_template_generation(object: &mut Value, generation: i64) {
     }
     if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         annotations.insert(TEMPLATE_GENERATION.to_owned(), json!(generation.to_string()));
+    }
+}
+
+/// Nothing is scheduled to a new node until it is ready.
+fn wait_for_kubelet(node: &mut Value) {
+    let taint = json!({"effect": "NoSchedule", "key": "node.kubernetes.io/not-ready"});
+    set(node, &["spec", "taints"], &json!([]));
+    let taints = node.pointer_mut("/spec/taints").and_then(Value::as_array_mut);
+    if let Some(taints) = taints.filter(|taints| !taints.contains(&taint)) {
+        taints.push(taint);
     }
 }
 

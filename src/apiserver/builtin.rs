@@ -39,6 +39,7 @@ const ROWS: &[Row] = &[
     ("apps", "v1", "StatefulSet", "statefulsets", &["sts"], "nsra"),
     ("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", &[], "q"),
     ("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", &[], "q"),
+    ("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", &[], "q"),
     ("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], "nsa"),
     ("batch", "v1", "CronJob", "cronjobs", &["cj"], "nsa"),
     ("batch", "v1", "Job", "jobs", &[], "nsa"),

@@ -185,9 +185,10 @@ pub fn fill_defaults(kinds: &Kinds, kind: &Kind, object: &mut Value) {
         Some(schema) => defaults::fill_structural(object, schema),
         None if kind.is_custom() => {}
         None => {
-            drop_zeros(object, kinds.merge_schema(&kind.gvk).node());
+            let node = kinds.merge_schema(&kind.gvk).node();
+            drop_zeros(object, node);
             zero::fill(&kind.gvk, object);
-            defaults::fill(&kind.gvk, object);
+            defaults::fill(&kind.gvk, object, node);
         }
     }
 }

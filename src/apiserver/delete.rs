@@ -12,7 +12,7 @@ use crate::apiserver::life::CRD_CLEANUP;
 use crate::apiserver::metadata;
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::ApiError;
-use crate::apiserver::store::revision_of;
+use crate::apiserver::store::{Key, revision_of};
 use crate::apiserver::write::may_go;
 use crate::domain::time::rfc3339_seconds;
 
@@ -20,6 +20,9 @@ use crate::domain::time::rfc3339_seconds;
 pub const ORPHAN: &str = "orphan";
 /// The finalizer that waits for dependants to go.
 pub const FOREGROUND: &str = "foregroundDeletion";
+
+/// Namespaces that stay.
+const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 /// How often a deletion is tried again after somebody else changed the object.
 const ATTEMPTS: usize = 10;
@@ -66,6 +69,9 @@ impl Core {
     /// # Errors
     /// 404 when it is not there, 409 when a precondition fails.
     pub fn delete(&self, target: &Target, name: &str, options: &DeleteOptions) -> Result<Deleted, ApiError> {
+        if target.kind.stored_as == Key::of_namespace("").resource && IMMORTAL.contains(&name) {
+            return Err(ApiError::forbidden(&target.resource(), name, "this namespace may not be deleted"));
+        }
         let mut last = ApiError::modified(&target.resource(), name);
         for _ in 0..ATTEMPTS {
             match self.delete_once(target, name, options) {
@@ -89,7 +95,7 @@ impl Core {
         }
         if !metadata::is_terminating(&object) {
             metadata::mark_terminating(&mut object, self.now());
-            if target.kind.stored_as == crate::apiserver::store::Key::of_namespace("").resource {
+            if target.kind.stored_as == Key::of_namespace("").resource {
                 object["status"]["phase"] = Value::from("Terminating");
             }
         }

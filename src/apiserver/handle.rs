@@ -42,6 +42,8 @@ type Reply = Response<Body>;
 const ORPHANED_PODS: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background \
                              to remove them or set propagationPolicy=Orphan to suppress this warning";
 
+const ENDPOINTS_ARE_OLD: &str = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+
 /// Leaves the pods of a deleted job alone; gives the warning.
 fn keep_pods(target: &Target, options: &mut DeleteOptions) -> Vec<String> {
     if options.propagation.is_some() || target.kind.resource() != Resource::new("batch", "jobs") {
@@ -87,6 +89,18 @@ impl Handler {
     }
 
     fn objects(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
+        let mut answered = self.answer_about(target, request);
+        if target.kind.resource() == Resource::new("", "endpoints") {
+            let warning = [ENDPOINTS_ARE_OLD.to_owned()];
+            match &mut answered {
+                Ok(reply) => warn(reply, &warning),
+                Err(error) => error.warnings.extend(warning),
+            }
+        }
+        answered
+    }
+
+    fn answer_about(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
         if target.kind.serving == Serving::CreateOnly {
             return self.question(target, request);
         }
@@ -94,13 +108,17 @@ impl Handler {
             (&Method::GET | &Method::HEAD, Part::Whole, name) if name.is_none() || request.query.flag("watch") => {
                 self.list(target, request)
             }
-            (&Method::GET | &Method::HEAD, Part::Scale, Some(name)) => Ok(reply(200, &self.core.scale(target, name)?)),
+            (&Method::GET | &Method::HEAD, Part::Scale, Some(name)) => {
+                let scale = self.core.scale(target, name)?;
+                Ok(reply(200, &Self::view(request)?.scale(&scale, self.core.now())))
+            }
+            (&Method::GET | &Method::HEAD, Part::Log, Some(name)) => self.log(target, name),
             (&Method::GET | &Method::HEAD, Part::Whole | Part::Status, Some(name)) => self.get(target, name, request),
             (&Method::POST, Part::Whole, None) => self.create(target, request),
             (&Method::POST, Part::Token, Some(name)) => self.token(target, name, request),
             (&Method::PUT | &Method::PATCH, Part::Scale, Some(name)) => {
                 let written = self.core.rescale(target, name, request, &Writer::of(request)?)?;
-                let mut reply = reply(200, &written.object);
+                let mut reply = reply(200, &Self::view(request)?.scale(&written.object, self.core.now()));
                 warn(&mut reply, &written.warnings);
                 Ok(reply)
             }
@@ -117,7 +135,9 @@ impl Handler {
             (&Method::DELETE, Part::Whole, Some(name)) | (&Method::POST, Part::Eviction, Some(name)) => {
                 self.delete(target, name, request)
             }
-            (&Method::DELETE, Part::Whole, None) => self.delete_collection(target, request),
+            (&Method::DELETE, Part::Whole, None) if target.kind.verbs().contains(&"deletecollection") => {
+                self.delete_collection(target, request)
+            }
             _ => Err(ApiError::method_not_allowed()),
         }
     }
@@ -142,6 +162,12 @@ impl Handler {
         let found = found.ok_or_else(|| ApiError::not_found(&target.resource(), name))?;
         let shown = convert::shown(&target.kind, &found);
         Ok(reply(200, &view.object(&target.kind, &shown, self.core.now())))
+    }
+
+    /// Simulated containers write nothing, and those of a pod without a node have not begun.
+    fn log(&self, target: &Target, name: &str) -> Result<Reply, ApiError> {
+        let found = self.core.store().get(&target.key(name));
+        found.map(|_| text("")).ok_or_else(|| ApiError::not_found(&target.resource(), name))
     }
 
     fn create(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
@@ -206,10 +232,16 @@ impl Handler {
         let mut review = request.object()?;
         decode::check_envelope(&self.core.kinds(), &target.kind, &mut review, None, None)?;
         let mut review = self.core.owned(&target.kind, None, &review, &Part::Whole, &writer);
-        review["status"] = if target.kind.gvk.kind == "SelfSubjectReview" {
-            json!({"userInfo": {"username": "admin", "groups": ["system:masters", "system:authenticated"]}})
-        } else {
-            json!({"allowed": true})
+        let every = json!(["*"]);
+        review["status"] = match target.kind.gvk.kind.as_str() {
+            "SelfSubjectReview" => {
+                json!({"userInfo": {"username": "admin", "groups": ["system:masters", "system:authenticated"]}})
+            }
+            "SelfSubjectRulesReview" => json!({
+                "resourceRules": [{"verbs": every, "apiGroups": every, "resources": every}],
+                "nonResourceRules": [{"verbs": every, "nonResourceURLs": every}], "incomplete": false,
+            }),
+            _ => json!({"allowed": true}),
         };
         Ok(reply(201, &review))
     }
@@ -257,6 +289,11 @@ fn discover(kinds: &Kinds, discovery: &Discovery, accept: &str) -> Result<Reply,
 }
 
 fn open_api(kinds: &Kinds, path: &str, request: &Request) -> Result<Reply, ApiError> {
+    if let Some((media, document)) = openapi::v2_in_protobuf(&request.accept).filter(|_| path == "v2") {
+        let mut reply = with_body(200, document.into());
+        reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        return Ok(reply);
+    }
     if !openapi::accepts_json(&request.accept) {
         return Err(ApiError::not_acceptable(&["application/json"]));
     }
@@ -282,6 +319,11 @@ fn warn(reply: &mut Reply, warnings: &[String]) {
 
 /// A failure as a response.
 pub(super) fn failed(error: &ApiError) -> Reply {
+    if error.is_page() {
+        let mut reply = text("404 page not found\n");
+        *reply.status_mut() = StatusCode::NOT_FOUND;
+        return reply;
+    }
     let mut reply = reply(error.code, &error.to_json());
     warn(&mut reply, &error.warnings);
     if error.details.retry_after > 0 {

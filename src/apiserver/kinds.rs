@@ -149,8 +149,12 @@ impl Kind {
 
     /// The verbs that discovery lists, in its order.
     #[must_use]
-    pub const fn verbs(&self) -> &'static [&'static str] {
+    pub fn verbs(&self) -> &'static [&'static str] {
         match self.serving {
+            // Namespaces take their content along: nobody deletes several by mistake.
+            Serving::Stored if self.gvk == Gvk::new("", "v1", "Namespace") => {
+                &["create", "delete", "get", "list", "patch", "update", "watch"]
+            }
             Serving::Stored => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
             Serving::CreateOnly => &["create"],
         }

@@ -78,6 +78,28 @@ pub fn v2() -> Value {
     json!({"swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.0"}, "paths": {}, "definitions": {}})
 }
 
+/// How clients name `/openapi/v2` in protobuf.
+const V2_MEDIA: [&str; 2] = [
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+];
+
+/// `GET /openapi/v2` in protobuf (gnostic's `openapi.v2.Document`) for clients that read nothing else, with its media type: as
+/// empty as the one in JSON. kubectl looks here for kinds that v3 does not have, such as `List`.
+#[must_use]
+pub fn v2_in_protobuf(accept: &str) -> Option<(&'static str, Vec<u8>)> {
+    if accepts_json(accept) || !accept.split(',').any(|part| V2_MEDIA.contains(&part.trim())) {
+        return None;
+    }
+    let field = |number: u8, bytes: &[u8]| -> Vec<u8> {
+        // Less than 128 bytes each: the length is one byte.
+        let length = u8::try_from(bytes.len()).unwrap_or_default();
+        [&[number << 3 | 2, length], bytes].concat()
+    };
+    let info = [field(1, b"Kubernetes"), field(2, b"v1.36.0")].concat();
+    Some((V2_MEDIA[0], [field(1, b"2.0"), field(2, &info), field(8, b"")].concat()))
+}
+
 /// Whether a client that sends this `Accept` header can read JSON; the answer to others is 406.
 #[must_use]
 pub fn accepts_json(accept: &str) -> bool {

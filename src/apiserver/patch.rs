@@ -9,7 +9,7 @@ use crate::apiserver::metadata;
 use crate::apiserver::request::{Request, json, yaml};
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::ApiError;
-use crate::apiserver::validate::keep_frozen_empties;
+use crate::apiserver::validate::keep_empties;
 use crate::apiserver::write::{Ownership, reset};
 use crate::apiserver::{convert, zero};
 use crate::domain::krm::patch::{self, JsonPatch, JsonPatchError, MAX_OPERATIONS, StrategicError};
@@ -217,7 +217,7 @@ impl Core {
         match old {
             None => self.insert(target, new, writer, Vec::new()),
             Some(old) => {
-                keep_frozen_empties(&target.kind.gvk, &old, config, &mut new);
+                keep_empties(&target.kind.gvk, &old, config, &mut new);
                 self.finish(target, &old, new, writer, Ownership::Settled)
             }
         }

@@ -237,7 +237,11 @@ fn value(wire: &Wire<'_>, of: &str, name: &str, depth: usize) -> Result<Value, P
 }
 
 /// Messages that are something else than a map in JSON.
-fn special(name: &str, fields: Map<String, Value>) -> Value {
+fn special(name: &str, mut fields: Map<String, Value>) -> Value {
+    if name == "meta.v1.ObjectMeta" {
+        // Go sends all of it, and leaves what is empty out of JSON.
+        fields.retain(|_, value| !matches!(value.as_str(), Some("")) && value.as_i64() != Some(0));
+    }
     let number = |name: &str| fields.get(name).and_then(Value::as_i64).unwrap_or_default();
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let raw = |name: &str| base64::decode(text(name)).and_then(|bytes| serde_json::from_slice(&bytes).ok());

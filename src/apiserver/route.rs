@@ -54,6 +54,8 @@ pub enum Part {
     Token,
     /// `/eviction` of a pod.
     Eviction,
+    /// `/log` of a pod.
+    Log,
 }
 
 impl Part {
@@ -67,6 +69,7 @@ impl Part {
             Self::Finalize => "finalize",
             Self::Token => "token",
             Self::Eviction => "eviction",
+            Self::Log => "log",
         }
     }
 }
@@ -133,19 +136,25 @@ pub fn route(path: &str, kinds: &Kinds) -> Result<Route, ApiError> {
         ["apis", group, version] => versioned(group, version, kinds),
         ["api", version, rest @ ..] => objects("", version, rest, kinds).map(Route::Objects),
         ["apis", group, version, rest @ ..] => objects(group, version, rest, kinds).map(Route::Objects),
-        _ => Err(ApiError::no_such_path()),
+        _ => Err(ApiError::no_such_page()),
     }
+}
+
+/// Below groups of its own the server answers as an API, elsewhere as a page.
+fn lost(group: &str, kinds: &Kinds) -> ApiError {
+    let own = kinds.iter().any(|kind| kind.gvk.group == group && !kind.is_custom());
+    if own { ApiError::no_such_path() } else { ApiError::no_such_page() }
 }
 
 fn grouped(group: &str, kinds: &Kinds) -> Result<Route, ApiError> {
     let known = kinds.iter().any(|kind| kind.gvk.group == group);
-    if known { Ok(Route::Discovery(Discovery::Group(group.to_owned()))) } else { Err(ApiError::no_such_path()) }
+    if known { Ok(Route::Discovery(Discovery::Group(group.to_owned()))) } else { Err(lost(group, kinds)) }
 }
 
 fn versioned(group: &str, version: &str, kinds: &Kinds) -> Result<Route, ApiError> {
     let known = kinds.in_version(group, version).next().is_some();
     let found = Discovery::Version(group.to_owned(), version.to_owned());
-    if known { Ok(Route::Discovery(found)) } else { Err(ApiError::no_such_path()) }
+    if known { Ok(Route::Discovery(found)) } else { Err(lost(group, kinds)) }
 }
 
 fn objects(group: &str, version: &str, rest: &[&str], kinds: &Kinds) -> Result<Target, ApiError> {
@@ -161,7 +170,7 @@ fn objects(group: &str, version: &str, rest: &[&str], kinds: &Kinds) -> Result<T
         [plural, name, part] => (plural, Some((*name).to_owned()), *part),
         _ => return Err(ApiError::no_such_path()),
     };
-    let kind = kinds.find(group, version, plural).ok_or_else(ApiError::no_such_path)?;
+    let kind = kinds.find(group, version, plural).ok_or_else(|| lost(group, kinds))?;
     let misplaced = if kind.namespaced { namespace.is_none() && name.is_some() } else { namespace.is_some() };
     if misplaced || (kind.serving == Serving::CreateOnly && name.is_some()) {
         return Err(ApiError::no_such_path());
@@ -178,6 +187,7 @@ fn part_of(kind: &Kind, name: &str) -> Option<Part> {
         ("finalize", "namespaces") => Some(Part::Finalize),
         ("token", "serviceaccounts") => Some(Part::Token),
         ("eviction", "pods") => Some(Part::Eviction),
+        ("log", "pods") => Some(Part::Log),
         _ => None,
     }
 }

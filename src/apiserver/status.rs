@@ -176,6 +176,18 @@ impl ApiError {
         Self::new(404, "NotFound", "the server could not find the requested resource".to_owned())
     }
 
+    /// 404: no such path, nor anything near it; told to people, not to clients.
+    #[must_use]
+    pub fn no_such_page() -> Self {
+        Self::new(404, "", "page not found".to_owned())
+    }
+
+    /// Whether it is [`ApiError::no_such_page`].
+    #[must_use]
+    pub const fn is_page(&self) -> bool {
+        self.code == 404 && self.reason.is_empty()
+    }
+
     /// 405: the path exists and does not take this method.
     #[must_use]
     pub fn method_not_allowed() -> Self {

@@ -75,6 +75,12 @@ impl Columns {
         Self(Source::Builtin { columns: builtin::columns(&kind.gvk), is_pod })
     }
 
+    /// The columns of a scale.
+    #[must_use]
+    pub const fn of_scale() -> Self {
+        Self(Source::Builtin { columns: builtin::SCALE, is_pod: false })
+    }
+
     fn definitions(&self) -> Vec<Value> {
         match &self.0 {
             Source::Builtin { columns, .. } => {

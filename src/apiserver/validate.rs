@@ -199,17 +199,22 @@ fn definition_versions(object: &Value) -> Vec<Cause> {
     found
 }
 
-/// Puts the empty maps back that an update of something frozen was sent with: the server leaves them out of what it stores,
-/// but takes them for a change of a map that was not there.
-pub(super) fn keep_frozen_empties(gvk: &Gvk, old: &Value, sent: &Value, new: &mut Value) {
-    let freezes = gvk.group.is_empty() && matches!(gvk.kind.as_str(), "ConfigMap" | "Secret");
-    if !freezes || old.get("immutable") != Some(&Value::Bool(true)) {
-        return;
-    }
-    for name in ["data", "binaryData"] {
-        if sent.get(name) == Some(&json!({})) && new.get(name).is_none() {
-            new[name] = json!({});
+/// Puts empty maps back that an update was sent with. The server leaves them out of what it stores, but its rules tell them
+/// from none: a frozen map that was not there has changed, a claim still asks for resources. No such object is ever stored.
+pub(super) fn keep_empties(gvk: &Gvk, old: &Value, sent: &Value, new: &mut Value) {
+    let is_empty = |value: Option<&Value>| value == Some(&json!({}));
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "ConfigMap" | "Secret") if old.get("immutable") == Some(&Value::Bool(true)) => {
+            for name in ["data", "binaryData"] {
+                if is_empty(sent.get(name)) && new.get(name).is_none() {
+                    new[name] = json!({});
+                }
+            }
         }
+        ("", "PersistentVolumeClaim") if is_empty(get(sent, "spec.resources.requests")) => {
+            new["spec"]["resources"]["requests"] = json!({});
+        }
+        _ => {}
     }
 }
 

@@ -35,12 +35,22 @@ impl View {
     /// One object.
     #[must_use]
     pub(super) fn object(self, kind: &Kind, object: &Value, now: Timestamp) -> Value {
+        self.one(|| Columns::of(kind), object, now)
+    }
+
+    /// The scale of an object.
+    #[must_use]
+    pub(super) fn scale(self, scale: &Value, now: Timestamp) -> Value {
+        self.one(Columns::of_scale, scale, now)
+    }
+
+    fn one(self, columns: impl FnOnce() -> Columns, object: &Value, now: Timestamp) -> Value {
         match self.form {
             Form::Objects => object.clone(),
             Form::Metadata => table::partial(object),
             Form::Table => {
                 let metadata = json!({"resourceVersion": object.pointer("/metadata/resourceVersion")});
-                table::table(&Columns::of(kind), [object], &metadata, self.header, self.include, now)
+                table::table(&columns(), [object], &metadata, self.header, self.include, now)
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::apiserver::kinds::Kind;
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Key, StoreError, revision_of};
-use crate::apiserver::validate::keep_frozen_empties;
+use crate::apiserver::validate::keep_empties;
 use crate::apiserver::{addresses, admit, convert, decode, metadata, scale, zero};
 use crate::domain::krm::value::same;
 use crate::domain::krm::{ApplyOptions, Gvk, Path, update};
@@ -227,7 +227,7 @@ impl Core {
             check_revision(target, name, &old, &new)?;
             let sent = new.clone();
             let warnings = decode::settle(&self.kinds(), &target.kind, &mut new, writer.validation)?;
-            keep_frozen_empties(&target.kind.gvk, &old, &sent, &mut new);
+            keep_empties(&target.kind.gvk, &old, &sent, &mut new);
             match self.finish(target, &old, new, writer, Ownership::Update) {
                 Err(error) if error.is_stale_write() => last = error.with_warnings(&warnings),
                 Err(error) => return Err(error.with_warnings(&warnings)),

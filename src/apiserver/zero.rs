@@ -40,7 +40,7 @@ const ROWS: &[(&str, &str, &[Row<'_>])] = &[
     ("", "Pod", &[("spec.containers", "null"), ("status", "{}")]),
     ("", "PersistentVolumeClaim", &[("spec.resources", "{}"), ("status", "{}")]),
     ("", "Namespace", &[("spec", "{}"), ("status", "{}")]),
-    ("", "Node", &[("spec", "{}"), ("status", "{}")]),
+    ("", "Node", NODE),
     ("", "PersistentVolume", &[("spec", "{}"), ("status", "{}")]),
     ("", "ResourceQuota", &[("spec", "{}"), ("status", "{}")]),
     ("", "LimitRange", &[("spec.limits", "null")]),
@@ -101,6 +101,7 @@ const ROWS: &[(&str, &str, &[Row<'_>])] = &[
     ),
     ("coordination.k8s.io", "Lease", &[("spec", "{}")]),
     ("authorization.k8s.io", "SelfSubjectAccessReview", &[("spec", "{}"), ("status.allowed", "false")]),
+    ("authorization.k8s.io", "SelfSubjectRulesReview", &[("spec", "{}")]),
     ("authentication.k8s.io", "SelfSubjectReview", &[("status.userInfo", "{}")]),
     ("rbac.authorization.k8s.io", "Role", &[("rules", "null"), ("?rules.*.verbs", "null")]),
     ("rbac.authorization.k8s.io", "ClusterRole", &[("rules", "null"), ("?rules.*.verbs", "null")]),
@@ -125,6 +126,20 @@ const ROWS: &[(&str, &str, &[Row<'_>])] = &[
     ),
 ];
 
+const NODE: &[Row<'_>] = &[
+    ("spec", "{}"),
+    ("status.daemonEndpoints.kubeletEndpoint.Port", "0"),
+    ("status.nodeInfo.architecture", r#""""#),
+    ("status.nodeInfo.bootID", r#""""#),
+    ("status.nodeInfo.containerRuntimeVersion", r#""""#),
+    ("status.nodeInfo.kernelVersion", r#""""#),
+    ("status.nodeInfo.kubeProxyVersion", r#""""#),
+    ("status.nodeInfo.kubeletVersion", r#""""#),
+    ("status.nodeInfo.machineID", r#""""#),
+    ("status.nodeInfo.operatingSystem", r#""""#),
+    ("status.nodeInfo.osImage", r#""""#),
+    ("status.nodeInfo.systemUUID", r#""""#),
+];
 const ROLE_REF: &[Row<'_>] = &[("roleRef.apiGroup", r#""""#), ("roleRef.kind", r#""""#), ("roleRef.name", r#""""#)];
 
 /// Fills in what is always there.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::adapters::git;
-use crate::adapters::oci::{Keychain, OciError, Registry};
+use crate::adapters::oci::{self, Keychain, OciError, PublicKey, Registry};
 use crate::domain::id::CommitId;
 use crate::domain::package::archive::Budget;
 use crate::domain::package::artifact::{ArtifactError, ImageName, SCHEME, Wanted};
@@ -38,6 +38,22 @@ pub enum FetchError {
     /// The registry gives no package.
     #[error(transparent)]
     Oci(#[from] OciError),
+    /// The commit is not signed as it has to be.
+    #[error("{repo}: {source}")]
+    Signature {
+        /// The repository.
+        repo: String,
+        /// Why.
+        source: git::SignatureError,
+    },
+    /// The key cannot be used.
+    #[error("reading the key {file}: {reason}")]
+    Key {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// The name or the version means nothing.
     #[error("{repo}: {source}")]
     Artifact {
@@ -99,15 +115,24 @@ pub fn absolute(repo: &str) -> String {
 /// *Flow*: a registry is asked for the manifest and its layers; of git, asks the repository for its refs, resolves the version, reads the directory's tree at that commit.
 /// Repositories behind http(s) are mirrored below `cache`; others are read in place.
 ///
+/// `signed_by`, when given, is a file with who must have signed the version: a public key as `cosign.pub` for a registry,
+/// an OpenPGP key or allowed signers of ssh for git. Nothing that is not signed is read further.
+///
 /// *Assumptions*: called outside async code.
 ///
 /// # Errors
 /// [`FetchError`]; URLs are told without user and password.
-pub fn fetch(location: &Location, cache: &Path) -> Result<Fetched, FetchError> {
-    if location.repo.starts_with(SCHEME) { pull(location) } else { clone(location, cache) }
+pub fn fetch(location: &Location, cache: &Path, signed_by: Option<&Path>) -> Result<Fetched, FetchError> {
+    if location.repo.starts_with(SCHEME) { pull(location, signed_by) } else { clone(location, cache, signed_by) }
 }
 
-fn pull(location: &Location) -> Result<Fetched, FetchError> {
+fn key(file: &Path) -> Result<PublicKey, FetchError> {
+    let wrong = |reason: String| FetchError::Key { file: file.display().to_string(), reason };
+    let pem = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    PublicKey::parse(&pem).map_err(|error: oci::SignatureError| wrong(error.to_string()))
+}
+
+fn pull(location: &Location, signed_by: Option<&Path>) -> Result<Fetched, FetchError> {
     let wrong = |source| FetchError::Artifact { repo: location.repo.clone(), source };
     let image = ImageName::parse(&location.repo).map_err(wrong)?;
     let Some(reference) = &location.reference else {
@@ -115,7 +140,8 @@ fn pull(location: &Location) -> Result<Fetched, FetchError> {
         return Err(wrong(ArtifactError::Reference { text: location.repo.clone(), why }));
     };
     let wanted = Wanted::parse(reference).map_err(wrong)?;
-    let pulled = Registry::open(&image, &Keychain::of_user())?.pull(&wanted, &Budget::default(), None)?;
+    let key = signed_by.map(key).transpose()?;
+    let pulled = Registry::open(&image, &Keychain::of_user())?.pull(&wanted, &Budget::default(), key.as_ref())?;
     let tree = pulled.tree.below(&location.directory);
     if tree.is_empty() {
         let known = packages(&pulled.tree);
@@ -135,8 +161,9 @@ fn packages(tree: &FileTree) -> Vec<String> {
     tree.iter().filter_map(|(path, _)| path.strip_suffix("/Kptfile").map(str::to_owned)).take(SHOWN).collect()
 }
 
-fn clone(location: &Location, cache: &Path) -> Result<Fetched, FetchError> {
-    let repository = git::open_cached(&opened(&location.repo), cache)?;
+fn clone(location: &Location, cache: &Path, signed_by: Option<&Path>) -> Result<Fetched, FetchError> {
+    let place = opened(&location.repo);
+    let repository = git::open_cached(&place, cache)?;
     let url = repository.url().to_owned();
     let refs = repository.fetch()?;
     let found = resolve(&refs, &location.directory, location.reference.as_deref());
@@ -147,6 +174,12 @@ fn clone(location: &Location, cache: &Path) -> Result<Fetched, FetchError> {
             (commit.to_string(), commit)
         }
     };
+    if let Some(file) = signed_by {
+        let directory = git::directory(&place, cache)?;
+        let signers = git::Signers::read(file);
+        let verdict = signers.and_then(|signers| signers.verify(&directory, &commit, &resolved));
+        verdict.map_err(|source| FetchError::Signature { repo: url.clone(), source })?;
+    }
     let Some(tree) = repository.subtree(&commit, &location.directory)? else {
         let found = repository.directories_with(&commit, "", "Kptfile")?;
         let known = found.into_iter().map(|(path, _)| path).take(SHOWN).collect();

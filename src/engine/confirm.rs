@@ -33,7 +33,7 @@ impl Engine {
             let mut said = Answers::new();
             if let Some(Ok(session)) = seat.map(|seat| &seat.session) {
                 said = answers(session, &planned.declared, &planned.plan).await?;
-                let schemas = schemas(&self.schemas, &planned.declared);
+                let schemas = schemas(&self.schemas, &planned.declared, &planned.observed);
                 planned.plan = confirm(planned.plan, &planned.declared, &planned.observed, &schemas, MANAGER, &said);
             }
             all.push((planned, said));

@@ -159,7 +159,7 @@ impl Engine {
         };
         let differences = judged.iter().map(|(planned, answers)| {
             let Planned { declared, observed, plan } = planned;
-            let schemas = schemas(&self.schemas, declared);
+            let schemas = schemas(&self.schemas, declared, observed);
             let found = differences(plan, declared, observed, &schemas, MANAGER, answers);
             (plan.unit.target.clone(), found)
         });

@@ -6,6 +6,7 @@ pub mod apply;
 pub mod candidate;
 pub mod confirm;
 pub mod controllers;
+mod definitions;
 mod drift;
 mod error;
 pub mod gather;

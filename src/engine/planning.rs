@@ -82,19 +82,22 @@ pub async fn plan_target(
     declared: Declared,
     policy: &PlanPolicy,
 ) -> Result<Planned, EngineError> {
-    let observed = observe(session, &declared, engine.now()).await?;
-    let schemas = schemas(&engine.schemas, &declared);
+    let observed = observe(session, &declared, &engine.schemas, engine.now()).await?;
+    let schemas = schemas(&engine.schemas, &declared, &observed);
     let declared = declared.sparing(&observed.objects, &policy.ignore, &policy.manager, &schemas);
     let plan = plan_unit(&declared, &observed, &schemas, policy);
     Ok(Planned { declared, observed, plan })
 }
 
-/// Built-in schemas and those of CRDs that the package brings.
-pub(super) fn schemas(builtin: &Schemas, declared: &Declared) -> Schemas {
+/// Built-in schemas, those of CRDs that the target has, and those of CRDs that the package brings: they are what will be
+/// there, so they win.
+pub(super) fn schemas(builtin: &Schemas, declared: &Declared, observed: &Observed) -> Schemas {
     let mut schemas = builtin.clone();
-    for wanted in declared.objects.iter().filter(|wanted| wanted.object.kind() == "CustomResourceDefinition") {
+    let brought = declared.objects.iter().map(|wanted| &wanted.object);
+    let brought = brought.filter(|object| object.kind() == "CustomResourceDefinition");
+    for definition in observed.definitions.iter().chain(brought) {
         // A CRD that cannot be read only lowers the grade of its resources.
-        let _ = schemas.add_crd(wanted.object.value());
+        let _ = schemas.add_crd(definition.value());
     }
     schemas
 }
@@ -143,5 +146,65 @@ impl Engine {
             }
         }
         Ok((all, silent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::id::TargetName;
+    use crate::domain::krm::merge::merge;
+    use crate::domain::krm::schema::Grade;
+    use crate::domain::krm::{Gvk, Object};
+    use crate::domain::plan::Seen;
+    use crate::domain::time::Timestamp;
+
+    fn definition(list_type: &str) -> Object {
+        Object::new(json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "things.x.y"},
+            "spec": {"group": "x.y", "names": {"kind": "Thing", "plural": "things"}, "versions": [{"name": "v1", "schema": {
+                "openAPIV3Schema": {"type": "object", "properties": {"tags": {
+                    "type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": list_type}}}}}]}
+        }))
+        .unwrap()
+    }
+
+    fn declared(objects: &[Object]) -> Declared {
+        let sync = NamespacedName { namespace: "d".to_owned(), name: "s".to_owned() };
+        let unit = UnitId { sync, target: TargetName::new("t").unwrap() };
+        let declared = |object: &Object| DeclaredObject { object: object.clone(), origin: "f.yaml:1".to_owned() };
+        declare(unit, 0, &objects.iter().map(declared).collect::<Vec<_>>())
+    }
+
+    fn observed(definitions: Vec<Object>) -> Observed {
+        Observed {
+            objects: BTreeMap::new(),
+            inventory: crate::domain::inventory::Inventory::default(),
+            unknown_kinds: BTreeSet::new(),
+            missing_namespaces: BTreeSet::new(),
+            definitions,
+            seen: Seen::Complete,
+            at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// The grade of a thing, and what its tags are after an apply.
+    fn tags(brought: &[Object], there: Vec<Object>) -> (Grade, Value) {
+        let schemas = schemas(&Schemas::builtin(), &declared(brought), &observed(there));
+        let (schema, grade) = schemas.lookup(&Gvk::new("x.y", "v1", "Thing"));
+        (grade, merge(&json!({"tags": ["a"]}), &json!({"tags": ["b"]}), schema)["tags"].clone())
+    }
+
+    #[test]
+    fn the_definition_that_will_be_there_wins() {
+        let (set, atomic) = (definition("set"), definition("atomic"));
+        assert_eq!(tags(&[], vec![]), (Grade::None, json!(["b"])));
+        assert_eq!(tags(&[], vec![set.clone()]), (Grade::Schema, json!(["a", "b"])));
+        assert_eq!(tags(std::slice::from_ref(&set), vec![]), (Grade::Schema, json!(["a", "b"])));
+        assert_eq!(tags(&[atomic], vec![set]), (Grade::Schema, json!(["b"])));
     }
 }

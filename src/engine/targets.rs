@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
 
+use super::definitions::Known;
 use super::{EngineError, MANAGER};
 use crate::cluster::{Apply, Cluster, ClusterError, Mirror, Scope};
 use crate::domain::id::{TargetName, UnitId};
@@ -28,6 +29,7 @@ pub struct Session {
     /// Live copies.
     pub mirror: Mirror,
     inventories: Mutex<BTreeMap<UnitId, Inventory>>,
+    pub(super) definitions: Mutex<BTreeMap<Gvk, Known>>,
     fingerprint: String,
 }
 
@@ -77,7 +79,8 @@ impl Targets {
         let mirror = Mirror::new(cluster.clone());
         follow(&mirror, name.clone(), self.wake.clone());
         let inventories = Mutex::new(BTreeMap::new());
-        let session = Arc::new(Session { name: name.clone(), cluster, mirror, inventories, fingerprint });
+        let definitions = Mutex::new(BTreeMap::new());
+        let session = Arc::new(Session { name: name.clone(), cluster, mirror, inventories, definitions, fingerprint });
         sessions.insert(name, session.clone());
         Ok(session)
     }

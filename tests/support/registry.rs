@@ -1,5 +1,13 @@
 //! A real OCI registry (CNCF distribution) on loopback, and what pushes to it. It stops when it is dropped.
 
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "each test uses its own part of this, stops at the first surprise, and says what it did not run"
+)]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

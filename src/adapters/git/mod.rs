@@ -3,6 +3,7 @@
 mod local;
 mod remote;
 mod send_pack;
+mod signature;
 mod tree;
 mod watch;
 
@@ -13,6 +14,7 @@ use crate::ports::git::{GitError, GitRepository};
 
 pub use local::LocalRepository;
 pub use remote::RemoteRepository;
+pub use signature::{SignatureError, Signers};
 pub use watch::{poll, watch_path};
 
 /// Opens a repository on this machine by path or URL; for others there is [`open_cached`].
@@ -44,6 +46,18 @@ pub fn open_cached(url: &str, cache_dir: &Path) -> Result<Arc<dyn GitRepository>
     } else {
         open(url)
     }
+}
+
+/// Where the objects of a repository are on this machine, for programs that read them: what [`open_cached`] opens.
+///
+/// # Errors
+/// [`GitError::Url`] for refused forms.
+pub fn directory(url: &str, cache_dir: &Path) -> Result<PathBuf, GitError> {
+    if url.starts_with("http://") || url.starts_with("https://") {
+        return Ok(remote::mirror_of(url, cache_dir));
+    }
+    let path = local_path(url)?;
+    Ok(path.canonicalize().unwrap_or(path))
 }
 
 /// The path that a local URL names.

@@ -69,7 +69,7 @@ impl RemoteRepository {
     pub fn open(url: &str, cache_dir: &Path) -> Result<Self, GitError> {
         check_url(url)?;
         let printable = without_credentials(url);
-        let dir = cache_dir.join(format!("{}.git", Digest::of(printable.as_bytes())));
+        let dir = mirror_of(url, cache_dir);
         let failed = |reason: String| GitError::Open { url: printable.clone(), reason };
         if !dir.exists() {
             make_mirror(&dir).map_err(|error| failed(format!("making the mirror {}: {error}", dir.display())))?;
@@ -234,6 +234,11 @@ fn check_url(url: &str) -> Result<(), GitError> {
         return refuse(shown, "user and password are not sent in clear text; use https");
     }
     Ok(())
+}
+
+/// The place of a mirror.
+pub(super) fn mirror_of(url: &str, cache_dir: &Path) -> PathBuf {
+    cache_dir.join(format!("{}.git", Digest::of(without_credentials(url).as_bytes())))
 }
 
 /// Made beside its place and then moved there, so that nobody opens half of one.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use tar::{Builder, Header};
@@ -225,8 +226,6 @@ fn keychain(dir: &std::path::Path, registry: &str) -> Keychain {
     Keychain::at(&path)
 }
 
-use base64::engine::general_purpose::STANDARD;
-
 /// A registry that answers with a token only, and gives tokens to `someone`.
 fn guarded(layer: &[u8], realm: &'static str) -> Server {
     let contents = contents(layer);
@@ -274,11 +273,11 @@ fn tokens_are_not_asked_for_elsewhere() {
         assert!(error.ends_with("[oci.realm_denied]"), "{error}");
         assert_eq!(server.seen().len(), 1, "nothing more is sent");
     }
-    let huge = Server::start(|asked, port| match asked.path.starts_with("/token") {
-        true => (200, Vec::new(), format!("{{\"token\":\"{}\"}}", "x".repeat(10 << 20)).into_bytes()),
-        false => {
-            (401, vec![("www-authenticate", format!("Bearer realm=\"http://127.0.0.1:{port}/token\""))], Vec::new())
+    let huge = Server::start(|asked, port| {
+        if asked.path.starts_with("/token") {
+            return (200, Vec::new(), format!("{{\"token\":\"{}\"}}", "x".repeat(10 << 20)).into_bytes());
         }
+        (401, vec![("www-authenticate", format!("Bearer realm=\"http://127.0.0.1:{port}/token\""))], Vec::new())
     });
     assert!(huge.pull("v1").unwrap_err().ends_with("exceeds the limit of 65536 bytes [oci.manifest_limit]"));
     let none = Server::start(|_, _| (401, vec![("www-authenticate", "Negotiate".to_owned())], Vec::new()));
@@ -292,12 +291,14 @@ fn credentials_stay_where_they_belong() {
     let store = serve(contents(&layer));
     let to = store.port;
     let contents = contents(&layer);
-    let front = Server::start(move |asked, _| match asked.headers.contains_key("authorization") {
-        false => (401, vec![("www-authenticate", "Basic realm=x".to_owned())], Vec::new()),
-        true if asked.path.contains("/blobs/") => {
-            (307, vec![("location", format!("http://127.0.0.1:{to}{}", asked.path))], Vec::new())
+    let front = Server::start(move |asked, _| {
+        if !asked.headers.contains_key("authorization") {
+            return (401, vec![("www-authenticate", "Basic realm=x".to_owned())], Vec::new());
         }
-        true => found(&contents, &asked.path),
+        if asked.path.contains("/blobs/") {
+            return (307, vec![("location", format!("http://127.0.0.1:{to}{}", asked.path))], Vec::new());
+        }
+        found(&contents, &asked.path)
     });
     let registry = front.registry(&keychain(dir.path(), &format!("127.0.0.1:{}", front.port)));
     registry.pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), None).unwrap();

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::read::{age, containers, created_at, images, name, selector};
+use super::read::{age, containers, created_at, images, labels, name, selector};
 use super::{event, network, pod, workload};
 use crate::domain::krm::Gvk;
 
@@ -69,6 +69,14 @@ const fn count(name: &'static str, pointer: &'static str) -> Builtin {
 }
 
 /// The columns of a kind; a kind without a table of its own has its name and when it was created.
+/// `autoscaling/v1` `Scale`.
+pub(super) const SCALE: &[Builtin] = &[
+    NAME,
+    ("Desired", "integer", false, Number("/spec/replicas")),
+    ("Available", "integer", false, Number("/status/replicas")),
+    AGE,
+];
+
 pub(super) fn columns(gvk: &Gvk) -> &'static [Builtin] {
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", kind) => core(kind),
@@ -104,7 +112,7 @@ fn core(kind: &str) -> &'static [Builtin] {
         "Endpoints" => const { &[NAME, col("Endpoints", network::endpoints), AGE] },
         "PersistentVolumeClaim" => CLAIM,
         "PersistentVolume" => VOLUME,
-        "ReplicationController" => REPLICA_SET,
+        "ReplicationController" => CONTROLLER,
         "Node" => NODE,
         "ResourceQuota" => {
             const { &[NAME, col("Request", workload::quota_requests), col("Limit", workload::quota_limits), AGE] }
@@ -211,9 +219,9 @@ const NODE: &[Builtin] = &[
     at("Version", "/status/nodeInfo/kubeletVersion"),
     wide("Internal-IP", workload::node_internal_ip),
     wide("External-IP", workload::node_external_ip),
-    wide_at("OS-Image", "/status/nodeInfo/osImage"),
-    wide_at("Kernel-Version", "/status/nodeInfo/kernelVersion"),
-    wide_at("Container-Runtime", "/status/nodeInfo/containerRuntimeVersion"),
+    wide("OS-Image", |node, _| workload::node_info(node, "osImage")),
+    wide("Kernel-Version", |node, _| workload::node_info(node, "kernelVersion")),
+    wide("Container-Runtime", |node, _| workload::node_info(node, "containerRuntimeVersion")),
 ];
 
 const DEPLOYMENT: &[Builtin] = &[
@@ -236,6 +244,17 @@ const REPLICA_SET: &[Builtin] = &[
     CONTAINERS,
     IMAGES,
     SELECTOR,
+];
+
+const CONTROLLER: &[Builtin] = &[
+    NAME,
+    int("Desired", "/spec/replicas"),
+    int("Current", "/status/replicas"),
+    int("Ready", "/status/readyReplicas"),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    wide("Selector", |controller, _| labels(controller, "/spec/selector")),
 ];
 
 const DAEMON_SET: &[Builtin] = &[

@@ -138,6 +138,12 @@ fn node_address(node: &Value, kind: &str) -> Value {
     or_none(found.map_or("", |a| text(a, "/address")))
 }
 
+/// A word about a node that its kubelet tells.
+pub(super) fn node_info(node: &Value, name: &str) -> Value {
+    let told = node.pointer("/status/nodeInfo").and_then(|info| info.get(name)).and_then(Value::as_str);
+    json!(told.filter(|text| !text.is_empty()).unwrap_or("<unknown>"))
+}
+
 pub(super) fn node_internal_ip(node: &Value, _: Timestamp) -> Value {
     node_address(node, "InternalIP")
 }

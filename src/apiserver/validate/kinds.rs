@@ -239,7 +239,9 @@ fn claim_update(old: &Value, new: &Value) -> Vec<Cause> {
             spec["storageClassName"] = Value::Null;
         }
         if word(old, "status.phase") == "Bound" {
-            spec["resources"]["requests"]["storage"] = Value::Null;
+            if at(new, "spec.resources.requests").is_object() {
+                spec["resources"]["requests"]["storage"] = Value::Null;
+            }
             spec["volumeAttributesClassName"] = Value::Null;
         }
         spec

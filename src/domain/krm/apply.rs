@@ -14,7 +14,7 @@ use crate::domain::error::{Class, Classify};
 use crate::domain::krm::fieldset::FieldSet;
 use crate::domain::krm::managed::{self, ManagedFieldsError, Operation, Owner};
 use crate::domain::krm::merge::{Comparison, compare, ensure_named, fields_of, merge, remove};
-use crate::domain::krm::normal::normalise;
+use crate::domain::krm::normal::{is_settled, normalise, settle};
 use crate::domain::krm::path::{Path, PathElement};
 use crate::domain::krm::schema::Schema;
 use crate::domain::krm::validate::{Violation, fits, validate};
@@ -239,19 +239,20 @@ pub(super) fn take_over(
     let mut new = merge(&old, &wanted, schema);
     if let Some(last) = &last {
         // Most applies declare all that the last one did: then nothing goes.
-        let gives_up = !last.fields.difference(&declared).is_empty();
-        let pruned = if gives_up { prune(&new, &last.fields, &owners.all().union(&declared), schema) } else { new };
-        new = if schema.keeps_nulls() { pruned } else { declared_empty(&pruned, &wanted, schema) };
+        if !last.fields.is_subset(&declared) {
+            let pruned = prune(&new, &last.fields, &owners.all().union(&declared), schema);
+            new = if schema.keeps_nulls() { pruned } else { declared_empty(&pruned, &wanted, schema) };
+        }
     }
     let conflicts = owners.give_way(&compare(&old, &new, schema).without(&options.reset.iter().collect()));
-    let new = normalise(&new, schema);
+    settle(&mut new, schema);
     // What the server writes as null is nothing.
-    let unchanged = same(&normalise(&old, schema), &new);
+    let unchanged = if is_settled(&old, schema) { same(&old, &new) } else { same(&normalise(&old, schema), &new) };
     // The server dates an entry anew when the configuration says anything else than the object: another spelling of a
     // quantity, or a field that this write may not change.
     let repeats = unchanged && same(&old, &merge(&old, config, schema));
     let time = if repeats { last.and_then(|last| last.time) } else { Some(options.now) };
-    owners.put(owner, Held { api_version: api_version(&wanted), time, fields: declared.difference(&unowned()) });
+    owners.put(owner, Held { api_version: api_version(&wanted), time, fields: declared.without(&unowned()) });
     let mut object = if unchanged { old } else { new };
     if options.manager == "kubectl" {
         refresh_last_applied(&mut object, config);

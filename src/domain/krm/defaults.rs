@@ -1,10 +1,14 @@
-//! The defaults that the API server fills into built-in kinds.
+//! The defaults that the API server fills into built-in kinds: those that its OpenAPI declares, which are in the table of
+//! [`schema`](crate::domain::krm::schema), and those that it fills in by code, which are here.
 //!
 //! Source: the defaulting functions of Kubernetes v1.36 (`pkg/apis/*/v1/defaults.go`), as documented in the API reference.
 
 use serde_json::{Map, Value, json};
 
 use crate::domain::krm::Gvk;
+use crate::domain::krm::normal::is_zero;
+use crate::domain::krm::schema::{Node, Shape};
+use crate::domain::krm::value::is_void;
 
 /// Path (steps by dots, `*` for every item, `?` before a step that must be there already), and the default as JSON.
 /// Steps but the last create missing objects unless a `?` guards them.
@@ -27,7 +31,6 @@ const CONTAINER: &[Row<'_>] = &[
     ("terminationMessagePath", r#""/dev/termination-log""#),
     ("terminationMessagePolicy", r#""File""#),
     ("resources", "{}"),
-    ("?ports.*.protocol", r#""TCP""#),
     ("?env.*.?valueFrom.?fieldRef.apiVersion", r#""v1""#),
 ];
 
@@ -65,7 +68,6 @@ const DAEMON_SET: &[Row<'_>] =
 const SERVICE: &[Row<'_>] = &[
     ("spec.type", r#""ClusterIP""#),
     ("spec.sessionAffinity", r#""None""#),
-    ("?spec.?ports.*.protocol", r#""TCP""#),
     ("?status.?loadBalancer.?ingress.*.ipMode", r#""VIP""#),
 ];
 
@@ -98,18 +100,34 @@ const BEHAVIOR: &[Row<'_>] = &[
     ("spec.behavior.scaleDown.policies", r#"[{"type":"Percent","value":100,"periodSeconds":15}]"#),
 ];
 const PVC: &[Row<'_>] = &[("spec.volumeMode", r#""Filesystem""#)];
+const VOLUME: &[Row<'_>] = &[
+    ("spec.persistentVolumeReclaimPolicy", r#""Retain""#),
+    ("spec.volumeMode", r#""Filesystem""#),
+    ("?spec.?hostPath.type", r#""""#),
+];
+const STORAGE_CLASS: &[Row<'_>] = &[("reclaimPolicy", r#""Delete""#), ("volumeBindingMode", r#""Immediate""#)];
 const CRD: &[Row<'_>] = &[("spec.conversion.strategy", r#""None""#)];
 
-/// Fills in what is missing, as part of reading an object: whoever writes the object comes to own it.
-pub fn fill(gvk: &Gvk, object: &mut Value) {
+/// Fills in what is missing, as part of reading an object: whoever writes the object comes to own it. `node` is where the
+/// schema of the kind begins.
+pub fn fill(gvk: &Gvk, object: &mut Value, node: Node<'_>) {
+    fill_declared(object, node);
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Pod") => pod(object),
         ("", "Service") => service(object),
         ("", "Namespace") => namespace(object),
         ("", "Secret") => secret(object),
         ("", "PersistentVolumeClaim") => all(object, PVC),
+        ("", "PersistentVolume") => all(object, VOLUME),
+        ("", "Endpoints") => all(object, &[("?subsets.*.?ports.*.protocol", r#""TCP""#)]),
+        ("", "Node") => node(object),
+        ("storage.k8s.io", "StorageClass") => all(object, STORAGE_CLASS),
+        ("discovery.k8s.io", "EndpointSlice") => {
+            all(object, &[("?ports.*.name", r#""""#), ("?ports.*.protocol", r#""TCP""#)]);
+        }
         ("apps", "Deployment") => deployment(object),
-        ("", "ReplicationController") | ("apps", "ReplicaSet") => replicated(object, &[("spec.replicas", "1")]),
+        ("", "ReplicationController") => controller(object),
+        ("apps", "ReplicaSet") => replicated(object, &[("spec.replicas", "1")]),
         ("apps", "StatefulSet") => stateful_set(object),
         ("apps", "DaemonSet") => daemon_set(object),
         ("batch", "Job") => job(object),
@@ -122,6 +140,31 @@ pub fn fill(gvk: &Gvk, object: &mut Value) {
         ("scheduling.k8s.io", "PriorityClass") => all(object, &[("preemptionPolicy", r#""PreemptLowerPriority""#)]),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd(object),
+        _ => {}
+    }
+}
+
+/// Fills in the defaults that the table declares, inside objects that are there.
+fn fill_declared(value: &mut Value, node: Node<'_>) {
+    match (node.shape(), value) {
+        (Shape::Map(map), Value::Object(fields)) => {
+            for (name, default) in map.marks.iter().filter_map(|(name, mark)| Some((name, mark.default.as_ref()?))) {
+                // Zeros are what is written when nothing is there, not what is filled in.
+                if !is_zero(default) && !is_void(default) && fields.get(name).is_none_or(Value::is_null) {
+                    fields.insert(name.clone(), default.clone());
+                }
+            }
+            for (name, field) in fields {
+                if let Some(shape) = map.fields.get(name).or(map.element.as_deref()) {
+                    fill_declared(field, node.at(shape));
+                }
+            }
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            for item in items {
+                fill_declared(item, node.at(&list.element));
+            }
+        }
         _ => {}
     }
 }
@@ -333,6 +376,23 @@ fn service(object: &mut Value) {
     }
 }
 
+/// A controller without a selector or labels has those of its pods.
+fn controller(object: &mut Value) {
+    let labels = object.pointer("/spec/template/metadata/labels").filter(|labels| !labels.is_null()).cloned();
+    if let Some(labels) = labels {
+        set(object, &["spec", "selector"], &labels);
+    }
+    replicated(object, &[("spec.replicas", "1")]);
+    labels_of_template(object);
+}
+
+/// One range of addresses is the first of several.
+fn node(object: &mut Value) {
+    if let Some(range) = object.pointer("/spec/podCIDR").filter(|range| !range.is_null()).cloned() {
+        set(object, &["spec", "podCIDRs"], &json!([range]));
+    }
+}
+
 /// The label that names a namespace.
 pub fn namespace(object: &mut Value) {
     // A generated name is not known before the object is prepared.
@@ -426,6 +486,25 @@ fn crd(object: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::krm::Schemas;
+
+    fn filled(gvk: &Gvk, object: &mut Value) {
+        Schemas::builtin().fill(gvk, object);
+    }
+
+    #[test]
+    fn defaults_of_the_table_are_filled_in_where_something_is() {
+        let mut object = json!({"spec": {"volumes": [
+            {"name": "a", "rbd": {"image": "x", "pool": "mine"}}, {"name": "b", "azureDisk": {"diskName": "d", "cachingMode": null}}]}});
+        filled(&Gvk::new("", "v1", "Pod"), &mut object);
+        let volumes = &object["spec"]["volumes"];
+        assert_eq!(
+            volumes[0]["rbd"],
+            json!({"image": "x", "pool": "mine", "keyring": "/etc/ceph/keyring", "user": "admin"})
+        );
+        assert_eq!(volumes[1]["azureDisk"]["cachingMode"], "ReadWrite");
+        assert_eq!(volumes[1]["azureDisk"]["readOnly"], Value::Null);
+    }
 
     #[test]
     fn every_default_is_json() {
@@ -443,7 +522,7 @@ mod tests {
                 {"name": "a", "image": "reg:5000/a", "ports": [{"containerPort": 80}], "readinessProbe": {"httpGet": {"port": 80}}},
                 {"name": "b", "image": "b:v1"}]}}
         }});
-        fill(&Gvk::new("apps", "v1", "Deployment"), &mut object);
+        filled(&Gvk::new("apps", "v1", "Deployment"), &mut object);
         let spec = &object["spec"];
         assert_eq!((&spec["replicas"], &spec["strategy"]["rollingUpdate"]["maxSurge"]), (&json!(1), &json!("25%")));
         let containers = &spec["template"]["spec"]["containers"];
@@ -453,14 +532,14 @@ mod tests {
         assert_eq!(containers[1]["imagePullPolicy"], "IfNotPresent");
         assert_eq!(spec["template"]["spec"]["volumes"], Value::Null);
         let before = object.clone();
-        fill(&Gvk::new("apps", "v1", "Deployment"), &mut object);
+        filled(&Gvk::new("apps", "v1", "Deployment"), &mut object);
         assert_eq!(object, before, "defaults are filled in once");
     }
 
     #[test]
     fn secrets_keep_their_texts_as_data() {
         let mut object = json!({"data": {"a": "eA=="}, "stringData": {"b": "hello"}});
-        fill(&Gvk::new("", "v1", "Secret"), &mut object);
+        filled(&Gvk::new("", "v1", "Secret"), &mut object);
         assert_eq!(object, json!({"data": {"a": "eA==", "b": "aGVsbG8="}, "type": "Opaque"}));
     }
 }

@@ -45,10 +45,7 @@ impl FieldSet {
         for (key, below) in fields.iter().filter(|(key, _)| *key != ".") {
             let element = PathElement::parse(key)?;
             let child = Self::from_fields_v1(below)?;
-            if child.is_empty() || below.get(".").is_some() {
-                set.members.insert(element.clone());
-            }
-            set.put_child(element, child);
+            set.add(element, child.is_empty() || below.get(".").is_some(), child);
         }
         Ok(set)
     }
@@ -137,6 +134,42 @@ impl FieldSet {
         }
     }
 
+    /// Adds `element` at the top level when it is a member, and what is below it.
+    pub fn add(&mut self, element: PathElement, is_member: bool, below: Self) {
+        match (is_member, below.is_empty()) {
+            (true, true) => drop(self.members.insert(element)),
+            (true, false) => {
+                self.members.insert(element.clone());
+                self.children.insert(element, below);
+            }
+            (false, _) => self.put_child(element, below),
+        }
+    }
+
+    /// Whether every path of this set is in the other.
+    #[must_use]
+    pub fn is_subset(&self, other: &Self) -> bool {
+        let below = |(element, child): (&PathElement, &Self)| {
+            child.is_empty() || other.children.get(element).is_some_and(|theirs| child.is_subset(theirs))
+        };
+        self.members.is_subset(&other.members) && self.children.iter().all(below)
+    }
+
+    /// As [`FieldSet::difference`], without a copy of what stays.
+    #[must_use]
+    pub fn without(mut self, other: &Self) -> Self {
+        if other.is_empty() {
+            return self;
+        }
+        self.members.retain(|member| !other.members.contains(member));
+        for (element, theirs) in &other.children {
+            if let Some(own) = self.children.remove(element) {
+                self.put_child(element.clone(), own.without(theirs));
+            }
+        }
+        self
+    }
+
     /// Paths that are in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
@@ -221,5 +254,29 @@ impl<'a> FromIterator<&'a Path> for FieldSet {
             set.insert(path.elements());
         }
         set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn fields() -> impl Strategy<Value = Value> {
+        let leaf = Just(json!({})).boxed();
+        leaf.prop_recursive(3, 24, 4, |below| {
+            proptest::collection::btree_map("f:[a-c]|\\.", below, 0..4).prop_map(|map| json!(map))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn subsets_and_what_is_left_follow_from_the_difference(a in fields(), b in fields()) {
+            let (a, b) = (FieldSet::from_fields_v1(&a).unwrap(), FieldSet::from_fields_v1(&b).unwrap());
+            prop_assert_eq!(a.clone().without(&b), a.difference(&b));
+            prop_assert_eq!(a.is_subset(&b), a.difference(&b).is_empty());
+            prop_assert!(a.intersection(&b).is_subset(&a) && a.is_subset(&a.union(&b)));
+        }
     }
 }

@@ -125,10 +125,7 @@ fn collect(value: &Value, node: Node<'_>, set: &mut FieldSet) -> bool {
                 let mut below = FieldSet::new();
                 let leaf = collect(field, fields.get(name), &mut below);
                 let void = field.is_null() || field.as_object().is_some_and(Map::is_empty);
-                if leaf || void || !fields.is_declared(name) {
-                    set.add_member(PathElement::field(name));
-                }
-                set.put_child(PathElement::field(name), below);
+                set.add(PathElement::field(name), leaf || void || !fields.is_declared(name), below);
             }
         }
         View::List(list) => collect_items(&elements(list, Some(value)), node.at(&list.element), set),
@@ -182,9 +179,12 @@ fn merge_values(old: Option<&Value>, new: Option<&Value>, node: Node<'_>) -> Opt
 }
 
 /// Field names of two maps, each once, sorted.
-pub(super) fn names<'v>(old: Option<&'v Value>, new: Option<&'v Value>) -> BTreeSet<&'v String> {
+pub(super) fn names<'v>(old: Option<&'v Value>, new: Option<&'v Value>) -> Vec<&'v String> {
     let fields = [old, new].into_iter().flatten().filter_map(Value::as_object);
-    fields.flat_map(Map::keys).collect()
+    let mut names: Vec<&String> = fields.flat_map(Map::keys).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// One side of a list merge: the elements in order, and the item of each; none where several share an element.
@@ -329,6 +329,10 @@ fn shell(value: &Value, node: Node<'_>) -> Value {
     }
 }
 
+fn both_same(old: Option<&Value>, new: Option<&Value>) -> bool {
+    matches!((old, new), (Some(old), Some(new)) if same(old, new))
+}
+
 /// A comparison under way.
 #[derive(Default)]
 struct Walk {
@@ -338,9 +342,7 @@ struct Walk {
 
 impl Walk {
     fn values(&mut self, old: Option<&Value>, new: Option<&Value>, node: Node<'_>) {
-        if let (Some(old), Some(new)) = (old, new)
-            && same(old, new)
-        {
+        if both_same(old, new) {
             return;
         }
         let void = length(old) == 0 && length(new) == 0;
@@ -348,7 +350,9 @@ impl Walk {
             View::Map(fields) if !void => {
                 for name in names(old, new) {
                     let (old, new) = (old.and_then(|map| map.get(name)), new.and_then(|map| map.get(name)));
-                    self.part(PathElement::field(name), old, new, fields.get(name));
+                    if !both_same(old, new) {
+                        self.part(PathElement::field(name), old, new, fields.get(name));
+                    }
                 }
             }
             View::List(list) if !void => self.items(list, old, new, node.at(&list.element)),

@@ -12,6 +12,36 @@ pub fn normalise(value: &Value, schema: &Schema) -> Value {
     if schema.keeps_nulls() { value.clone() } else { walk(value, schema.node(), true) }
 }
 
+/// As [`normalise`], in place.
+pub fn settle(value: &mut Value, schema: &Schema) {
+    if !schema.keeps_nulls() && !is_settled(value, schema) {
+        *value = normalise(value, schema);
+    }
+}
+
+/// Whether `value` is as the server stores it already, which what a server answered mostly is.
+#[must_use]
+pub fn is_settled(value: &Value, schema: &Schema) -> bool {
+    schema.keeps_nulls() || is_walked(value, schema.node())
+}
+
+/// Whether [`walk`] would change nothing.
+fn is_walked(value: &Value, node: Node<'_>) -> bool {
+    match (node.shape(), value) {
+        (Shape::Map(map), Value::Object(fields)) => fields.iter().all(|(name, field)| {
+            let declared = map.fields.get(name);
+            let Some(below) = declared.or(map.element.as_deref()).map(|shape| node.at(shape)) else { return true };
+            let is_empty = declared.is_some() && is_left_out(field, below);
+            !field.is_null() && !is_empty && is_walked(field, below)
+        }),
+        (Shape::List(list), Value::Array(items)) => items.iter().all(|item| is_walked(item, node.at(&list.element))),
+        (Shape::Scalar(Format::Quantity), value) => {
+            Quantity::of(value).is_none_or(|quantity| value.as_str().is_some_and(|text| quantity.to_string() == text))
+        }
+        _ => true,
+    }
+}
+
 /// `value` in canonical form with what is empty in it: what an owner declares by it.
 #[must_use]
 pub fn canonical(value: &Value, schema: &Schema) -> Value {
@@ -38,7 +68,8 @@ pub fn drop_zeros(value: &mut Value, node: Node<'_>) {
     }
 }
 
-fn is_zero(value: &Value) -> bool {
+/// Whether a scalar is the empty one of its type.
+pub(super) fn is_zero(value: &Value) -> bool {
     match value {
         Value::String(text) => text.is_empty(),
         Value::Number(number) => number.as_f64() == Some(0.0),
@@ -103,6 +134,27 @@ mod tests {
             "spec": {"strategy": {}, "paused": null, "template": {"spec": {"containers": [], "securityContext": {}}}}});
         let stored = json!({"metadata": {}, "spec": {"strategy": {}, "template": {"spec": {"securityContext": {}}}}});
         assert_eq!(normalise(&sent, schema), stored);
+    }
+
+    #[test]
+    fn what_is_settled_is_what_does_not_change() {
+        let schemas = Schemas::builtin();
+        let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
+        for spec in [
+            json!({"strategy": {}, "replicas": 0, "unknown": null}),
+            json!({"paused": null}),
+            json!({"template": {"spec": {"containers": []}}}),
+            json!({"template": {"metadata": {"labels": {}}}}),
+            json!({"template": {"spec": {"containers": [{"resources": {"limits": {"cpu": "1000m"}}}]}}}),
+            json!({"template": {"spec": {"containers": [{"resources": {"limits": {"cpu": "1", "memory": 5}}}]}}}),
+            json!({"template": {"spec": {"containers": [{"resources": {"limits": {"cpu": "1", "memory": "x"}}}]}}}),
+        ] {
+            let object = json!({"spec": spec});
+            let mut settled = object.clone();
+            settle(&mut settled, schema);
+            assert_eq!(settled, normalise(&object, schema), "{object}");
+            assert_eq!(is_settled(&object, schema), settled == object, "{object}");
+        }
     }
 
     #[test]

@@ -174,7 +174,9 @@ impl Walk {
             View::Map(fields) => {
                 for name in names(Some(old), Some(new)) {
                     let asked = asked.and_then(|asked| asked.get(name));
-                    self.part(PathElement::field(name), [old.get(name), new.get(name), asked], fields.get(name));
+                    if !matches!((old.get(name), new.get(name)), (Some(old), Some(new)) if same(old, new)) {
+                        self.part(PathElement::field(name), [old.get(name), new.get(name), asked], fields.get(name));
+                    }
                 }
             }
             View::List(list) => self.items(list, [old, new, asked.unwrap_or(&Value::Null)], node.at(&list.element)),

@@ -5,6 +5,7 @@
 //! `x-kubernetes-list-type`, `x-kubernetes-list-map-keys`, `x-kubernetes-map-type`, `x-kubernetes-patch-*`), and the
 //! structural schemas of CRDs.
 
+mod bounds;
 mod crd;
 mod distil;
 mod notation;
@@ -20,6 +21,7 @@ use crate::domain::krm::Gvk;
 use crate::domain::krm::cel::Rules;
 use crate::domain::krm::defaults;
 
+pub use bounds::{missing, unlisted};
 pub use crd::CrdError;
 pub use distil::{DistilError, distil};
 pub use notation::{Column, Line, lines};
@@ -172,6 +174,12 @@ impl Schema {
     #[must_use]
     pub const fn keeps_nulls(&self) -> bool {
         self.keeps_nulls
+    }
+
+    /// Whether a CRD declares the kind.
+    #[must_use]
+    pub const fn is_custom(&self) -> bool {
+        self.structural.is_some()
     }
 
     /// The same schema for a server that stores what it is sent, byte for byte.
@@ -344,10 +352,10 @@ impl Schemas {
 
     /// Fills in the defaults of a kind, as the server does with what it stores. Those of an unknown kind are not known.
     pub fn fill(&self, gvk: &Gvk, object: &mut Value) {
-        match self.kinds.get(gvk).map(|schema| &schema.structural) {
-            Some(Some(structural)) => defaults::fill_structural(object, structural),
-            Some(None) => defaults::fill(gvk, object),
-            None => {}
+        let Some(schema) = self.kinds.get(gvk) else { return };
+        match &schema.structural {
+            Some(structural) => defaults::fill_structural(object, structural),
+            None => defaults::fill(gvk, object, schema.node()),
         }
     }
 

@@ -179,11 +179,11 @@ fn is_host(text: &str) -> bool {
 
 /// `[a-z0-9]+` with `.`, `_`, `__` or any number of `-` between.
 fn is_component(text: &str) -> bool {
-    let is_alnum = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let separators = text.split(|c: char| c.is_ascii() && is_alnum(c as u8)).filter(|part| !part.is_empty());
-    let ends = [text.bytes().next(), text.bytes().next_back()];
-    ends.iter().all(|end| end.is_some_and(is_alnum))
-        && separators.into_iter().all(|part| matches!(part, "." | "_" | "__") || part.bytes().all(|b| b == b'-'))
+    let is_alnum = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let mut separators = text.split(is_alnum).filter(|part| !part.is_empty());
+    text.starts_with(is_alnum)
+        && text.ends_with(is_alnum)
+        && separators.all(|part| matches!(part, "." | "_" | "__") || part.bytes().all(|b| b == b'-'))
 }
 
 fn is_tag(text: &str) -> bool {

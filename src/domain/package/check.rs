@@ -8,6 +8,7 @@ use super::Problem;
 use super::ignore::Ignored;
 use super::resources::{Place, Resources, is_local};
 use crate::domain::krm::path::{Path, PathElement};
+use crate::domain::krm::schema::unlisted;
 use crate::domain::krm::{Gvk, Schemas, validate};
 use crate::domain::source::FileTree;
 
@@ -123,7 +124,8 @@ impl Check<'_> {
 
     fn schema(&mut self, object: &Object, schemas: &Schemas) {
         let gvk = Gvk::parse(text(&object.value, "/apiVersion"), object.kind());
-        for violation in validate(&object.value, schemas.lookup(&gvk).0) {
+        let (schema, _) = schemas.lookup(&gvk);
+        for violation in validate(&object.value, schema).into_iter().chain(unlisted(&object.value, schema)) {
             let path = steps(&object.value, &violation.path);
             let problem = self.problem("k8s.schema", object, &path, &violation.message);
             self.findings.errors.push(problem);

@@ -135,7 +135,7 @@ fn config(list: &str) -> Result<Value, Failure> {
 
 fn kustomize(config: &Value) -> Result<Generator, Failure> {
     let data = texts(config, "data", &["path"])?;
-    let directory = data.trim_start_matches("./").trim_matches('/');
+    let directory = data.trim_start_matches("./").trim_end_matches('/');
     let directory = if directory == "." { "" } else { directory };
     if !directory.is_empty() {
         inside(directory, "data.path")?;

@@ -28,7 +28,7 @@ impl Piece {
     }
 
     fn parse(text: &str) -> Result<Self, EditError> {
-        Ok(Self::new(YamlFile::parse(text.as_bytes(), &Limits::default())?))
+        Ok(Self::new(YamlFile::parse(text.as_bytes(), &Limits::of(text.as_bytes()))?))
     }
 
     fn edit<T>(&mut self, edit: impl FnOnce(&mut YamlFile) -> Result<T, EditError>) -> Result<T, EditError> {
@@ -65,7 +65,7 @@ impl<'a> Document<'a> {
 impl Parts {
     /// Reads a file; every value must be readable too.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let whole = YamlFile::parse(bytes, &Limits::default())?;
+        let whole = YamlFile::parse(bytes, &Limits::of(bytes))?;
         whole.values()?;
         Ok(Self { pieces: whole.into_pieces().into_iter().map(Piece::new).collect() })
     }
@@ -170,6 +170,14 @@ mod tests {
         for text in ["", "# nothing\n", "a: 1\n", "%YAML 1.2\n---\na: 1\n---\nb: 2\n", "a: 1\n...\n---\nb: 2\n"] {
             assert_eq!(Parts::read(text.as_bytes()).unwrap().text(), text);
         }
+    }
+
+    #[test]
+    fn definitions_may_be_deeper_than_anything_else() {
+        let deep = |kind: &str| format!("kind: {kind}\nspec: {}1{}\n", "[".repeat(100), "]".repeat(100));
+        assert_eq!(Parts::read(deep("CustomResourceDefinition").as_bytes()).unwrap().len(), 1);
+        let refused = Parts::read(deep("ConfigMap").as_bytes()).unwrap_err();
+        assert_eq!(refused.code, "yaml.depth_limit");
     }
 
     #[test]

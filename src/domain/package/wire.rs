@@ -38,8 +38,8 @@ pub(super) const TRAVELLING: &[&str] = &[
 /// Where annotations stand.
 const ANNOTATIONS: [&str; 2] = ["metadata", "annotations"];
 
-/// Most that is read: bytes of all resources together.
-const LIMITS: Limits = Limits { bytes: 64 << 20, documents: 10_000, depth: 70, nodes: 4_000_000, aliases: 10_000 };
+/// Most that is read: bytes of all resources together, and as deep as definitions are in a list.
+const LIMITS: Limits = Limits { bytes: 64 << 20, depth: Limits::DEFINITIONS.depth + 6, ..Limits::DEFINITIONS };
 
 /// One resource of a list.
 #[derive(Debug, Clone)]

@@ -28,6 +28,8 @@ pub struct Observed {
     pub unknown_kinds: BTreeSet<Gvk>,
     /// Namespaces that declared objects need and that do not exist.
     pub missing_namespaces: BTreeSet<String>,
+    /// Definitions on the target of the custom kinds that are declared without theirs.
+    pub definitions: Vec<Object>,
     /// How much was seen.
     pub seen: Seen,
     /// When.

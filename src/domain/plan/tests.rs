@@ -56,6 +56,7 @@ fn applied(target: &str, objects: &[Object]) -> Observed {
         objects: live.into_iter().map(|object| (object.id(), object)).collect::<BTreeMap<_, _>>(),
         unknown_kinds: BTreeSet::new(),
         missing_namespaces: BTreeSet::new(),
+        definitions: Vec::new(),
         seen: Seen::Complete,
         at: Timestamp::UNIX_EPOCH,
     }

@@ -7,6 +7,7 @@ use super::{Action, Declared, DeclaredObject, FieldChange, Guard, Observed, Seen
 use crate::domain::id::{Digest, UnitId};
 use crate::domain::inventory::{Inventory, PART_OF, applyset_id};
 use crate::domain::krm::cel::Broken;
+use crate::domain::krm::schema::{missing, unlisted};
 use crate::domain::krm::validate::{UNDECLARED, Violation, validate};
 use crate::domain::krm::{Grade, Gvk, IgnoreRule, Mask, Object, ObjectId, Schemas, delete_order, predict, stage};
 
@@ -180,7 +181,7 @@ fn apply_step(
             return step(Action::Skip { reason: "its change cannot be foretold".to_owned() }, Grade::None);
         }
     };
-    let misfits = misfits(&wanted.object, schemas);
+    let misfits = misfits(&wanted.object, &predicted.object, schemas);
     if misfits.is_empty() {
         guards.extend(broken_rules(&wanted.object, live, &predicted.object, schemas));
     }
@@ -207,7 +208,7 @@ fn apply_step(
 }
 
 /// Where an object does not fit its schema; nothing is said of kinds without one.
-fn misfits(wanted: &Object, schemas: &Schemas) -> Vec<Guard> {
+fn misfits(wanted: &Object, predicted: &Value, schemas: &Schemas) -> Vec<Guard> {
     let (schema, grade) = schemas.lookup(&wanted.gvk());
     if grade == Grade::None {
         return Vec::new();
@@ -222,7 +223,10 @@ fn misfits(wanted: &Object, schemas: &Schemas) -> Vec<Guard> {
         let reason = format!("{}: {}", found.path, shown.unwrap_or(&found.message));
         Guard::Refused { object: object.clone(), reason }
     };
-    validate(wanted.value(), schema).into_iter().map(guard).collect()
+    // Several may write one object: it has to be whole, its parts do not. Of built-in kinds the server takes some without.
+    let lacks = if schema.is_custom() { missing(predicted, schema) } else { Vec::new() };
+    let found = validate(wanted.value(), schema).into_iter().chain(lacks).chain(unlisted(wanted.value(), schema));
+    found.map(guard).collect()
 }
 
 /// Rules of a CRD that the object would break as the server would hold it.
@@ -233,7 +237,9 @@ fn broken_rules(wanted: &Object, live: Option<&Object>, predicted: &Value, schem
     broken.into_iter().filter(|broken| !broken.ratcheted).map(refused).collect()
 }
 
-fn brings_kind(declared: &Declared, kind: &Gvk) -> bool {
+/// Whether the definition of a kind is declared.
+#[must_use]
+pub fn brings_kind(declared: &Declared, kind: &Gvk) -> bool {
     declared.objects.iter().any(|other| {
         let text = |pointer| other.object.value().pointer(pointer).and_then(Value::as_str);
         other.object.kind() == "CustomResourceDefinition"

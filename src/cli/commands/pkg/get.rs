@@ -1,11 +1,11 @@
 //! `pkg get`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 
 use super::update::{Step, with_below};
-use super::{fetched, name_of, progress};
+use super::{name_of, progress, trusted};
 use crate::app::packages::{absolute, is_repository};
 use crate::cli::Done;
 use crate::cli::args::{Global, PkgGet};
@@ -30,7 +30,7 @@ pub(super) fn get(global: &Global, args: &PkgGet) -> anyhow::Result<Done> {
     progress(global, &format!("Package \"{name}\":"));
     let version = location.reference.as_deref().unwrap_or("its default branch");
     progress(global, &format!("Fetching {} at {version}", shown(&location.repo)));
-    let fetched = fetched(global, &location)?;
+    let fetched = trusted(global, &location, args.signed_by.as_deref())?;
     let mut tree = mark(&fetched.tree);
     let source = Source {
         repo: location.repo.clone(),
@@ -45,7 +45,7 @@ pub(super) fn get(global: &Global, args: &PkgGet) -> anyhow::Result<Done> {
         }),
     };
     record(&mut tree, &source, Some(&name)).map_err(|problem| anyhow!("{}: {problem}", args.package))?;
-    let (tree, count) = with_subpackages(global, tree)?;
+    let (tree, count) = with_subpackages(global, tree, args.signed_by.as_deref())?;
     let tree = if args.for_deployment { deployable(global, &tree)? } else { tree };
     progress(global, &format!("Adding package \"{}\".", source.directory));
     files::create(&destination, &tree).with_context(|| format!("writing package {}", destination.display()))?;
@@ -62,7 +62,11 @@ fn deployable(global: &Global, tree: &FileTree) -> anyhow::Result<FileTree> {
 
 /// Fetches every subpackage that says where it comes from and was never fetched, and what is in it in turn; gives the
 /// tree and how many packages it was.
-fn with_subpackages(global: &Global, mut tree: FileTree) -> anyhow::Result<(FileTree, usize)> {
+fn with_subpackages(
+    global: &Global,
+    mut tree: FileTree,
+    signed_by: Option<&Path>,
+) -> anyhow::Result<(FileTree, usize)> {
     for count in 1..=SUBPACKAGES {
         let Some((directory, from)) = unfetched(&tree)? else { return Ok((tree, count)) };
         let step = Step {
@@ -71,6 +75,7 @@ fn with_subpackages(global: &Global, mut tree: FileTree) -> anyhow::Result<(File
             reference: None,
             strategy: Strategy::ResourceMerge,
             on_conflict: OnConflict::Local,
+            signed_by,
         };
         let mut done = step.take(global, &tree.below(&directory))?;
         let kept = Source { strategy: from.strategy, ..recorded(&done.tree)?.unwrap_or(from) };

@@ -80,8 +80,14 @@ fn progress(global: &Global, text: &str) {
 }
 
 fn fetched(global: &Global, location: &Location) -> anyhow::Result<Fetched> {
+    trusted(global, location, None)
+}
+
+/// A version, when it is signed by somebody in the file that is named.
+fn trusted(global: &Global, location: &Location, signed_by: Option<&Path>) -> anyhow::Result<Fetched> {
     let directory = if location.directory.is_empty() { "the root" } else { &location.directory };
-    let fetched = fetch(location, &cache(global)).with_context(|| format!("fetching package {directory}"))?;
+    let fetched =
+        fetch(location, &cache(global), signed_by).with_context(|| format!("fetching package {directory}"))?;
     refuse_links(&fetched.tree).with_context(|| format!("fetching package {directory} at {}", fetched.revision))?;
     Ok(fetched)
 }

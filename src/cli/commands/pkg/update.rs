@@ -1,10 +1,12 @@
 //! `pkg update`.
 
+use std::path::Path;
+
 use anyhow::{Context as _, anyhow};
 use serde_json::json;
 
 use super::get::shown;
-use super::{Local, fetched, origin, progress, refuse_links, upstream};
+use super::{Local, fetched, origin, progress, refuse_links, trusted, upstream};
 use crate::cli::Done;
 use crate::cli::args::{Global, PkgUpdate};
 use crate::cli::files::{self, Change};
@@ -124,6 +126,7 @@ impl Update<'_> {
             reference: reference.as_deref(),
             strategy,
             on_conflict: self.args.on_conflict.into(),
+            signed_by: self.args.signed_by.as_deref(),
         };
         let done = step.take(self.global, local)?;
         self.tree = with_below(&self.tree, directory, &done.tree);
@@ -145,6 +148,8 @@ pub(super) struct Step<'a> {
     pub(super) strategy: Strategy,
     /// Who wins.
     pub(super) on_conflict: OnConflict,
+    /// File with who must have signed the new version.
+    pub(super) signed_by: Option<&'a Path>,
 }
 
 impl Step<'_> {
@@ -155,7 +160,7 @@ impl Step<'_> {
         let location = upstream(from, self.reference);
         let version = location.reference.clone().unwrap_or_else(|| "its default branch".to_owned());
         progress(global, &format!("Fetching upstream from {} at {version}", shown(&location.repo)));
-        let updated = fetched(global, &location)?;
+        let updated = trusted(global, &location, self.signed_by)?;
         let before = match &from.lock {
             Some(lock) => {
                 progress(global, &format!("Fetching origin from {} at {}", shown(&lock.repo), lock.revision));

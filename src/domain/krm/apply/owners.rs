@@ -91,7 +91,8 @@ impl Owners {
                 subresource: owner.subresource.clone(),
                 field,
             }));
-            held.fields = held.fields.difference(&taken).difference(&changes.removed);
+            let left = std::mem::take(&mut held.fields);
+            held.fields = left.without(&taken).without(&changes.removed);
         }
         self.0.retain(|_, held| !held.fields.is_empty());
         conflicts

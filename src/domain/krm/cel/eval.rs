@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use super::ast::{Entry, Expr, ExprKind, Fold, FoldKind, Select};
+use super::collection::{Key, Map};
 use super::library;
 use super::pattern;
-use super::value::{Key, Map, Text, Val};
+use super::value::{Text, Val};
 
 /// Most steps of an evaluation, whatever they cost.
 const MOST_WORK: usize = 5_000_000;

@@ -13,6 +13,7 @@
 
 mod ast;
 mod check;
+mod collection;
 mod duration;
 mod escape;
 mod eval;

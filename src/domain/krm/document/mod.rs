@@ -38,6 +38,13 @@ impl Limits {
     /// 1.5 MiB an object, but projects ship all their CRDs in one file.
     pub const DEFINITIONS: Self =
         Self { bytes: 16 << 20, documents: 10_000, depth: 128, nodes: 4_000_000, aliases: 10_000 };
+
+    /// [`Limits::DEFINITIONS`] for a file that speaks of a `CustomResourceDefinition`, the default for all others.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        const KIND: &[u8] = b"CustomResourceDefinition";
+        if bytes.windows(KIND.len()).any(|window| window == KIND) { Self::DEFINITIONS } else { Self::default() }
+    }
 }
 
 impl Default for Limits {

@@ -214,6 +214,24 @@ prop_compose! {
     }
 }
 
+/// The same value with the keys of its items in `FieldsV1` turned around.
+fn backwards(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(backwards).collect(),
+        Value::Object(fields) => fields.iter().rev().map(|(name, value)| (turned(name), backwards(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// `k:{"a":1,"b":2}` as `k:{"b":2,"a":1}`.
+fn turned(name: &str) -> String {
+    let keys =
+        name.strip_prefix("k:").and_then(|keys| serde_json::from_str::<serde_json::Map<String, Value>>(keys).ok());
+    let Some(keys) = keys else { return name.to_owned() };
+    let pairs: Vec<String> = keys.iter().rev().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+    format!("k:{{{}}}", pairs.join(", "))
+}
+
 proptest! {
     #[test]
     fn applying_twice_is_applying_once(configs in proptest::collection::vec((config(), "[mn]"), 1..5)) {
@@ -257,6 +275,26 @@ proptest! {
             };
             prop_assert!(managed::read(&live).unwrap().iter().all(kept), "{} applied {}", entry.manager, own);
         }
+    }
+
+    /// Neither the order of keys in a document, nor of the keys of an item in `FieldsV1`, nor of owners is told from another.
+    #[test]
+    fn merging_does_not_depend_on_the_order_of_keys(configs in proptest::collection::vec((config(), "[mn]"), 1..4), new in config()) {
+        let schemas = Schemas::builtin();
+        let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
+        let force = |manager| ApplyOptions { force: true, ..options(manager) };
+        let live = configs.iter().fold(None, |live: Option<Value>, (config, manager)| {
+            Some(apply(live.as_ref(), config, &force(manager), schema).unwrap())
+        });
+        let live = live.unwrap();
+        let mut turned = backwards(&live);
+        if let Some(owners) = turned.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) {
+            owners.reverse();
+        }
+        let read: Value = serde_json::from_str(&backwards(&new).to_string()).unwrap();
+        prop_assert_eq!(&read, &new);
+        prop_assert_eq!(managed::read(&turned).unwrap().len(), managed::read(&live).unwrap().len());
+        prop_assert_eq!(predict(Some(&turned), &read, "m", &schemas), predict(Some(&live), &new, "m", &schemas));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Format, ListKey, ListKind, ListShape, MapShape, OPAQUE, Shape};
+use super::distil::{mark, texts};
+use super::{Format, ListKey, ListKind, ListShape, MapShape, Mark, OPAQUE, Shape};
 use crate::domain::krm::Gvk;
 
 /// Deepest nesting that is read; the API server's own limit on stored objects is far below it.
@@ -108,6 +109,13 @@ impl Reader<'_> {
         let mut map = MapShape { atomic: text(schema, "x-kubernetes-map-type") == "atomic", ..MapShape::default() };
         for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             map.fields.insert(name.clone(), self.shape(field, preserve, depth)?);
+            let mark = Mark { values: mark(field).values, ..Mark::default() };
+            if !mark.values.is_empty() {
+                map.marks.insert(name.clone(), mark);
+            }
+        }
+        for name in texts(schema, "required") {
+            map.marks.entry(name.to_owned()).or_default().required = true;
         }
         map.element = match schema.get("additionalProperties") {
             Some(Value::Bool(false)) => None,

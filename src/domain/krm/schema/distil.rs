@@ -73,12 +73,12 @@ fn text<'v>(schema: &'v Value, field: &str) -> &'v str {
     schema.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn texts<'v>(schema: &'v Value, field: &str) -> impl Iterator<Item = &'v str> {
+pub(super) fn texts<'v>(schema: &'v Value, field: &str) -> impl Iterator<Item = &'v str> {
     schema.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// What the schema of a field tells of it beyond its shape.
-fn mark(schema: &Value) -> Mark {
+pub(super) fn mark(schema: &Value) -> Mark {
     let values = [Some(schema), schema.get("items"), schema.get("additionalProperties")];
     let values = values.into_iter().flatten().flat_map(|part| texts(part, "enum")).map(str::to_owned);
     let tell = |field: &str| schema.get(field).and_then(Value::as_str);

@@ -29,7 +29,10 @@ fn read(text: &str) -> Schemas {
     let types: Arc<[Shape]> = table.lines.iter().map(|line| table.map(line)).collect();
     let kinds = table.lines.iter().enumerate().filter_map(|(number, line)| {
         let root = Shape::Named(number);
-        Some((line.gvk.clone()?, Schema { types: Arc::clone(&types), root, keeps_nulls: false, structural: None, rules: None }))
+        Some((
+            line.gvk.clone()?,
+            Schema { types: Arc::clone(&types), root, keeps_nulls: false, structural: None, rules: None },
+        ))
     });
     let kinds = kinds.collect();
     let object_meta = table.shape("ObjectMeta");

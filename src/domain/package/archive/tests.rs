@@ -234,3 +234,27 @@ fn the_tar_program_is_understood() {
         assert_eq!(found, ["Kptfile", long.as_str(), "link"], "{format}");
     }
 }
+
+proptest::proptest! {
+    /// Whatever is damaged, what comes out is a package, or an error with a code.
+    #[test]
+    fn nothing_that_is_damaged_gets_through(changes in proptest::collection::vec((0_usize..4096, 0_u8..=255), 1..8), packed: bool) {
+        let entries = [
+            pax(&[("path", "d/a.yaml")]),
+            file("x"),
+            raw("n", EntryType::GNULongName, "long.yaml\0"),
+            link("short", "x"),
+            file("b"),
+        ];
+        let mut bytes = tar(&entries);
+        for (at, byte) in changes {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        let bytes = if packed { gzip(&bytes) } else { bytes };
+        match unpack(&bytes, &Budget::default()) {
+            Ok(tree) => assert!(escaping_links(&tree).is_empty() && tree.iter().all(|(path, _)| check_path(path).is_ok())),
+            Err(error) => assert!(error.to_string().ends_with(']')),
+        }
+    }
+}

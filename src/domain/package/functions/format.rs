@@ -167,7 +167,7 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
 
 /// The text of one document in order; `None` when that would change what it says, beyond the quotes that are meant.
 fn formatted(text: &str, schema: &Schema, kind: &str) -> Option<String> {
-    let file = YamlFile::parse(text.as_bytes(), &Limits::default()).ok()?;
+    let file = YamlFile::parse(text.as_bytes(), &Limits::of(text.as_bytes())).ok()?;
     let root = file.documents().first()?;
     let mut writer = Writer {
         file: &file,
@@ -190,7 +190,7 @@ fn formatted(text: &str, schema: &Schema, kind: &str) -> Option<String> {
         let place = expected.pointer_mut(&pointer)?;
         *place = Value::from(root.at(&super::refs(path)).and_then(text_of)?);
     }
-    let read = YamlFile::parse(formatted.as_bytes(), &Limits::default()).ok()?.value(0).ok()?;
+    let read = YamlFile::parse(formatted.as_bytes(), &Limits::of(formatted.as_bytes())).ok()?.value(0).ok()?;
     (sorted_containers(read, kind) == sorted_containers(expected, kind)).then_some(formatted)
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Call, FunctionError, Native, Opt, kind_of, text_at};
-use crate::domain::krm::schema::Grade;
+use crate::domain::krm::schema::{Grade, missing, unlisted};
 use crate::domain::krm::validate::{Violation, validate};
 use crate::domain::krm::{Gvk, PathElement, Schemas};
 use crate::domain::package::resources::{Place, is_kustomization, is_local};
@@ -23,8 +23,8 @@ const OPTIONS: &[Opt] = &[
 ];
 
 const NOTES: &str = "Schemas are those of the stable kinds of Kubernetes 1.36 and of the CRDs in the package; \
-                     schema_location and additional_schema_locations are refused. Types, quantities, list keys and, with \
-                     strict, unknown fields are judged; required fields, enumerations and patterns are not. Local \
+                     schema_location and additional_schema_locations are refused. Types, quantities, list keys, \
+                     required fields, enumerations and, with strict, unknown fields are judged; patterns and ranges are not. Local \
                      configuration of an unknown kind, the Kptfile and kustomization.yaml are left out.";
 
 pub(super) const NATIVE: Native = Native {
@@ -117,7 +117,8 @@ fn judged(schemas: &Schemas, value: &Value, strict: bool, ignore: bool) -> Vec<(
         return if known { Vec::new() } else { vec![(vec!["kind".to_owned()], message)] };
     }
     let meant = |violation: &Violation| strict || violation.message != UNDECLARED;
-    validate(value, schema).into_iter().filter(meant).map(|found| (place_of(value, &found), found.message)).collect()
+    let all = validate(value, schema).into_iter().chain(missing(value, schema)).chain(unlisted(value, schema));
+    all.filter(meant).map(|found| (place_of(value, &found), found.message)).collect()
 }
 
 /// The path of a violation with the indices of list items, as far as it leads.

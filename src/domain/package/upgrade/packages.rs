@@ -50,11 +50,11 @@ fn schemas(trees: &Trees<'_>) -> Schemas {
     let mut schemas = Schemas::builtin();
     for tree in [trees.origin, trees.local, trees.updated] {
         for (path, file) in tree.iter() {
-            let mentions = || memchr(&file.bytes, b"CustomResourceDefinition");
-            if !is_resource_file(path) || file.mode == FileMode::Symlink || !mentions() {
+            let limits = Limits::of(&file.bytes);
+            if !is_resource_file(path) || file.mode == FileMode::Symlink || limits != Limits::DEFINITIONS {
                 continue;
             }
-            for (_, value) in read(&file.bytes, &Limits::default()).unwrap_or_default() {
+            for (_, value) in read(&file.bytes, &limits).unwrap_or_default() {
                 if value.get("kind").and_then(Value::as_str) == Some("CustomResourceDefinition") {
                     // One that cannot be read keys no lists; validation is what tells about it.
                     let _ = schemas.add_crd(&value);
@@ -63,10 +63,6 @@ fn schemas(trees: &Trees<'_>) -> Schemas {
         }
     }
     schemas
-}
-
-fn memchr(bytes: &[u8], word: &[u8]) -> bool {
-    bytes.windows(word.len()).any(|window| window == word)
 }
 
 /// What happens to a package as a whole.

@@ -17,10 +17,10 @@ pub(in super::super) struct Format {
     check: fn(&str) -> Vec<String>,
 }
 
-const FORMATS: [Format; 13] = [
-    Format { name: "dns1123Label", weight: 30, check: |text| label(text) },
-    Format { name: "dns1123Subdomain", weight: 60, check: |text| subdomain(text) },
-    Format { name: "dns1035Label", weight: 30, check: |text| old_label(text) },
+static FORMATS: [Format; 13] = [
+    Format { name: "dns1123Label", weight: 30, check: label },
+    Format { name: "dns1123Subdomain", weight: 60, check: subdomain },
+    Format { name: "dns1035Label", weight: 30, check: old_label },
     Format { name: "qualifiedName", weight: 60, check: qualified_name },
     Format { name: "dns1123LabelPrefix", weight: 30, check: |text| label(&unmasked(text)) },
     Format { name: "dns1123SubdomainPrefix", weight: 60, check: |text| subdomain(&unmasked(text)) },
@@ -32,10 +32,9 @@ const FORMATS: [Format; 13] = [
     Format { name: "date", weight: 113, check: |text| told(is_date(text), "invalid date") },
     Format { name: "datetime", weight: 113, check: |text| told(is_time(text), "invalid datetime") },
 ];
-static TABLE: [Format; 13] = FORMATS;
 
 pub(super) fn call<'a>(name: &str, _: bool, args: &[Val<'a>], budget: &Budget) -> Given<'a> {
-    let find = |name: &str| TABLE.iter().find(|format| format.name == name);
+    let find = |name: &str| FORMATS.iter().find(|format| format.name == name);
     Ok(match (name, args) {
         ("format.named", [Val::Text(name)]) => {
             Some(find(name).map_or(Val::Optional(None), |format| Val::some(Val::Format(format))))

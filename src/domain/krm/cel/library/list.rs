@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 
 use super::{Given, count, operator};
+use crate::domain::krm::cel::collection::List;
 use crate::domain::krm::cel::eval::{Budget, Fail};
-use crate::domain::krm::cel::value::{List, Val};
+use crate::domain::krm::cel::value::Val;
 
 pub(super) fn call<'a>(name: &str, _: bool, args: &[Val<'a>], budget: &Budget) -> Given<'a> {
     let found = match (name, args) {

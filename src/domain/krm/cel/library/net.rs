@@ -1,6 +1,6 @@
 //! IP addresses and networks.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::{Given, traversal};
 use crate::domain::krm::cel::eval::{Budget, Fail};

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Given, traversal};
+use crate::domain::krm::cel::collection::Key;
 use crate::domain::krm::cel::eval::{Budget, Fail};
-use crate::domain::krm::cel::value::{Key, Val};
+use crate::domain::krm::cel::value::Val;
 
 /// The parts of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]

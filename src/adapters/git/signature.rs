@@ -1,0 +1,208 @@
+//! Signatures of commits and tags, by the programs that made them: `git` reads the object and has `ssh-keygen` or `gpg`
+//! judge it. Nothing of this machine's settings counts, nor of the repository's: who may sign is told by one file.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::domain::id::CommitId;
+
+/// Largest file of signers.
+const FILE_BYTES: u64 = 1 << 20;
+
+/// Who may have signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signers {
+    /// A file of allowed signers, as `ssh-keygen(1)` describes it.
+    Ssh(PathBuf),
+    /// A file of OpenPGP public keys, armoured.
+    OpenPgp(PathBuf),
+}
+
+/// Why a version is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// The signers cannot be read.
+    #[error("reading who may sign from {file}: {reason} [git.signature]")]
+    Signers {
+        /// Which file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// A program is missing, or fails.
+    #[error("checking the signature of {commit}: {program}: {reason}; is it installed? [git.signature]")]
+    Program {
+        /// Which commit.
+        commit: CommitId,
+        /// Which program.
+        program: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// It is not signed, or by somebody else.
+    #[error("{commit} is not signed by anybody in {file}: {reasons} [git.signature]")]
+    Untrusted {
+        /// Which commit.
+        commit: CommitId,
+        /// Who may have signed.
+        file: String,
+        /// What is wrong with the signatures of the commit and of its tag.
+        reasons: String,
+    },
+}
+
+impl Signers {
+    /// Reads a file of signers; what it holds tells which kind it is.
+    ///
+    /// # Errors
+    /// [`SignatureError::Signers`].
+    pub fn read(file: &Path) -> Result<Self, SignatureError> {
+        let wrong = |reason: String| SignatureError::Signers { file: file.display().to_string(), reason };
+        let path = file.canonicalize().map_err(|error| wrong(error.to_string()))?;
+        let size = std::fs::metadata(&path).map_err(|error| wrong(error.to_string()))?.len();
+        if size > FILE_BYTES {
+            return Err(wrong(format!("it has {size} bytes; the limit is {FILE_BYTES}")));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+        if text.contains("-----BEGIN PGP PUBLIC KEY BLOCK-----") {
+            return Ok(Self::OpenPgp(path));
+        }
+        let is_signer = |line: &str| ["ssh-", "sk-", "ecdsa-"].iter().any(|kind| line.contains(kind));
+        let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).peekable();
+        if lines.peek().is_some() && lines.all(is_signer) {
+            return Ok(Self::Ssh(path));
+        }
+        Err(wrong("it holds neither an armoured OpenPGP key nor lines of allowed signers of ssh".to_owned()))
+    }
+
+    fn file(&self) -> &Path {
+        match self {
+            Self::Ssh(file) | Self::OpenPgp(file) => file,
+        }
+    }
+
+    /// Checks that a commit is signed, or the annotated tag that led to it.
+    ///
+    /// *Flow*: the commit's own signature decides; where it has none that counts, that of the tag `name`, whose object has
+    /// to bear this name and to lead to this commit.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn verify(&self, directory: &Path, commit: &CommitId, name: &str) -> Result<(), SignatureError> {
+        let check = Check { signers: self, directory, commit, home: Home::new(commit)? };
+        check.import()?;
+        let Err(about_commit) = check.git(&["verify-commit", commit.as_str()])? else { return Ok(()) };
+        let reasons = match check.tag(name)? {
+            Ok(()) => return Ok(()),
+            Err(about_tag) => format!("the commit: {about_commit}; {about_tag}"),
+        };
+        let file = self.file().display().to_string();
+        Err(SignatureError::Untrusted { commit: commit.clone(), file, reasons })
+    }
+}
+
+/// One commit that is checked.
+struct Check<'a> {
+    signers: &'a Signers,
+    directory: &'a Path,
+    commit: &'a CommitId,
+    home: Home,
+}
+
+impl Check<'_> {
+    fn failed(&self, program: &'static str, reason: impl ToString) -> SignatureError {
+        SignatureError::Program { commit: self.commit.clone(), program, reason: reason.to_string() }
+    }
+
+    fn run(&self, program: &'static str, arguments: &[&str]) -> Result<Output, SignatureError> {
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().current_dir(&self.home.0);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", &self.home.0).env("GNUPGHOME", &self.home.0).env("LC_ALL", "C");
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        command.output().map_err(|error| self.failed(program, error))
+    }
+
+    /// Keys go to a ring that holds no others.
+    fn import(&self) -> Result<(), SignatureError> {
+        let Signers::OpenPgp(file) = self.signers else { return Ok(()) };
+        let done = self.run("gpg", &["--batch", "--no-autostart", "--import", "--", &file.to_string_lossy()])?;
+        if done.status.success() { Ok(()) } else { Err(self.failed("gpg", line(&done.stderr))) }
+    }
+
+    /// Runs git on the repository; the inner error is what it says against the signature.
+    fn git(&self, arguments: &[&str]) -> Result<Result<Vec<u8>, String>, SignatureError> {
+        let allowed = match self.signers {
+            Signers::Ssh(file) => file.display().to_string(),
+            Signers::OpenPgp(_) => "/dev/null".to_owned(),
+        };
+        // A repository's own settings could name programs and signers of its own.
+        let settings = [
+            "safe.directory=*",
+            "gpg.program=gpg",
+            "gpg.openpgp.program=gpg",
+            "gpg.ssh.program=ssh-keygen",
+            "gpg.x509.program=false",
+            "gpg.minTrustLevel=undefined",
+            &format!("gpg.ssh.allowedSignersFile={allowed}"),
+        ];
+        let directory = self.directory.to_string_lossy();
+        let mut all = vec!["--no-replace-objects", "--git-dir", &directory];
+        all.extend(settings.iter().flat_map(|setting| ["-c", setting]));
+        all.extend(arguments);
+        let done = self.run("git", &all)?;
+        Ok(if done.status.success() { Ok(done.stdout) } else { Err(line(&done.stderr)) })
+    }
+
+    fn tag(&self, name: &str) -> Result<Result<(), String>, SignatureError> {
+        let full = format!("refs/tags/{name}");
+        let Ok(object) = self.git(&["cat-file", "tag", &full])? else {
+            return Ok(Err(format!("{name} is no annotated tag")));
+        };
+        let text = String::from_utf8_lossy(&object);
+        if !text.lines().take_while(|line| !line.is_empty()).any(|line| line.strip_prefix("tag ") == Some(name)) {
+            return Ok(Err(format!("the tag {name} was signed under another name")));
+        }
+        let leads = self.git(&["rev-parse", "--verify", &format!("{full}^{{commit}}")])?;
+        if !leads.is_ok_and(|id| String::from_utf8_lossy(&id).trim() == self.commit.as_str()) {
+            return Ok(Err(format!("the tag {name} leads elsewhere by now")));
+        }
+        let verdict = self.git(&["verify-tag", &full])?;
+        Ok(verdict.map(drop).map_err(|reason| format!("the tag {name}: {reason}")))
+    }
+}
+
+/// What a program said, in one line.
+fn line(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect();
+    if lines.is_empty() { "it has no signature".to_owned() } else { lines.join(", ") }
+}
+
+/// An empty home for programs, removed in the end.
+struct Home(PathBuf);
+
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+impl Home {
+    fn new(commit: &CommitId) -> Result<Self, SignatureError> {
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("loggia-signature-{}-{number}", std::process::id()));
+        let made = std::fs::create_dir(&path)
+            .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)));
+        let reason = |error: std::io::Error| format!("{} cannot be made: {error}", path.display());
+        match made.map_err(reason) {
+            Ok(()) => Ok(Self(path)),
+            Err(reason) => Err(SignatureError::Program { commit: commit.clone(), program: "git", reason }),
+        }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // It lies in the folder for temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,219 @@
+//! Versions that somebody signed: commits and tags with the real ssh-keygen and gpg, artifacts with openssl in cosign's form.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and says what it did not run"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use program::{Folder, Said};
+use registry::{Registry, checked};
+
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/registry.rs"]
+mod registry;
+
+/// Whether a program is there; a line says so when it is not.
+fn is_there(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        println!("not run: there is no {program}");
+    }
+    found
+}
+
+/// Runs a program in a folder, with a home of its own.
+fn run(folder: &Folder, place: &str, program: &str, args: &[&str]) -> String {
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .current_dir(folder.path(place))
+        .env("HOME", folder.path("home"))
+        .env("GNUPGHOME", folder.path("home"));
+    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", folder.path("home/gitconfig"));
+    checked(program, args, &command.output().unwrap()).trim().to_owned()
+}
+
+/// A repository with a package, and nobody's settings but these.
+fn repository(folder: &Folder, settings: &str) {
+    let who = "[user]\n\tname = A Person\n\temail = person@example.com\n[init]\n\tdefaultBranch = main\n";
+    folder.write("home/gitconfig", &format!("{who}{settings}"));
+    folder.write("repo/Kptfile", "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: web\n");
+    run(folder, "repo", "git", &["init", "-q"]);
+    run(folder, "repo", "git", &["add", "-A"]);
+}
+
+/// Commits a change; gives the commit.
+fn commit(folder: &Folder, text: &str, args: &[&str]) -> String {
+    folder.write("repo/notes.txt", text);
+    run(folder, "repo", "git", &["add", "-A"]);
+    run(folder, "repo", "git", &[&["commit", "-qm", text], args].concat());
+    run(folder, "repo", "git", &["rev-parse", "HEAD"])
+}
+
+fn get(folder: &Folder, reference: &str, signers: &str) -> Said {
+    let place = format!("file://{}@{reference}", folder.path("repo").display());
+    let _ = std::fs::remove_dir_all(folder.path("p"));
+    Said::of(folder.loggia().args(["pkg", "get", &place, "p", "--signed-by", signers]).output().unwrap())
+}
+
+fn ssh_key(folder: &Folder, name: &str) -> String {
+    let path = folder.path(&format!("home/{name}"));
+    run(folder, "home", "ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path.to_str().unwrap()]);
+    folder.read(&format!("home/{name}.pub")).trim().to_owned()
+}
+
+#[test]
+fn commits_and_tags_are_signed_with_ssh() {
+    if !is_there("ssh-keygen") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("home/x", "");
+    let (ours, theirs) = (ssh_key(&folder, "ours"), ssh_key(&folder, "theirs"));
+    let key = |name: &str| format!("user.signingkey={}", folder.path(&format!("home/{name}")).display());
+    repository(&folder, "[gpg]\n\tformat = ssh\n");
+    folder.write("ours", &format!("# who may sign\nperson@example.com namespaces=\"git\" {ours}\n"));
+    folder.write("theirs", &format!("person@example.com {theirs}\n"));
+    let git = |args: &[&str]| run(&folder, "repo", "git", args);
+    let none = commit(&folder, "none", &["--no-gpg-sign"]);
+    git(&["-c", &key("ours"), "tag", "-s", "-m", "signed", "v1"]);
+    git(&["tag", "-m", "annotated", "v2"]);
+    git(&["tag", "light"]);
+    folder.write("repo/notes.txt", "signed");
+    git(&["add", "-A"]);
+    git(&["-c", &key("ours"), "commit", "-q", "-S", "-m", "signed"]);
+    let signed = git(&["rev-parse", "HEAD"]);
+    for reference in ["main", signed.as_str(), "v1"] {
+        get(&folder, reference, "ours").fine();
+    }
+    for (reference, signers, words) in [
+        (none.as_str(), "ours", "it has no signature"),
+        ("v2", "ours", "the tag v2: "),
+        ("light", "ours", "light is no annotated tag"),
+        ("main", "theirs", "main is no annotated tag"),
+        ("v1", "theirs", "the tag v1: "),
+        ("main", "nowhere", "reading who may sign"),
+        ("main", "repo/Kptfile", "neither an armoured OpenPGP key nor lines"),
+    ] {
+        get(&folder, reference, signers).failed(&[words, "[git.signature]"]);
+        assert!(!folder.path("p").exists());
+    }
+    // A tag that was signed for another version is not taken for this one.
+    let object = git(&["rev-parse", "v1"]);
+    git(&["update-ref", "refs/tags/v9", &object]);
+    get(&folder, "v9", "ours").failed(&["was signed under another name", "[git.signature]"]);
+    // The repository's own settings decide nothing.
+    git(&["config", "gpg.ssh.program", "true"]);
+    git(&["config", "gpg.ssh.allowedSignersFile", folder.path("ours").to_str().unwrap()]);
+    get(&folder, "main", "theirs").failed(&["[git.signature]"]);
+    // An update wants what get wants.
+    get(&folder, "v1", "ours").fine();
+    let update = |reference: &str, signers: &str| {
+        let place = format!("p@{reference}");
+        Said::of(folder.loggia().args(["pkg", "update", &place, "--signed-by", signers]).output().unwrap())
+    };
+    update("main", "theirs").failed(&["[git.signature]"]);
+    update("main", "ours").fine();
+    assert_eq!(folder.read("p/notes.txt"), "signed");
+}
+
+#[test]
+fn commits_are_signed_with_gpg() {
+    if !is_there("gpg") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("home/x", "");
+    // Sockets of gpg-agent have short names only.
+    let home = PathBuf::from(format!("/tmp/loggia-gpg-{}", std::process::id()));
+    std::fs::create_dir_all(&home).unwrap();
+    let gpg = |args: &[&str]| {
+        let output =
+            Command::new("gpg").args(["--batch", "--quiet"]).args(args).env("GNUPGHOME", &home).output().unwrap();
+        checked("gpg", args, &output)
+    };
+    for person in ["ours@example.com", "theirs@example.com"] {
+        gpg(&[
+            "--passphrase",
+            "",
+            "--pinentry-mode",
+            "loopback",
+            "--quick-generate-key",
+            person,
+            "ed25519",
+            "sign",
+            "never",
+        ]);
+        let name = person.split('@').next().unwrap();
+        folder.write(&format!("{name}.asc"), &gpg(&["--armor", "--export", person]));
+    }
+    repository(&folder, "");
+    let signing = |args: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.signingkey=ours@example.com"]).args(args).current_dir(folder.path("repo"));
+        command.env("GNUPGHOME", &home).env("GIT_CONFIG_GLOBAL", folder.path("home/gitconfig"));
+        checked("git", args, &command.output().unwrap())
+    };
+    signing(&["commit", "-q", "-S", "-m", "signed"]);
+    let signed = run(&folder, "repo", "git", &["rev-parse", "HEAD"]);
+    commit(&folder, "none", &[]);
+    signing(&["tag", "-s", "-m", "signed", "v1"]);
+    get(&folder, &signed, "ours.asc").fine();
+    get(&folder, "v1", "ours.asc").fine();
+    get(&folder, "main", "ours.asc").failed(&["[git.signature]"]);
+    get(&folder, &signed, "theirs.asc").failed(&["[git.signature]"]);
+    let _ = Command::new("gpgconf").args(["--kill", "all"]).env("GNUPGHOME", &home).status();
+    std::fs::remove_dir_all(&home).unwrap();
+}
+
+fn openssl(folder: &Path, args: &[&str]) -> String {
+    checked("openssl", args, &Command::new("openssl").args(args).current_dir(folder).output().unwrap())
+}
+
+#[test]
+fn artifacts_are_signed_with_a_key() {
+    if !is_there("openssl") {
+        return;
+    }
+    let folder = Folder::new();
+    let Some(registry) = Registry::start(&folder.path("registry"), false) else { return };
+    folder.write("web/Kptfile", "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: web\n");
+    let digest = registry.push(&folder.path("web"), "packages/web:v1");
+    for name in ["ours", "theirs"] {
+        let (key, public) = (format!("{name}.key"), format!("{name}.pub"));
+        openssl(folder.root(), &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", &key]);
+        openssl(folder.root(), &["ec", "-in", &key, "-pubout", "-out", &public]);
+    }
+    let get = |signers: &str| {
+        let _ = std::fs::remove_dir_all(folder.path("p"));
+        let place = format!("{}:v1", registry.place("packages/web"));
+        Said::of(folder.loggia().args(["pkg", "get", &place, "p", "--signed-by", signers]).output().unwrap())
+    };
+    get("ours.pub").failed(&["is not signed: there is no tag sha256-", "[oci.signature]"]);
+    let payload = format!(
+        "{{\"critical\":{{\"identity\":{{\"docker-reference\":\"\"}},\"image\":{{\"docker-manifest-digest\":\"{digest}\"}},\
+         \"type\":\"cosign container image signature\"}},\"optional\":null}}"
+    );
+    folder.write("payload", &payload);
+    openssl(folder.root(), &["dgst", "-sha256", "-sign", "ours.key", "-out", "signature", "payload"]);
+    let signature = openssl(folder.root(), &["base64", "-A", "-in", "signature"]);
+    let mut layer =
+        registry.blob("packages/web", "application/vnd.dev.cosign.simplesigning.v1+json", payload.as_bytes());
+    layer["annotations"] = serde_json::json!({"dev.cosignproject.cosign/signature": signature.trim()});
+    let tag = format!("{}.sig", digest.replace(':', "-"));
+    registry.manifest("packages/web", &tag, "application/vnd.oci.image.config.v1+json", &[layer]);
+    get("ours.pub").fine();
+    get("theirs.pub").failed(&["is by another key", "[oci.signature]"]);
+    get("web/Kptfile").failed(&["no public key of ECDSA P-256"]);
+    // The tag moves on to what nobody signed.
+    folder.write("web/notes.txt", "second\n");
+    registry.push(&folder.path("web"), "packages/web:v1");
+    get("ours.pub").failed(&["is not signed: there is no tag sha256-", "[oci.signature]"]);
+    assert!(!folder.path("p").exists());
+}
