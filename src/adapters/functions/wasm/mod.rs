@@ -81,7 +81,7 @@ pub(super) fn run(path: &Path, name: &str, list: &str, limits: &Limits) -> Resul
     let ended = linker
         .instantiate_and_start(&mut store, &module)
         .map_err(|error| End::of(&error))
-        .and_then(|instance| call.start(&mut store, &instance));
+        .and_then(|instance| call.start(&mut store, instance));
     call.answer(ended, store.into_data())
 }
 
@@ -119,9 +119,10 @@ impl World {
 
     /// Takes what is written to the output or to the standard error, of which the surplus is dropped.
     fn write(&mut self, to_stderr: bool, bytes: &[u8]) -> Result<(), Error> {
-        let (sink, most) = match to_stderr {
-            true => (&mut self.stderr, self.limits.stderr),
-            false => (&mut self.output, self.limits.output),
+        let (sink, most) = if to_stderr {
+            (&mut self.stderr, self.limits.stderr)
+        } else {
+            (&mut self.output, self.limits.output)
         };
         let room = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(sink.len());
         sink.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -172,7 +173,7 @@ impl End {
 
 impl Call<'_> {
     /// Runs a command from its start to its end.
-    fn start(&mut self, store: &mut Store<World>, instance: &Instance) -> Result<(), End> {
+    fn start(&mut self, store: &mut Store<World>, instance: Instance) -> Result<(), End> {
         let end = |error: Error| End::of(&error);
         let start = instance
             .get_typed_func::<(), ()>(&*store, "_start")
