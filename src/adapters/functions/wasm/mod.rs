@@ -1,8 +1,10 @@
-//! WASM modules as functions: commands of WASI (preview 1), which read their input and write their output, and modules
-//! that Go compiles for JavaScript, the form that `kpt` runs. Interpreted by wasmi, which counts what they do.
+//! WASM modules as functions: commands of WASI (preview 1), which read their input and write their output, interpreted by
+//! wasmi, which counts what they do.
 //!
-//! A module sees its input and nothing else: no files, no network, no environment. Clocks begin at 0 and move only when
-//! it sleeps; what it gets as random is the same in every run. The same module answers the same to the same input.
+//! A module sees its input and nothing else: no files, no network, no environment. Its clocks begin at the first second
+//! of 1970 and move a little when they are read, and as far as it sleeps; what it gets as random is the same in every
+//! run. So the same module answers the same to the same input. The published modules of the catalogue are of another
+//! form, made for a JavaScript engine (`GOOS=js`), and are refused.
 
 mod memory;
 mod wasi;
@@ -79,7 +81,7 @@ pub(super) fn run(path: &Path, name: &str, list: &str, limits: &Limits) -> Resul
     let ended = linker
         .instantiate_and_start(&mut store, &module)
         .map_err(|error| End::of(&error))
-        .and_then(|instance| call.start(&mut store, &instance));
+        .and_then(|instance| call.start(&mut store, instance));
     call.answer(ended, store.into_data())
 }
 
@@ -102,7 +104,7 @@ impl World {
             output: Vec::new(),
             stderr: Vec::new(),
             limits: *limits,
-            clock: 0,
+            clock: 1_000_000_000,
             dice: 0x9e37_79b9_7f4a_7c15,
             growth: growth.build(),
         }
@@ -117,13 +119,20 @@ impl World {
 
     /// Takes what is written to the output or to the standard error, of which the surplus is dropped.
     fn write(&mut self, to_stderr: bool, bytes: &[u8]) -> Result<(), Error> {
-        let (sink, most) = match to_stderr {
-            true => (&mut self.stderr, self.limits.stderr),
-            false => (&mut self.output, self.limits.output),
+        let (sink, most) = if to_stderr {
+            (&mut self.stderr, self.limits.stderr)
+        } else {
+            (&mut self.output, self.limits.output)
         };
         let room = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(sink.len());
         sink.extend_from_slice(&bytes[..bytes.len().min(room)]);
         if bytes.len() > room && !to_stderr { Err(Error::host(Stop::Output)) } else { Ok(()) }
+    }
+
+    /// The time, which moves on by a microsecond.
+    fn now(&mut self) -> u64 {
+        self.clock = self.clock.saturating_add(1000);
+        self.clock
     }
 
     /// The next random number: xorshift.
@@ -164,7 +173,7 @@ impl End {
 
 impl Call<'_> {
     /// Runs a command from its start to its end.
-    fn start(&mut self, store: &mut Store<World>, instance: &Instance) -> Result<(), End> {
+    fn start(&mut self, store: &mut Store<World>, instance: Instance) -> Result<(), End> {
         let end = |error: Error| End::of(&error);
         let start = instance
             .get_typed_func::<(), ()>(&*store, "_start")

@@ -2,6 +2,8 @@
 //!
 //! Source: <https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>. What is not here answers `nosys`.
 
+use std::collections::BTreeSet;
+
 use wasmi::{Caller, Error, ExternType, Linker, Module, Val, ValType};
 
 use super::World;
@@ -22,8 +24,13 @@ const CHARACTER_DEVICE: u8 = 2;
 
 /// Offers a module what it imports.
 pub(super) fn link(linker: &mut Linker<World>, module: &Module) -> Result<(), Error> {
+    let mut known = BTreeSet::new();
     for import in module.imports().filter(|import| import.module() == MODULE) {
         let (ExternType::Func(kind), name) = (import.ty(), import.name().to_owned()) else { continue };
+        // Go imports some of them twice.
+        if !known.insert(name.clone()) {
+            continue;
+        }
         let told = name.clone();
         linker.func_new(MODULE, &told, kind.clone(), move |mut caller, given, answer| {
             let number = call(&mut caller, &name, given)?;
@@ -54,7 +61,7 @@ fn call(caller: &mut Caller<'_, World>, name: &str, given: &[Val]) -> Result<u32
         "environ_get" | "sched_yield" | "fd_close" | "fd_fdstat_set_flags" => Ok(OK),
         "clock_res_get" => view.write(number(1), &1_u64.to_le_bytes()).map(|()| OK),
         "clock_time_get" => {
-            let now = view.caller.data().clock;
+            let now = view.caller.data_mut().now();
             view.write(number(2), &now.to_le_bytes()).map(|()| OK)
         }
         "random_get" => view.scatter(number(0), number(1)).map(|()| OK),

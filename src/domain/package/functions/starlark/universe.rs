@@ -74,7 +74,7 @@ impl Machine<'_> {
             "sorted" => return self.sorted(given),
             "range" => return range_of(given),
             "int" => return int(given),
-            "getattr" | "hasattr" => return self.by_name(name, given),
+            "getattr" | "hasattr" => return Self::by_name(name, given),
             "enumerate" => return self.enumerate(given),
             _ => {}
         }
@@ -207,7 +207,7 @@ impl Machine<'_> {
         self.heap.list(rows?)
     }
 
-    fn by_name(&mut self, function: &str, given: Given) -> Outcome<Value> {
+    fn by_name(function: &str, given: Given) -> Outcome<Value> {
         let [value, name, default] = given.take(function, ["x", "name", "default"], 2)?;
         let (value, name) = (value.unwrap_or(Value::None), word(function, name)?);
         let found = Self::attribute(&value, &name);
