@@ -108,10 +108,10 @@ const VOLUME: &[Row<'_>] = &[
 const STORAGE_CLASS: &[Row<'_>] = &[("reclaimPolicy", r#""Delete""#), ("volumeBindingMode", r#""Immediate""#)];
 const CRD: &[Row<'_>] = &[("spec.conversion.strategy", r#""None""#)];
 
-/// Fills in what is missing, as part of reading an object: whoever writes the object comes to own it. `node` is where the
+/// Fills in what is missing, as part of reading an object: whoever writes the object comes to own it. `root` is where the
 /// schema of the kind begins.
-pub fn fill(gvk: &Gvk, object: &mut Value, node: Node<'_>) {
-    fill_declared(object, node);
+pub fn fill(gvk: &Gvk, object: &mut Value, root: Node<'_>) {
+    fill_declared(object, root);
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Pod") => pod(object),
         ("", "Service") => service(object),

@@ -119,11 +119,8 @@ impl World {
 
     /// Takes what is written to the output or to the standard error, of which the surplus is dropped.
     fn write(&mut self, to_stderr: bool, bytes: &[u8]) -> Result<(), Error> {
-        let (sink, most) = if to_stderr {
-            (&mut self.stderr, self.limits.stderr)
-        } else {
-            (&mut self.output, self.limits.output)
-        };
+        let (sink, most) =
+            if to_stderr { (&mut self.stderr, self.limits.stderr) } else { (&mut self.output, self.limits.output) };
         let room = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(sink.len());
         sink.extend_from_slice(&bytes[..bytes.len().min(room)]);
         if bytes.len() > room && !to_stderr { Err(Error::host(Stop::Output)) } else { Ok(()) }
