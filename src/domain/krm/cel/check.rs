@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use super::ast::{Entry, Expr, ExprKind, Fold, FoldKind, Select};
-use super::duration;
 use super::library;
 use super::parse::Fault;
 use super::pattern;
 use super::signatures::{self, Signature};
 use super::types::Type;
+use crate::domain::krm::duration;
 
 /// The type of an expression, given its variables.
 pub(super) fn check(expr: &Expr, variables: &[(&str, Type)]) -> Result<Type, Vec<Fault>> {

@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::collection::{Items, Key, List, Map};
-use super::duration;
 use super::eval::{Budget, Fail};
 use super::library::Format;
 use super::library::url::Url;
 use super::schema::{ListKind, Node, Shape, TextFormat};
 use crate::domain::krm::Quantity;
 use crate::domain::krm::base64;
+use crate::domain::krm::duration;
 use crate::domain::krm::value::same;
 
 /// A value; `'a` is the object, its schema and the expression.

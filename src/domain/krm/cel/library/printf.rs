@@ -1,9 +1,9 @@
 //! `format` of texts: `%s %d %f %e %b %x %X %o %%`.
 
 use super::{convert, show};
-use crate::domain::krm::cel::duration;
 use crate::domain::krm::cel::eval::{Budget, Fail};
 use crate::domain::krm::cel::value::Val;
+use crate::domain::krm::duration;
 
 /// Digits after the point when none are asked for.
 const DIGITS: usize = 6;
