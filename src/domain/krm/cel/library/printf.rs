@@ -65,13 +65,12 @@ pub(super) fn verbs(text: &str) -> Result<Vec<char>, String> {
     let mut rest = text;
     while let Some(at) = rest.find('%') {
         let clause = rest.get(at + 1..).unwrap_or_default();
-        rest = match clause.strip_prefix('%') {
-            Some(after) => after,
-            None => {
-                let (verb, _, after) = verb(clause)?;
-                found.push(verb);
-                after
-            }
+        rest = if let Some(after) = clause.strip_prefix('%') {
+            after
+        } else {
+            let (verb, _, after) = verb(clause)?;
+            found.push(verb);
+            after
         };
     }
     Ok(found)
