@@ -34,7 +34,7 @@ pub use rules::{Broken, Reason, RuleFault, RuleFaultKind, Rules};
 /// Whether a text is a duration as fields of format `duration` hold them, such as `1h30m` or `3 days`.
 #[must_use]
 pub fn is_duration(text: &str) -> bool {
-    duration::parse_loose(text).is_some()
+    super::duration::parse_loose(text).is_some()
 }
 
 /// Whether a text is a pattern as the API server reads them (RE2).
