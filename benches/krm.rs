@@ -9,7 +9,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    dead_code,
     reason = "a bench prints, and stops at the first surprise; it uses part of what tests share"
 )]
 

@@ -1,6 +1,6 @@
 //! What the unified form of a difference says is what git makes of it.
 
-#![allow(clippy::unwrap_used, clippy::panic, dead_code, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 #[path = "support/dice.rs"]
 mod dice;

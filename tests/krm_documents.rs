@@ -1,13 +1,7 @@
 //! Edits of YAML files change what they say and nothing else: every file of this repository and generated ones, edited at
 //! every place, with another decoder as the judge of what stands there afterwards.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    dead_code,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise")]
 
 #[path = "support/dice.rs"]
 mod dice;

@@ -2,13 +2,7 @@
 //! were damaged. `LOGGIA_FUZZ_SECONDS=3600 cargo test --test krm_fuzz` goes on for an hour with seeds of its own; without it a
 //! few hundred fixed seeds run. A finding names its seed, and `LOGGIA_SEED=N` runs that one alone.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    dead_code,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise")]
 
 #[path = "support/dice.rs"]
 mod dice;

@@ -1,12 +1,6 @@
 //! The table of built-in kinds is what `loggia schema --kubernetes` makes of a real API server.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    dead_code,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise")]
 
 mod support;
 

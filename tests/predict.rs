@@ -7,7 +7,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    dead_code,
     reason = "a test stops at the first surprise and says what it did not run; it uses part of what tests share"
 )]
 

@@ -68,12 +68,11 @@ fn messages() -> &'static Messages {
     MESSAGES.get_or_init(|| {
         let (mut all, mut message) = (Messages::new(), "");
         for line in FIELDS.lines().filter(|line| !line.is_empty()) {
-            match line.strip_prefix(' ').and_then(field) {
-                Some((number, field)) => drop(all.entry(message).or_default().insert(number, field)),
-                None => {
-                    message = line;
-                    all.entry(message).or_default();
-                }
+            if let Some((number, field)) = line.strip_prefix(' ').and_then(field) {
+                all.entry(message).or_default().insert(number, field);
+            } else {
+                message = line;
+                all.entry(message).or_default();
             }
         }
         all

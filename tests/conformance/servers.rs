@@ -1,5 +1,7 @@
 //! The real API server and ours, asked the same.
 
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

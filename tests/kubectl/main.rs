@@ -12,7 +12,6 @@
 )]
 
 #[path = "../support/kube.rs"]
-#[allow(dead_code, reason = "other tests use more of it")]
 mod kube;
 mod same;
 

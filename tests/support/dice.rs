@@ -1,5 +1,7 @@
 //! Numbers that follow from a seed: the same seed gives the same test everywhere.
 
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
 /// `SplitMix64`.
 pub(crate) struct Dice(u64);
 

@@ -1,5 +1,7 @@
 //! The embedded API server on a loopback port, with a tap on its line. It stops when it is dropped.
 
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

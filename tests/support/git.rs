@@ -1,5 +1,7 @@
 //! Git as a person runs it.
 
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -1,6 +1,8 @@
 //! The real git program as a server: `git http-backend` behind a small CGI gateway on loopback. It stops when it is
 //! dropped.
 
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;

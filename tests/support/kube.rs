@@ -1,5 +1,7 @@
 //! A real etcd, kube-apiserver and controller-manager on loopback, stopped when dropped. The test plays the kubelet.
 
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

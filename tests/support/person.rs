@@ -1,5 +1,7 @@
 //! What a person does: plain git on checkouts of repositories made from the examples.
 
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
 use std::path::{Path, PathBuf};
 
 pub(crate) use super::git::git;

@@ -1,5 +1,7 @@
 //! The two kinds of API servers that the same steps run against.
 
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -37,12 +37,11 @@ fn parameters(text: &str) -> Option<Vec<(String, String)>> {
     let mut rest = text.trim();
     while !rest.is_empty() {
         let (key, after) = rest.split_once('=')?;
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => unquoted(quoted)?,
-            None => {
-                let end = after.find(',').unwrap_or(after.len());
-                (after[..end].trim().to_owned(), &after[end..])
-            }
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
+            unquoted(quoted)?
+        } else {
+            let end = after.find(',').unwrap_or(after.len());
+            (after[..end].trim().to_owned(), &after[end..])
         };
         found.push((key.trim().to_ascii_lowercase(), value));
         rest = after.trim_start().trim_start_matches(',').trim_start();

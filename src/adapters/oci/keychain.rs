@@ -45,7 +45,8 @@ struct Config {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Auth {
-    auth: String,
+    #[serde(rename = "auth")]
+    encoded: String,
     username: String,
     password: String,
     identitytoken: String,
@@ -95,7 +96,7 @@ impl Keychain {
 }
 
 fn is_empty(auth: &Auth) -> bool {
-    auth.auth.is_empty() && auth.username.is_empty() && auth.identitytoken.is_empty()
+    auth.encoded.is_empty() && auth.username.is_empty() && auth.identitytoken.is_empty()
 }
 
 /// The host of a key, which may be a URL.
@@ -108,10 +109,10 @@ fn credentials(auth: &Auth) -> Result<Credentials, String> {
     if !auth.identitytoken.is_empty() {
         return Err("an identity token is not supported; sign in with user and password".to_owned());
     }
-    if auth.auth.is_empty() {
+    if auth.encoded.is_empty() {
         return Ok(Credentials { user: auth.username.clone(), password: auth.password.clone() });
     }
-    let text = STANDARD.decode(auth.auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = STANDARD.decode(auth.encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let pair = text.as_deref().and_then(|text| text.split_once(':'));
     let (user, password) = pair.ok_or("the field auth is not base64 of user:password")?;
     Ok(Credentials { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() })

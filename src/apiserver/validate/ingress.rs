@@ -53,7 +53,7 @@ fn rule(rule: &Value, path: &str) -> Vec<Cause> {
 
 fn http_path(value: &Value, path: &str) -> Vec<Cause> {
     let (text, field) = (word(value, "path"), format!("{path}.path"));
-    let absolute = || (!text.starts_with('/')).then(|| wrong_path(&field, text, "must be an absolute path".to_owned()));
+    let absolute = || (!text.starts_with('/')).then(|| wrong_path(&field, text, "must be an absolute path"));
     let mut found: Vec<Cause> = match get(value, "pathType").and_then(Value::as_str) {
         None => return vec![Cause::required(format!("{path}.pathType"), "pathType must be specified")],
         Some("Exact" | "Prefix") => absolute().into_iter().chain(tricks(&field, text)).collect(),
@@ -67,15 +67,15 @@ fn http_path(value: &Value, path: &str) -> Vec<Cause> {
     found
 }
 
-fn wrong_path(field: &str, text: &str, detail: String) -> Cause {
-    Cause::invalid(field, &json!(text), &detail)
+fn wrong_path(field: &str, text: &str, detail: &str) -> Cause {
+    Cause::invalid(field, &json!(text), detail)
 }
 
 fn tricks(field: &str, text: &str) -> Vec<Cause> {
     let inside =
         TRICKS.iter().filter(|trick| text.contains(**trick)).map(|trick| format!("must not contain '{trick}'"));
     let ends = TRICKY_ENDS.iter().filter(|end| text.ends_with(**end)).map(|end| format!("cannot end with '{end}'"));
-    inside.chain(ends).map(|detail| wrong_path(field, text, detail)).collect()
+    inside.chain(ends).map(|detail| wrong_path(field, text, &detail)).collect()
 }
 
 /// A backend is a resource or a port of a service.

@@ -38,7 +38,7 @@ pub(crate) enum PkgVerb {
 pub(crate) struct PkgGet {
     /// Repository (a path, file://, http:// or https://, ended by .git where that is not clear), directory in it, and a
     /// branch, tag, commit or range of versions such as ^1.2 [default REF: the branch main or master]; or an OCI artifact:
-    /// oci://HOST/REPO[//DIR] with :TAG, :RANGE or @DIGEST
+    /// `oci://HOST/REPO[//DIR]` with :TAG, :RANGE or @DIGEST
     #[arg(value_name = "REPO[/DIR][@REF]")]
     pub(crate) package: String,
     /// Directory to write to; in it, when it is there already [default: the name of the package]

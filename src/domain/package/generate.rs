@@ -82,6 +82,7 @@ impl Generator {
     ///
     /// # Errors
     /// A [`Failure`] with the code `fn.config` for a configuration that means nothing.
+    #[must_use]
     pub fn of(image: &str, request: &Request) -> Option<Result<Self, Failure>> {
         match short_name(image) {
             "render-helm-chart" => Some(config(&request.list).and_then(|config| helm(&config))),
@@ -296,7 +297,7 @@ fn check(chart: &Chart) -> Result<(), Failure> {
     inside(&chart.name, "name")?;
     inside(&chart.home, "chartHome")?;
     let is_place = |scheme: &&str| chart.repo.starts_with(scheme);
-    if !chart.repo.is_empty() && !["https://", "http://", "oci://"].iter().any(|scheme| is_place(&scheme)) {
+    if !chart.repo.is_empty() && !["https://", "http://", "oci://"].iter().copied().any(is_place) {
         return Err(wrong(format!("repo is {:?}; it begins with https://, http:// or oci://", chart.repo)));
     }
     for file in &chart.values_files {

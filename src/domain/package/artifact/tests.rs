@@ -156,10 +156,12 @@ fn tree(paths: &[(&str, &str)]) -> FileTree {
     tree
 }
 
+type Files = [(&'static str, &'static str)];
+
 #[test]
 fn layers_lie_over_one_another() {
     let lower = tree(&[("a", "1"), ("d/x", "1"), ("d/y", "1"), ("e/x", "1"), ("f/g/h", "1"), ("i", "1"), ("dd", "1")]);
-    let table: [(&[(&str, &str)], &[(&str, &str)]); 6] = [
+    let table: [(&Files, &Files); 6] = [
         (
             &[("a", "2")],
             &[("a", "2"), ("d/x", "1"), ("d/y", "1"), ("dd", "1"), ("e/x", "1"), ("f/g/h", "1"), ("i", "1")],

@@ -96,8 +96,10 @@ fn what_is_there_already_stays_or_is_replaced() {
     let generated = b"---\n# Source: a chart\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata: {x: y}\n---\napiVersion: v1\nkind: Service\nmetadata:\n  name: a\n".to_vec();
     let request = request("kind: ConfigMap\n");
     let answer = |generator: Generator| {
-        String::from_utf8(generator.answer(&request, &[generated.clone()], &["by helm v4".to_owned()]).unwrap())
-            .unwrap()
+        String::from_utf8(
+            generator.answer(&request, std::slice::from_ref(&generated), &["by helm v4".to_owned()]).unwrap(),
+        )
+        .unwrap()
     };
     let helm = answer(Generator::Helm(Vec::new()));
     assert!(helm.contains("name: a # kept\n") && !helm.contains("x: y") && helm.contains("kind: Service"), "{helm}");
