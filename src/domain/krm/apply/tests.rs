@@ -337,3 +337,50 @@ fn another_spelling_dates_an_entry_anew_when_owners_change() {
     let time = |manager: &str| owners.iter().find(|owner| owner["manager"] == manager).map(|owner| &owner["time"]);
     assert_eq!((time("m"), time("n")), (Some(&json!(later)), Some(&json!("2026-01-01T00:00:00Z"))));
 }
+
+/// Managers and what they own, in the order of the object.
+fn owners(object: &Value) -> Vec<(String, String)> {
+    let entries = crate::domain::krm::managed::read(object).unwrap();
+    entries.into_iter().map(|entry| (entry.manager, entry.fields.to_fields_v1().to_string())).collect()
+}
+
+#[test]
+fn an_update_that_changes_nothing_keeps_its_time() {
+    let schemas = Schemas::builtin();
+    let config = config_map(&json!({"a": "1"}));
+    let schema = schema_of(&schemas, &config);
+    let old = update(None, &config, &options("m"), &schema);
+    let later = ApplyOptions { now: "2027-01-01T00:00:00Z".parse().unwrap(), ..options("m") };
+    assert_eq!(update(Some(&old), &old, &later, &schema), old);
+}
+
+#[test]
+fn the_oldest_updaters_share_an_entry() {
+    let schemas = Schemas::builtin();
+    let mut live = config_map(&json!({}));
+    let schema = schema_of(&schemas, &live);
+    for day in 0..12 {
+        let (manager, now) = (format!("m{:02}", 11 - day), format!("2026-01-{:02}T00:00:00Z", day + 1));
+        let mut new = live.clone();
+        new["data"][format!("k{day}")] = json!("1");
+        let options = ApplyOptions { now: now.parse().unwrap(), ..options(&manager) };
+        live = update(Some(&live), &new, &options, &schema);
+    }
+    let names: Vec<String> = owners(&live).into_iter().map(|(manager, _)| manager).collect();
+    assert_eq!(names.len(), 10, "{names:?}");
+    assert!(names.contains(&"m00".to_owned()) && names.contains(&"ancient-changes".to_owned()), "{names:?}");
+    assert!(!names.contains(&"m11".to_owned()) && !names.contains(&"m10".to_owned()), "{names:?}");
+}
+
+#[test]
+fn nobody_owned_what_every_object_has() {
+    let schemas = Schemas::builtin();
+    let live = config_map(&json!({"a": "1", "b": "2"}));
+    let schema = schema_of(&schemas, &live);
+    let blank = json!({"data": {"a": "1"}});
+    let options = ApplyOptions { blank: Some(&blank), ..options("m") };
+    let applied = apply(Some(&live), &config_map(&json!({"c": "3"})), &options, &schema).unwrap();
+    let before: Vec<_> = owners(&applied).into_iter().filter(|(manager, _)| manager == "before-first-apply").collect();
+    assert_eq!(before.len(), 1);
+    assert!(before[0].1.contains("f:b") && !before[0].1.contains("f:a"), "{before:?}");
+}
