@@ -31,7 +31,7 @@ data:
   has: {{ .Capabilities.APIVersions.Has \"example.com/v1\" | quote }}
 ";
 
-/// A chart in a folder, beside a package that uses it: `home` is its chartHome.
+/// A chart in a folder.
 fn chart(folder: &Folder, place: &str) {
     folder.write(&format!("{place}/Chart.yaml"), "apiVersion: v2\nname: web\nversion: 1.2.3\n");
     folder.write(&format!("{place}/values.yaml"), "color: blue\nlive: true\n");

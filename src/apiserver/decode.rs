@@ -236,7 +236,7 @@ impl Walk<'_> {
 
 fn fits(format: Format, value: &Value) -> bool {
     match format {
-        Format::Text | Format::Bytes | Format::Time => value.is_string(),
+        Format::Text | Format::Bytes | Format::Time | Format::Duration => value.is_string(),
         Format::Number | Format::Int32 | Format::Int64 => value.is_number(),
         Format::Bool => value.is_boolean(),
         Format::Quantity | Format::IntOrString => value.is_string() || value.is_number(),
@@ -245,7 +245,7 @@ fn fits(format: Format, value: &Value) -> bool {
 
 const fn go_type(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Scalar(Format::Text | Format::Bytes | Format::Time) => "string",
+        Shape::Scalar(Format::Text | Format::Bytes | Format::Time | Format::Duration) => "string",
         Shape::Scalar(Format::Int32) => "int32",
         Shape::Scalar(Format::Int64) => "int64",
         Shape::Scalar(Format::Number) => "float64",

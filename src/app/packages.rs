@@ -116,7 +116,7 @@ pub fn absolute(repo: &str) -> String {
 /// Repositories behind http(s) are mirrored below `cache`; others are read in place.
 ///
 /// `signed_by`, when given, is a file with who must have signed the version: a public key as `cosign.pub` for a registry,
-/// an OpenPGP key or allowed signers of ssh for git. Nothing that is not signed is read further.
+/// a PGP key or allowed signers of ssh for git. Nothing that is not signed is read further.
 ///
 /// *Assumptions*: called outside async code.
 ///
@@ -145,12 +145,12 @@ fn pull(location: &Location, signed_by: Option<&Path>) -> Result<Fetched, FetchE
     let tree = pulled.tree.below(&location.directory);
     if tree.is_empty() {
         let known = packages(&pulled.tree);
-        return Err(no_directory(location, &location.repo, &pulled.resolved, known));
+        return Err(no_directory(location, &location.repo, &pulled.resolved, &known));
     }
     Ok(Fetched { tree, resolved: pulled.resolved, revision: pulled.digest.to_string() })
 }
 
-fn no_directory(location: &Location, repo: &str, resolved: &str, known: Vec<String>) -> FetchError {
+fn no_directory(location: &Location, repo: &str, resolved: &str, known: &[String]) -> FetchError {
     let known = if known.is_empty() { String::new() } else { format!("; packages there: {}", known.join(", ")) };
     let (repo, resolved) = (repo.to_owned(), resolved.to_owned());
     FetchError::NoDirectory { repo, directory: location.directory.clone(), resolved, known }
@@ -182,8 +182,8 @@ fn clone(location: &Location, cache: &Path, signed_by: Option<&Path>) -> Result<
     }
     let Some(tree) = repository.subtree(&commit, &location.directory)? else {
         let found = repository.directories_with(&commit, "", "Kptfile")?;
-        let known = found.into_iter().map(|(path, _)| path).take(SHOWN).collect();
-        return Err(no_directory(location, &url, &resolved, known));
+        let known: Vec<String> = found.into_iter().map(|(path, _)| path).take(SHOWN).collect();
+        return Err(no_directory(location, &url, &resolved, &known));
     };
     let tree = repository.read_tree(&tree, &TreeBudget::default())?;
     Ok(Fetched { tree, resolved, revision: commit.to_string() })

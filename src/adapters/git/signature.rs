@@ -16,7 +16,7 @@ const FILE_BYTES: u64 = 1 << 20;
 pub enum Signers {
     /// A file of allowed signers, as `ssh-keygen(1)` describes it.
     Ssh(PathBuf),
-    /// A file of OpenPGP public keys, armoured.
+    /// A file of PGP public keys, armoured.
     OpenPgp(PathBuf),
 }
 
@@ -112,7 +112,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn failed(&self, program: &'static str, reason: impl ToString) -> SignatureError {
+    fn failed(&self, program: &'static str, reason: &(impl ToString + ?Sized)) -> SignatureError {
         SignatureError::Program { commit: self.commit.clone(), program, reason: reason.to_string() }
     }
 
@@ -122,14 +122,14 @@ impl Check<'_> {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", &self.home.0).env("GNUPGHOME", &self.home.0).env("LC_ALL", "C");
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        command.output().map_err(|error| self.failed(program, error))
+        command.output().map_err(|error| self.failed(program, &error))
     }
 
     /// Keys go to a ring that holds no others.
     fn import(&self) -> Result<(), SignatureError> {
         let Signers::OpenPgp(file) = self.signers else { return Ok(()) };
         let done = self.run("gpg", &["--batch", "--no-autostart", "--import", "--", &file.to_string_lossy()])?;
-        if done.status.success() { Ok(()) } else { Err(self.failed("gpg", line(&done.stderr))) }
+        if done.status.success() { Ok(()) } else { Err(self.failed("gpg", &line(&done.stderr))) }
     }
 
     /// Runs git on the repository; the inner error is what it says against the signature.

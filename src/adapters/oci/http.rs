@@ -16,8 +16,9 @@ use super::auth::{Challenge, challenge, is_loopback, is_private, realm, token};
 use super::keychain::Credentials;
 use crate::domain::package::artifact::ImageName;
 
-/// How long an answer is awaited, and each read of it.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long one answer may take, all of it; and how long a connection is awaited.
+const PATIENCE: Duration = Duration::from_mins(5);
+const CONNECT: Duration = Duration::from_secs(20);
 /// Tries of one request, and the pause before the second one.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
@@ -77,6 +78,7 @@ impl Exchange {
         let client = Client::builder()
             .user_agent("loggia")
             .timeout(PATIENCE)
+            .connect_timeout(CONNECT)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| unreachable(said(&error)))?;
@@ -85,14 +87,14 @@ impl Exchange {
     }
 
     /// Asks for what is at `path` of the registry, at most `limit` bytes of it.
-    pub(super) fn get(&self, path: &str, act: &str, accept: Accept, limit: u64) -> Result<Answer, OciError> {
+    pub(super) fn get(&self, path: &str, act: &str, accept: &Accept, limit: u64) -> Result<Answer, OciError> {
         let url = self.base.join(path).map_err(|error| self.unreachable(act, error.to_string()))?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let first = self.follow(&url, act, &accept, known.as_deref())?;
+        let first = self.follow(&url, act, accept, known.as_deref())?;
         let answer = match first.status() {
             StatusCode::UNAUTHORIZED => {
                 let authorization = self.authorization(first.headers(), act)?;
-                let second = self.follow(&url, act, &accept, Some(&authorization))?;
+                let second = self.follow(&url, act, accept, Some(&authorization))?;
                 if second.status() == StatusCode::UNAUTHORIZED {
                     return Err(self.denied(act, "the registry takes neither these credentials nor a token for them"));
                 }

@@ -222,7 +222,7 @@ impl Registry {
         let mut next = Some(format!("/v2/{}/tags/list?n=1000", self.image.repository));
         for _ in 0..PAGES {
             let Some(path) = next else { return Ok(tags) };
-            let answer = self.exchange.get(&path, "listing the tags", Accept::Json, PAGE_BYTES)?;
+            let answer = self.exchange.get(&path, "listing the tags", &Accept::Json, PAGE_BYTES)?;
             let page: Tags = serde_json::from_slice(&answer.body).map_err(|error| OciError::Answer {
                 image: self.image.to_string(),
                 act: "listing the tags".to_owned(),
@@ -243,7 +243,7 @@ impl Registry {
     fn manifest(&self, reference: &str) -> Result<Stored, OciError> {
         let path = format!("/v2/{}/manifests/{reference}", self.image.repository);
         let act = format!("reading the manifest of {reference}");
-        let answer = self.exchange.get(&path, &act, Accept::Manifest(accepted()), MANIFEST_BYTES)?;
+        let answer = self.exchange.get(&path, &act, &Accept::Manifest(accepted()), MANIFEST_BYTES)?;
         let digest = ContentDigest::of(&answer.body);
         let asked = Some(reference).filter(|reference| reference.contains(':'));
         for expected in [asked, answer.digest.as_deref()].into_iter().flatten() {
@@ -264,7 +264,7 @@ impl Registry {
     fn blob(&self, wanted: &Descriptor) -> Result<Vec<u8>, OciError> {
         let path = format!("/v2/{}/blobs/{}", self.image.repository, wanted.digest);
         let act = format!("reading {}", wanted.digest);
-        let body = match self.exchange.get(&path, &act, Accept::Any, wanted.size) {
+        let body = match self.exchange.get(&path, &act, &Accept::Any, wanted.size) {
             Err(OciError::Limit { image, what, .. }) => {
                 return Err(OciError::Size { image, what, actual: wanted.size + 1, expected: wanted.size });
             }

@@ -50,7 +50,7 @@ pub(crate) struct PkgGet {
     /// Make it a package that is deployed: write its name to package-context.yaml, for functions such as set-namespace
     #[arg(long)]
     pub(crate) for_deployment: bool,
-    /// Take only what is signed by somebody in this file: cosign's public key for OCI, an OpenPGP key or allowed signers of
+    /// Take only what is signed by somebody in this file: cosign's public key for OCI, a PGP key or allowed signers of
     /// ssh for git
     #[arg(long, value_name = "FILE")]
     pub(crate) signed_by: Option<PathBuf>,
@@ -88,7 +88,7 @@ pub(crate) struct PkgUpdate {
     /// Only say what would change
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Take only what is signed by somebody in this file: cosign's public key for OCI, an OpenPGP key or allowed signers of
+    /// Take only what is signed by somebody in this file: cosign's public key for OCI, a PGP key or allowed signers of
     /// ssh for git
     #[arg(long, value_name = "FILE")]
     pub(crate) signed_by: Option<PathBuf>,

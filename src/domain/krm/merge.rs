@@ -249,7 +249,6 @@ fn merge_lists(list: &ListShape, old: Option<&Value>, new: Option<&Value>, node:
             }
         }
         if let Some((element, _)) = right {
-            taken.insert(element);
             out.extend(both(element));
             r += 1;
         }

@@ -6,6 +6,7 @@ pub mod cel;
 pub mod defaults;
 pub mod diff;
 pub mod document;
+mod duration;
 pub mod fieldset;
 pub mod ignore;
 pub mod jsonpath;

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::krm::duration;
 use crate::domain::krm::quantity::Quantity;
 use crate::domain::krm::schema::{Format, Node, Schema, Shape};
 
@@ -83,6 +84,11 @@ pub(super) fn is_zero(value: &Value) -> bool {
 pub fn same_meaning(old: &Value, new: &Value, node: Node<'_>) -> bool {
     if let Shape::Scalar(Format::Quantity) = node.shape()
         && let (Some(old), Some(new)) = (Quantity::of(old), Quantity::of(new))
+    {
+        return old == new;
+    }
+    if let (Shape::Scalar(Format::Duration), Some(old), Some(new)) = (node.shape(), old.as_str(), new.as_str())
+        && let (Some(old), Some(new)) = (duration::parse_loose(old), duration::parse_loose(new))
     {
         return old == new;
     }

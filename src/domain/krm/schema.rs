@@ -48,6 +48,8 @@ pub enum Format {
     Bytes,
     /// A time as RFC 3339 writes it.
     Time,
+    /// A duration as custom kinds have it: `60s` is `1m`.
+    Duration,
     /// An integer of 32 bits.
     Int32,
     /// An integer of 64 bits, or of no said size.

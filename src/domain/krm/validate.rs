@@ -107,7 +107,7 @@ impl Check {
 
     fn scalar(&mut self, format: Format, value: &Value) {
         let (fits, name) = match format {
-            Format::Text | Format::Bytes | Format::Time => (value.is_string(), "string"),
+            Format::Text | Format::Bytes | Format::Time | Format::Duration => (value.is_string(), "string"),
             Format::Number | Format::Int32 | Format::Int64 => (value.is_number(), "numeric (int or float)"),
             Format::Bool => (value.is_boolean(), "boolean"),
             Format::Quantity => (Quantity::of(value).is_some(), "quantity"),

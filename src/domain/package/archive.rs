@@ -111,8 +111,14 @@ pub enum ArchiveError {
 
 use ArchiveError::{Ambiguous, Malformed};
 
-fn malformed(why: impl ToString) -> ArchiveError {
-    Malformed { why: why.to_string() }
+fn malformed(why: impl Into<String>) -> ArchiveError {
+    Malformed { why: why.into() }
+}
+
+impl From<std::io::Error> for ArchiveError {
+    fn from(error: std::io::Error) -> Self {
+        malformed(error.to_string())
+    }
 }
 
 fn ambiguous(path: &str, why: impl Into<String>) -> ArchiveError {
@@ -134,8 +140,8 @@ pub fn unpack(bytes: &[u8], budget: &Budget) -> Result<FileTree, ArchiveError> {
     }
     let mut unpacking = Unpacking { budget, entries: 0, places: BTreeMap::new(), files: FileTree::new(), next: None };
     let mut archive = Archive::new(&mut rest);
-    for entry in archive.entries().map_err(malformed)?.raw(true) {
-        unpacking.entry(entry.map_err(malformed)?)?;
+    for entry in archive.entries()?.raw(true) {
+        unpacking.entry(entry?)?;
     }
     if unpacking.next.is_some() {
         return Err(malformed("it ends with an extended header that belongs to no entry"));
@@ -154,7 +160,7 @@ fn gunzip(bytes: &[u8], budget: &Budget) -> Result<Vec<u8>, ArchiveError> {
     let by_ratio = packed.saturating_mul(budget.ratio).max(FREE_BYTES);
     let limit = by_ratio.min(budget.total_bytes);
     let mut plain = Vec::new();
-    MultiGzDecoder::new(bytes).take(limit + 1).read_to_end(&mut plain).map_err(malformed)?;
+    MultiGzDecoder::new(bytes).take(limit + 1).read_to_end(&mut plain)?;
     match plain.len() as u64 {
         size if size <= limit => Ok(plain),
         _ if limit == by_ratio => Err(ArchiveError::Ratio { packed, limit }),
@@ -245,7 +251,7 @@ impl Unpacking<'_> {
     ) -> Result<(), ArchiveError> {
         let raw = extended.path.unwrap_or_else(|| entry.header().path_bytes().into_owned());
         let path = name(&raw, kind)?;
-        let size = entry.header().entry_size().map_err(malformed)?;
+        let size = entry.header().entry_size()?;
         if extended.size.is_some_and(|other| other != size) {
             return Err(ambiguous(&path, format!("its two headers give different sizes, one of them {size} bytes")));
         }
@@ -274,7 +280,7 @@ impl Unpacking<'_> {
                 limit: self.budget.file_bytes,
             });
         }
-        let bits = entry.header().mode().map_err(malformed)?;
+        let bits = entry.header().mode()?;
         if bits & SETUID != 0 {
             let kind = "a program that runs with the rights of its owner";
             return Err(ArchiveError::FileType { path: path.to_owned(), kind });
@@ -366,7 +372,7 @@ fn global(entry: &mut Entry<'_, &mut &[u8]>) -> Result<(), ArchiveError> {
 }
 
 fn header_bytes(entry: &mut Entry<'_, &mut &[u8]>) -> Result<Vec<u8>, ArchiveError> {
-    let size = entry.header().entry_size().map_err(malformed)?;
+    let size = entry.header().entry_size()?;
     if size > HEADER_BYTES {
         return Err(ArchiveError::Limit { what: format!("a header of {size} bytes"), limit: HEADER_BYTES });
     }
@@ -375,8 +381,8 @@ fn header_bytes(entry: &mut Entry<'_, &mut &[u8]>) -> Result<Vec<u8>, ArchiveErr
 
 /// Keys and values of an extended header.
 fn records(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, ArchiveError> {
-    let record = |record: std::io::Result<tar::PaxExtension<'_>>| {
-        let record = record.map_err(malformed)?;
+    let record = |record: std::io::Result<tar::PaxExtension<'_>>| -> Result<(String, Vec<u8>), ArchiveError> {
+        let record = record?;
         let key = record.key().map_err(|_| malformed("a key in an extended header is not UTF-8"))?;
         Ok((key.to_owned(), record.value_bytes().to_vec()))
     };
@@ -393,7 +399,7 @@ fn long_name(entry: &mut Entry<'_, &mut &[u8]>) -> Result<Vec<u8>, ArchiveError>
 
 fn content(entry: &mut Entry<'_, &mut &[u8]>, size: u64) -> Result<Vec<u8>, ArchiveError> {
     let mut bytes = Vec::new();
-    entry.read_to_end(&mut bytes).map_err(malformed)?;
+    entry.read_to_end(&mut bytes)?;
     if bytes.len() as u64 != size {
         return Err(malformed(format!("it ends in the middle of an entry, after {} of {size} bytes", bytes.len())));
     }

@@ -318,3 +318,22 @@ fn the_annotation_of_client_side_apply_is_kept_up_without_itself_in_it() {
     let applied = apply(Some(&emptied), &config, &force("kubectl"), &schema).unwrap();
     assert_eq!(applied["metadata"]["annotations"][LAST_APPLIED], "");
 }
+
+#[test]
+fn another_spelling_dates_an_entry_anew_when_owners_change() {
+    let schemas = Schemas::builtin();
+    let (schema, _) = schemas.lookup(&Gvk::new("", "v1", "Pod"));
+    let pod = |cpu: &str, labels: Value| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": labels}, "spec": {"containers": [
+            {"name": "a", "resources": {"limits": {"cpu": cpu}}}]}})
+    };
+    let label = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"a": "b"}}});
+    let at = |manager, now: &str| ApplyOptions { force: true, now: now.parse().unwrap(), ..options(manager) };
+    let live = apply(None, &pod("1", json!({})), &at("m", "2026-01-01T00:00:00Z"), schema).unwrap();
+    let live = apply(Some(&live), &label, &at("n", "2026-01-01T00:00:00Z"), schema).unwrap();
+    let later = "2027-01-01T00:00:00Z";
+    let again = apply(Some(&live), &pod("1000m", json!({"a": "b"})), &at("m", later), schema).unwrap();
+    let owners = again["metadata"]["managedFields"].as_array().unwrap();
+    let time = |manager: &str| owners.iter().find(|owner| owner["manager"] == manager).map(|owner| &owner["time"]);
+    assert_eq!((time("m"), time("n")), (Some(&json!(later)), Some(&json!("2026-01-01T00:00:00Z"))));
+}

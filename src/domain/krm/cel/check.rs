@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use super::ast::{Entry, Expr, ExprKind, Fold, FoldKind, Select};
-use super::duration;
 use super::library;
 use super::parse::Fault;
 use super::pattern;
 use super::signatures::{self, Signature};
 use super::types::Type;
+use crate::domain::krm::duration;
 
 /// The type of an expression, given its variables.
 pub(super) fn check(expr: &Expr, variables: &[(&str, Type)]) -> Result<Type, Vec<Fault>> {
@@ -54,7 +54,7 @@ impl Checker {
             Type::List(item) => Type::List(inner(item)),
             Type::Map(key, value) => Type::Map(inner(key), inner(value)),
             Type::Optional(value) => Type::Optional(inner(value)),
-            Type::Type(value) => Type::Type(inner(value)),
+            Type::Meta(value) => Type::Meta(inner(value)),
             other => other.clone(),
         }
     }
@@ -62,7 +62,7 @@ impl Checker {
     fn mentions(&self, kind: &Type, number: usize) -> bool {
         match self.resolved(kind, false) {
             Type::Open(found) => found == number,
-            Type::List(inner) | Type::Optional(inner) | Type::Type(inner) => self.mentions(&inner, number),
+            Type::List(inner) | Type::Optional(inner) | Type::Meta(inner) => self.mentions(&inner, number),
             Type::Map(key, value) => self.mentions(&key, number) || self.mentions(&value, number),
             _ => false,
         }
@@ -81,13 +81,12 @@ impl Checker {
                 }
                 true
             }
-            (Type::Dyn, _) | (_, Type::Dyn) => true,
+            (Type::Dyn, _) | (_, Type::Dyn) | (Type::Meta(_), Type::Meta(_)) => true,
             (Type::Null, other) | (other, Type::Null) => matches!(
                 other,
                 Type::Null | Type::Timestamp | Type::Duration | Type::Object(_) | Type::Optional(_) | Type::Library(_)
             ),
             (Type::List(a), Type::List(b)) | (Type::Optional(a), Type::Optional(b)) => self.fits(&a, &b),
-            (Type::Type(_), Type::Type(_)) => true,
             (Type::Map(a, x), Type::Map(b, y)) => self.fits(&a, &b) && self.fits(&x, &y),
             (Type::Object(a), Type::Object(b)) => Arc::ptr_eq(&a, &b),
             (Type::Library(a), Type::Library(b)) => a == b,
@@ -158,7 +157,7 @@ impl Checker {
             return kind.clone();
         }
         match Type::named(name) {
-            Some(kind) => Type::Type(Box::new(kind)),
+            Some(kind) => Type::Meta(Box::new(kind)),
             None => self.refuse(at, format!("undeclared reference to '{name}' (in container '')")),
         }
     }
@@ -430,7 +429,7 @@ fn instance(kind: &Type, a: &Type, b: &Type) -> Type {
         Type::List(item) => Type::List(inner(item)),
         Type::Map(key, value) => Type::Map(inner(key), inner(value)),
         Type::Optional(value) => Type::Optional(inner(value)),
-        Type::Type(value) => Type::Type(inner(value)),
+        Type::Meta(value) => Type::Meta(inner(value)),
         other => other.clone(),
     }
 }

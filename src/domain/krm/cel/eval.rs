@@ -217,15 +217,9 @@ fn select<'a>(
     let key = Key::Text(field.to_owned());
     match (mode, value) {
         (Select::Test, value) => Ok(Val::Bool(field_of(&value, &key)?.is_some())),
-        (Select::Plain, Val::Optional(None)) => Ok(Val::Optional(None)),
-        (Select::Plain, Val::Optional(Some(inner))) => {
-            Ok(field_of(&inner, &key)?.map_or(Val::Optional(None), Val::some))
-        }
+        (_, Val::Optional(None)) => Ok(Val::Optional(None)),
+        (_, Val::Optional(Some(inner))) => Ok(field_of(&inner, &key)?.map_or(Val::Optional(None), Val::some)),
         (Select::Plain, value) => field_of(&value, &key)?.ok_or_else(|| Fail::error(format!("no such key: {field}"))),
-        (Select::Optional, Val::Optional(None)) => Ok(Val::Optional(None)),
-        (Select::Optional, Val::Optional(Some(inner))) => {
-            Ok(field_of(&inner, &key)?.map_or(Val::Optional(None), Val::some))
-        }
         (Select::Optional, value) => Ok(field_of(&value, &key)?.map_or(Val::Optional(None), Val::some)),
     }
 }

@@ -14,7 +14,6 @@
 mod ast;
 mod check;
 mod collection;
-mod duration;
 mod escape;
 mod eval;
 mod faults;

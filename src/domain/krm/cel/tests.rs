@@ -214,8 +214,8 @@ proptest::proptest! {
         let mut other = object.as_object().unwrap().clone();
         let count = other.len();
         for (index, value) in other.values_mut().enumerate() {
-            let roll = (seed >> (index % 50)) as usize;
-            if roll % 3 == 0 {
+            let roll = usize::try_from((seed >> (index % 50)) & 0xffff).unwrap();
+            if roll.is_multiple_of(3) {
                 *value = values[(roll / 3 + count) % values.len()].clone();
             }
         }

@@ -20,7 +20,7 @@ pub(super) enum Type {
     Timestamp,
     Duration,
     /// The type of a type.
-    Type(Box<Type>),
+    Meta(Box<Type>),
     List(Box<Type>),
     Map(Box<Type>, Box<Type>),
     Optional(Box<Type>),
@@ -83,7 +83,7 @@ impl Type {
         match kind {
             "list" => inner().map(Self::List),
             "optional" => inner().map(Self::Optional),
-            "type" => inner().map(Self::Type),
+            "type" => inner().map(Self::Meta),
             "map" => {
                 let (key, value) = text.get(4..text.len() - 1)?.split_once(',')?;
                 Some(Self::Map(Box::new(Self::parse(key)?), Box::new(Self::parse(value)?)))
@@ -109,7 +109,7 @@ impl Type {
             Self::Bytes => "bytes",
             Self::Timestamp => "google.protobuf.Timestamp",
             Self::Duration => "google.protobuf.Duration",
-            Self::Type(_) => "type",
+            Self::Meta(_) => "type",
             Self::List(_) => "list",
             Self::Map(..) => "map",
             Self::Optional(_) => "optional_type",
@@ -131,7 +131,7 @@ impl Type {
             "list" => Self::List(any()),
             "map" => Self::Map(any(), any()),
             "null_type" => Self::Null,
-            "type" => Self::Type(any()),
+            "type" => Self::Meta(any()),
             "optional_type" => Self::Optional(any()),
             "google.protobuf.Timestamp" => Self::Timestamp,
             "google.protobuf.Duration" => Self::Duration,
@@ -153,7 +153,7 @@ impl fmt::Display for Type {
             Self::Bytes => f.write_str("bytes"),
             Self::Timestamp => f.write_str("timestamp"),
             Self::Duration => f.write_str("duration"),
-            Self::Type(inner) => write!(f, "type({inner})"),
+            Self::Meta(inner) => write!(f, "type({inner})"),
             Self::List(inner) => write!(f, "list({inner})"),
             Self::Map(key, value) => write!(f, "map({key}, {value})"),
             Self::Optional(inner) => write!(f, "optional_type({inner})"),

@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::collection::{Items, Key, List, Map};
-use super::duration;
 use super::eval::{Budget, Fail};
 use super::library::Format;
 use super::library::url::Url;
 use super::schema::{ListKind, Node, Shape, TextFormat};
 use crate::domain::krm::Quantity;
 use crate::domain::krm::base64;
+use crate::domain::krm::duration;
 use crate::domain::krm::value::same;
 
 /// A value; `'a` is the object, its schema and the expression.
@@ -173,14 +173,7 @@ impl<'a> Val<'a> {
             Self::List(list) => list.len() as u64,
             Self::Map(map) => map.len() as u64,
             Self::Optional(Some(inner)) => inner.size(),
-            Self::Ip(ip) => {
-                if ip.is_ipv4() {
-                    4
-                } else {
-                    16
-                }
-            }
-            Self::Cidr(ip, _) => {
+            Self::Ip(ip) | Self::Cidr(ip, _) => {
                 if ip.is_ipv4() {
                     4
                 } else {
@@ -195,7 +188,7 @@ impl<'a> Val<'a> {
     pub(super) fn equals(&self, other: &Self, budget: &Budget) -> Result<bool, Fail> {
         budget.work(1)?;
         Ok(match (self, other) {
-            (Self::Null, Self::Null) => true,
+            (Self::Null, Self::Null) | (Self::Optional(None), Self::Optional(None)) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
             (Self::Text(a), Self::Text(b)) => {
                 budget.work(a.len() / 64)?;
@@ -208,7 +201,6 @@ impl<'a> Val<'a> {
             (Self::Duration(a), Self::Duration(b)) => a == b,
             (Self::Type(a), Self::Type(b)) => a == b,
             (Self::Optional(Some(a)), Self::Optional(Some(b))) => a.equals(b, budget)?,
-            (Self::Optional(None), Self::Optional(None)) => true,
             (Self::Preserved(a), Self::Preserved(b)) => same(a, b),
             (Self::Url(a), Self::Url(b)) => a == b,
             (Self::Ip(a), Self::Ip(b)) => a == b,

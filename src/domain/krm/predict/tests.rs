@@ -232,6 +232,26 @@ fn turned(name: &str) -> String {
     format!("k:{{{}}}", pairs.join(", "))
 }
 
+#[test]
+fn durations_of_custom_kinds_are_compared_by_meaning() {
+    let crd = json!({"spec": {"group": "example.com", "names": {"kind": "Probe"}, "versions": [{"name": "v1", "served": true,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {
+            "every": {"type": "string", "format": "duration"}, "word": {"type": "string"}}}}}}}]}});
+    let schemas = Schemas::builtin().with_crd(&crd).unwrap();
+    let (schema, _) = schemas.lookup(&Gvk::new("example.com", "v1", "Probe"));
+    let probe = |every: &str, word: &str| json!({"apiVersion": "example.com/v1", "kind": "Probe", "metadata": {"name": "p"}, "spec": {"every": every, "word": word}});
+    let told = |every: &str, word: &str| -> Vec<String> {
+        let found = changes(&probe("60s", "60s"), &probe(every, word), schema);
+        found.iter().map(|change| change.path.to_string()).collect()
+    };
+    for same in ["60s", "1m", "1m0s", "60000ms", "1 minute"] {
+        assert!(told(same, "60s").is_empty(), "{same}");
+    }
+    assert_eq!(told("61s", "60s"), [".spec.every"]);
+    assert_eq!(told("soon", "60s"), [".spec.every"]);
+    assert_eq!(told("1m", "1m"), [".spec.word"], "only where the schema says so");
+}
+
 proptest! {
     #[test]
     fn applying_twice_is_applying_once(configs in proptest::collection::vec((config(), "[mn]"), 1..5)) {

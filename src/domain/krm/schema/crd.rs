@@ -99,6 +99,7 @@ impl Reader<'_> {
             Some("integer") => Ok(Shape::Scalar(Format::Int64)),
             Some("number") => Ok(Shape::Scalar(Format::Number)),
             Some("boolean") => Ok(Shape::Scalar(Format::Bool)),
+            Some("string") if text(schema, "format") == "duration" => Ok(Shape::Scalar(Format::Duration)),
             Some(_) => Ok(Shape::Scalar(Format::Text)),
             None if schema.get("properties").is_some() => self.map(schema, preserve, depth),
             None => Ok(Shape::Any),

@@ -5,10 +5,6 @@ use crate::domain::package::reference::Location;
 
 const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-fn text(error: impl ToString) -> String {
-    error.to_string()
-}
-
 #[test]
 fn places_in_registries_are_read() {
     let digest = format!("sha256:{HEX}");
@@ -53,7 +49,7 @@ fn names_that_are_none_are_refused() {
         ("oci://h.io/web//../x:v1", "path.escape"),
     ];
     for (place, code) in table {
-        let error = Location::parse(place, |_| false).map_err(text).unwrap_err();
+        let error = Location::parse(place, |_| false).map_err(|error| error.to_string()).unwrap_err();
         assert!(error.ends_with(&format!("[{code}]")), "{place}: {error}");
     }
     let long = format!("oci://h.io/{}:v1", "a".repeat(256));
@@ -81,7 +77,7 @@ fn layer(media_type: &str) -> Value {
 }
 
 fn read(value: &Value) -> Result<Manifest, String> {
-    manifest(value.to_string().as_bytes()).map_err(text)
+    manifest(value.to_string().as_bytes()).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -126,7 +122,7 @@ fn manifests_that_are_none_are_refused() {
         let error = read(&value).unwrap_err();
         assert!(error.ends_with(&format!("[{code}]")), "{code}: {error}");
     }
-    assert!(manifest(b"<html>").map_err(text).unwrap_err().ends_with("[oci.manifest_invalid]"));
+    assert!(manifest(b"<html>").map_err(|error| error.to_string()).unwrap_err().ends_with("[oci.manifest_invalid]"));
 }
 
 #[test]

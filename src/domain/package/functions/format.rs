@@ -355,7 +355,7 @@ impl Writer<'_> {
 /// Whether a bare text of a field that holds texts would be read as something else.
 fn needs_quotes(node: &Node, shape: Shaped<'_>) -> bool {
     let bare = matches!(&node.kind, NodeKind::Scalar { plain: true, tag: None, .. }) && !node.is_absent();
-    let text = matches!(shape.shape(), Shape::Scalar(Format::Text | Format::Bytes | Format::Time));
+    let text = matches!(shape.shape(), Shape::Scalar(Format::Text | Format::Bytes | Format::Time | Format::Duration));
     let typed = text_of(node).and_then(super::scalar::read).is_some_and(|value| !value.is_string());
     bare && text && typed
 }

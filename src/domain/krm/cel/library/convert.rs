@@ -5,9 +5,9 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use super::{Given, time, traversal};
-use crate::domain::krm::cel::duration;
 use crate::domain::krm::cel::eval::{Budget, Fail};
 use crate::domain::krm::cel::value::Val;
+use crate::domain::krm::duration;
 
 pub(super) fn call<'a>(name: &str, method: bool, args: &[Val<'a>], budget: &Budget) -> Given<'a> {
     let [value] = args else { return Ok(None) };

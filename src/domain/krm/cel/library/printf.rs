@@ -1,9 +1,9 @@
 //! `format` of texts: `%s %d %f %e %b %x %X %o %%`.
 
 use super::{convert, show};
-use crate::domain::krm::cel::duration;
 use crate::domain::krm::cel::eval::{Budget, Fail};
 use crate::domain::krm::cel::value::Val;
+use crate::domain::krm::duration;
 
 /// Digits after the point when none are asked for.
 const DIGITS: usize = 6;
@@ -65,13 +65,12 @@ pub(super) fn verbs(text: &str) -> Result<Vec<char>, String> {
     let mut rest = text;
     while let Some(at) = rest.find('%') {
         let clause = rest.get(at + 1..).unwrap_or_default();
-        rest = match clause.strip_prefix('%') {
-            Some(after) => after,
-            None => {
-                let (verb, _, after) = verb(clause)?;
-                found.push(verb);
-                after
-            }
+        rest = if let Some(after) = clause.strip_prefix('%') {
+            after
+        } else {
+            let (verb, _, after) = verb(clause)?;
+            found.push(verb);
+            after
         };
     }
     Ok(found)

@@ -26,7 +26,7 @@ const LOOSE: [(&[&str], i128); 8] = [
 ];
 
 /// Reads `1h30m`, `-1.5s`, `0`.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.strip_prefix(['-', '+']) {
         Some(rest) => (text.starts_with('-'), rest),
         None => (false, text),
@@ -69,7 +69,7 @@ fn part(whole: &str, fraction: &str, scale: i128) -> Option<i128> {
 }
 
 /// Reads what fields of format `duration` may hold: also `3 days`.
-pub(super) fn parse_loose(text: &str) -> Option<i64> {
+pub(crate) fn parse_loose(text: &str) -> Option<i64> {
     if let Some(found) = parse(text) {
         return Some(found);
     }
@@ -91,7 +91,7 @@ pub(super) fn parse_loose(text: &str) -> Option<i64> {
 }
 
 /// As CEL's `string` shows it: seconds, such as `5400s` or `1.5s`.
-pub(super) fn show(nanos: i64) -> String {
+pub(crate) fn show(nanos: i64) -> String {
     let (whole, rest) = (nanos.unsigned_abs() / 1_000_000_000, nanos.unsigned_abs() % 1_000_000_000);
     let sign = if nanos < 0 { "-" } else { "" };
     if rest == 0 {
