@@ -81,7 +81,7 @@ fn a_wasm_module_is_run_by_its_file() {
 #[test]
 fn a_wasm_image_says_how_to_get_it() {
     let folder = package("image: example.com/wasm/f:v1");
-    let words = ["example.com/wasm/f:v1 is not built in", "kpt alpha wasm pull", "[fn.no_runner]"];
+    let words = ["example.com/wasm/f:v1 is not built in", "GOOS=wasip1", "[fn.no_runner]"];
     render(&folder, &["--allow-alpha-wasm"]).failed(&words);
 }
 
@@ -100,7 +100,7 @@ fn a_function_in_go_runs_as_wasm() {
     }
     let said = render(&folder, &["--allow-alpha-wasm"]).fine();
     assert!(said.err.contains("Stderr: changed 1"), "{}", said.err);
-    assert_eq!(folder.read("pkg/map.yaml"), MAP.replace("\"info\"", "\"debug\""));
+    assert_eq!(folder.read("pkg/map.yaml"), MAP.replace("\"info\"", "debug"));
 }
 
 /// `loggia fn serve`, ended with the test.

@@ -67,9 +67,9 @@ impl LocalRunner {
             _ if self.wasm => Err(Failure::new(
                 "fn.no_runner",
                 format!(
-                    "{image} is not built in, and WASM modules are not pulled from registries: fetch it with `kpt alpha \
-                     wasm pull {image} FILE.wasm` and write exec: FILE.wasm, or leave out --allow-alpha-wasm to run it \
-                     in a container"
+                    "{image} is not built in, and WASM modules are not pulled from registries: compile it for WASI (in \
+                     Go with GOOS=wasip1 GOARCH=wasm) and write exec: FILE.wasm, or leave out --allow-alpha-wasm to run \
+                     it in a container"
                 ),
             )),
             Some(containers) => containers.run(image, list, &self.limits),

@@ -27,6 +27,9 @@ const SLICE: u64 = 20_000_000;
 /// Most elements of a table.
 const TABLE: usize = 1 << 20;
 
+/// What modules import that Go compiled for a JavaScript engine, by its present and its old name.
+const JAVASCRIPT: [&str; 2] = ["gojs", "go"];
+
 /// What a module works with.
 pub(super) struct World {
     /// Its standard input, and how much of it was read.
@@ -71,6 +74,12 @@ pub(super) fn run(path: &Path, name: &str, list: &str, limits: &Limits) -> Resul
     let engine = Engine::new(&config);
     let failed = |error: &Error| Failure::new("fn.failed", format!("{name} is no module that can be run: {error}"));
     let module = Module::new(&engine, &bytes).map_err(|error| failed(&error))?;
+    if module.imports().any(|import| JAVASCRIPT.contains(&import.module())) {
+        let message = format!(
+            "{name} is made for a JavaScript engine, which is not here; compile it for WASI, in Go with GOOS=wasip1"
+        );
+        return Err(Failure::new("fn.no_runner", message));
+    }
     let mut store = Store::new(&engine, World::new(list, limits));
     store.limiter(|world| &mut world.growth);
     store.set_fuel(SLICE.min(limits.fuel)).map_err(|error| failed(&error))?;
