@@ -296,8 +296,8 @@ fn check(chart: &Chart) -> Result<(), Failure> {
     }
     inside(&chart.name, "name")?;
     inside(&chart.home, "chartHome")?;
-    let is_place = |scheme: &&str| chart.repo.starts_with(scheme);
-    if !chart.repo.is_empty() && !["https://", "http://", "oci://"].iter().copied().any(is_place) {
+    let is_place = |scheme: &&str| chart.repo.starts_with(*scheme);
+    if !chart.repo.is_empty() && !["https://", "http://", "oci://"].iter().any(is_place) {
         return Err(wrong(format!("repo is {:?}; it begins with https://, http:// or oci://", chart.repo)));
     }
     for file in &chart.values_files {
