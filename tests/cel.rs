@@ -10,6 +10,7 @@
     reason = "a test stops at the first surprise and says what it did not run"
 )]
 
+#[allow(dead_code, reason = "watches are not looked at here")]
 #[path = "conformance/servers.rs"]
 mod servers;
 
