@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`JsonPatch`] | RFC 6902, with the liberties that the API server takes |
 //! | [`merge`] | RFC 7396 |
-//! | [`strategic`] | "Strategic Merge Patch" of the Kubernetes API conventions |
+//! | [`strategic()`] | "Strategic Merge Patch" of the Kubernetes API conventions |
 //!
 //! Server-side apply is [`super::apply()`].
 

@@ -2,7 +2,7 @@
 //!
 //! Source: "Strategic Merge Patch" of the Kubernetes API conventions, and the behaviour of apimachinery's `strategicpatch`
 //! (`$patch`, `$retainKeys`, `$deleteFromPrimitiveList`, `$setElementOrder`). What merges and by which key is what OpenAPI
-//! says ([`PatchRule`](crate::domain::krm::schema::PatchRule)); it is not what server-side apply goes by.
+//! says ([`PatchRule`]); it is not what server-side apply goes by.
 
 use std::collections::{BTreeMap, BTreeSet};
 
