@@ -384,3 +384,10 @@ fn nobody_owned_what_every_object_has() {
     assert_eq!(before.len(), 1);
     assert!(before[0].1.contains("f:b") && !before[0].1.contains("f:a"), "{before:?}");
 }
+
+#[test]
+fn no_entry_leaves_no_managed_fields() {
+    let mut object = json!({"metadata": {"name": "a", "managedFields": [{"manager": "gone"}]}});
+    managed::write(&mut object, Vec::new());
+    assert_eq!(object, json!({"metadata": {"name": "a"}}));
+}

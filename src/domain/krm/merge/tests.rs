@@ -19,6 +19,22 @@ fn list(names: &[&str]) -> Value {
     containers(&names.iter().map(|name| json!({"name": name})).collect())
 }
 
+/// Source: `EnsureNamedFieldsAreMembers` of structured-merge-diff: fields of structs, never entries of maps.
+#[test]
+fn declared_fields_with_something_below_are_named_and_entries_are_not() {
+    let crd = json!({"spec": {"group": "example.com", "names": {"kind": "Thing"}, "versions": [{"name": "v1", "served": true,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {"map": {
+            "type": "object", "additionalProperties": {"type": "object", "properties": {"x": {"type": "string"}}}}}}}}}}]}});
+    let schemas = Schemas::builtin().with_crd(&crd).unwrap();
+    let (schema, _) = schemas.lookup(&Gvk::new("example.com", "v1", "Thing"));
+    let path: Vec<PathElement> = ["spec", "map", "a", "x"].map(PathElement::field).to_vec();
+    let mut set = FieldSet::new();
+    set.insert(&path);
+    let named = ensure_named(&set, schema.node());
+    let is_named: Vec<bool> = (1..=4).map(|length| named.contains(&path[..length])).collect();
+    assert_eq!(is_named, [true, true, false, true]);
+}
+
 #[test]
 fn merged_lists_keep_the_order_of_the_configuration_and_the_place_of_the_rest() {
     let table: [(&[&str], &[&str], &[&str]); 6] = [
