@@ -33,7 +33,7 @@ const FOUND: &[u64] = &[
 /// How many programs from the first seed on run without being asked for more.
 const PROGRAMS: u64 = 200;
 /// How many programs of new seeds run each time.
-const FRESH: u64 = 25;
+const FRESH: u64 = 10;
 /// Servers judge so many programs before others take their place: what they remember of the past is not for ever.
 const TERM: usize = 1000;
 /// Seeds that fail are told up to this many; more of them would say the same.
