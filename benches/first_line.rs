@@ -1,6 +1,7 @@
 //! How long a person waits for the first line of `loggia diff` on the example, beside the start of the program alone.
 //!
-//! `cargo bench --bench first_line` prints medians of 15 runs in milliseconds and their ratio; the goal is under 300 ms.
+//! `cargo bench --bench first_line` prints medians of 15 runs in milliseconds and their ratio; the goal is under 300
+//! ms.
 
 #![allow(
     clippy::unwrap_used,

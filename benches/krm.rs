@@ -1,9 +1,9 @@
 //! What reading, writing, foretelling and comparing objects costs, each beside what people use today.
 //!
-//! `cargo bench --bench krm` prints decoding and encoding of 5 MB of manifests beside `serde_yaml`, and predictions of 1,000
-//! Deployments. With `LOGGIA_KUBE_ASSETS` (`tests/tools/build` makes them) it also plans 1,000 unchanged and 1,000 changed
-//! objects on a real API server, beside `kubectl diff --server-side` of the same objects on the same server, and counts
-//! false differences.
+//! `cargo bench --bench krm` prints decoding and encoding of 5 MB of manifests beside `serde_yaml`, and predictions of
+//! 1,000 Deployments. With `LOGGIA_KUBE_ASSETS` (`tests/tools/build` makes them) it also plans 1,000 unchanged and
+//! 1,000 changed objects on a real API server, beside `kubectl diff --server-side` of the same objects on the same
+//! server, and counts false differences.
 
 #![allow(
     clippy::unwrap_used,

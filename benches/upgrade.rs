@@ -1,7 +1,8 @@
-//! How long a three-way merge of 1,000 objects takes when both sides changed every one of them, beside merely reading the
-//! three versions.
+//! How long a three-way merge of 1,000 objects takes when both sides changed every one of them, beside merely reading
+//! the three versions.
 //!
-//! `cargo bench --bench upgrade` prints medians of 9 runs in milliseconds, their ratio, and the peak of resident memory.
+//! `cargo bench --bench upgrade` prints medians of 9 runs in milliseconds, their ratio, and the peak of resident
+//! memory.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints, and stops at the first surprise")]
 

@@ -10,14 +10,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::forge::LocalForge;
+use crate::adapters::forge::{LocalForge, NoForge};
 use crate::adapters::git;
 use crate::adapters::native::NativeStore;
+use crate::adapters::oci::{ArtifactStore, Keychain};
+use crate::adapters::secret::SecretSignIns;
 use crate::adapters::state::ConfigMapState;
 use crate::apiserver;
 use crate::cluster::{Apply, Cluster, ClusterError};
@@ -33,9 +36,10 @@ use crate::engine::renders::RenderCache;
 use crate::engine::targets::Targets;
 use crate::engine::{Engine, MANAGER, Settings, controllers};
 use crate::ports::forge::Forge;
-use crate::ports::git::{GitError, GitRepository};
+use crate::ports::git::{GitError, GitRepository, Refs, Signatures};
 use crate::ports::repositories::{Location, Repositories};
-use crate::ports::revisions::PackageStore;
+use crate::ports::revisions::{PackageStore, RevisionError};
+use crate::ports::sign_in::SignIns;
 use crate::telemetry::Metrics;
 
 /// Targets that may wait to be looked at; more wake-ups change nothing.
@@ -45,28 +49,87 @@ const WAKES: usize = 64;
 struct Opened {
     cache: PathBuf,
     poll: std::time::Duration,
-    stores: Mutex<BTreeMap<Location, NativeStore>>,
+    management: Cluster,
+    runtime: Handle,
+    stores: Mutex<BTreeMap<Location, Store>>,
+    /// What was read of Secrets, by who reads it.
+    secrets: Mutex<BTreeMap<Location, Arc<SecretSignIns>>>,
+}
+
+/// The store of one location.
+#[derive(Clone)]
+enum Store {
+    Native(NativeStore),
+    Artifacts(ArtifactStore),
+}
+
+impl Opened {
+    fn store(&self, location: &Location) -> Result<Store, RevisionError> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = stores.get(location) {
+            return Ok(store.clone());
+        }
+        let store = if location.is_registry() {
+            Store::Artifacts(ArtifactStore::new(
+                location,
+                self.sign_ins(location).unwrap_or_else(|| Arc::new(Keychain::of_user())),
+            )?)
+        } else {
+            Store::Native(self.native(location)?)
+        };
+        stores.insert(location.clone(), store.clone());
+        Ok(store)
+    }
+
+    /// The credentials that the Secret of a location holds; what was read of it is remembered with the location.
+    fn sign_ins(&self, location: &Location) -> Option<Arc<dyn SignIns>> {
+        let secret = location.secret.clone()?;
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(SecretSignIns::new(self.management.clone(), self.runtime.clone(), secret));
+        Some(secrets.entry(location.clone()).or_insert_with(new).clone())
+    }
+
+    fn native(&self, location: &Location) -> Result<NativeStore, GitError> {
+        let git = self.git(location)?;
+        let signatures: Option<Arc<dyn Signatures>> = if location.keys.is_empty() {
+            None
+        } else {
+            let directory = git::directory(&location.url, &self.cache)?;
+            Some(Arc::new(git::TrustedKeys::new(git.url(), &directory, &location.keys)?))
+        };
+        let (name, directory, branch) = (location.name.clone(), &location.directory, &location.branch);
+        Ok(NativeStore::new(name, git, directory, branch, Arc::new(SystemClock), signatures))
+    }
 }
 
 impl Repositories for Opened {
     fn git(&self, location: &Location) -> Result<Arc<dyn GitRepository>, GitError> {
-        git::open_cached(&location.url, &self.cache)
+        if location.is_registry() {
+            let reason = "it is a registry, not a git repository".to_owned();
+            return Err(GitError::Url { url: location.url.clone(), reason });
+        }
+        git::open_cached(&location.url, &self.cache, self.sign_ins(location))
     }
 
-    fn packages(&self, location: &Location) -> Result<Arc<dyn PackageStore>, GitError> {
-        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = stores.get(location) {
-            return Ok(Arc::new(store.clone()));
+    fn packages(&self, location: &Location) -> Result<Arc<dyn PackageStore>, RevisionError> {
+        Ok(match self.store(location)? {
+            Store::Native(store) => Arc::new(store),
+            Store::Artifacts(store) => Arc::new(store),
+        })
+    }
+
+    fn refs(&self, location: &Location) -> Result<Refs, RevisionError> {
+        match self.store(location)? {
+            Store::Native(_) => Ok(self.git(location)?.refs()?),
+            Store::Artifacts(store) => store.look(),
         }
-        let git = git::open_cached(&location.url, &self.cache)?;
-        let (name, directory, branch) = (location.name.clone(), &location.directory, &location.branch);
-        let store = NativeStore::new(name, git, directory, branch, Arc::new(SystemClock));
-        stores.insert(location.clone(), store.clone());
-        Ok(Arc::new(store))
     }
 
     fn forge(&self, location: &Location) -> Result<Arc<dyn Forge>, GitError> {
-        Ok(Arc::new(LocalForge::new(git::open_cached(&location.url, &self.cache)?)))
+        if location.is_registry() {
+            return Ok(Arc::new(NoForge::new(&location.url)));
+        }
+        Ok(Arc::new(LocalForge::new(self.git(location)?)))
     }
 
     fn wake_ups(&self, location: &Location) -> Result<mpsc::Receiver<()>, GitError> {
@@ -124,6 +187,8 @@ async fn established(management: &Cluster) -> Result<(), StartError> {
 
 /// An engine with its parts; it writes only while `claims` holds a claim.
 ///
+/// *Assumptions*: called inside the runtime of `management`.
+///
 /// # Errors
 /// [`StartError::Metrics`].
 pub fn engine(
@@ -134,11 +199,14 @@ pub fn engine(
     let (wake, changes) = mpsc::channel(WAKES);
     let engine = Engine {
         state: Arc::new(ConfigMapState::new(management.clone())),
-        management,
+        management: management.clone(),
         repositories: Arc::new(Opened {
             cache: config.data_dir.join("cache"),
             poll: config.poll.unsigned_abs(),
+            management,
+            runtime: Handle::current(),
             stores: Mutex::new(BTreeMap::new()),
+            secrets: Mutex::new(BTreeMap::new()),
         }),
         clock: Arc::new(SystemClock),
         claims,
@@ -238,8 +306,8 @@ pub fn start(management: Cluster, config: &Config) -> Result<Running, StartError
 }
 
 impl Running {
-    /// Tells, whenever it is asked, whether this replica makes progress: it leads or knows who does, as of no longer ago
-    /// than a lease lasts.
+    /// Tells, whenever it is asked, whether this replica makes progress: it leads or knows who does, as of no longer
+    /// ago than a lease lasts.
     pub fn progress(&self) -> impl Fn() -> bool + Clone + Send + Sync + use<> {
         let (progress, patience) = (self.progress.clone(), self.patience);
         move || progress.borrow().is_some_and(|at| Timestamp::now().duration_since(at) <= patience)

@@ -200,7 +200,8 @@ impl Picker {
     }
 }
 
-/// Where a kubeconfig comes from, in the order of trust: the flag, the data directory, `KUBECONFIG`, the home directory.
+/// Where a kubeconfig comes from, in the order of trust: the flag, the data directory, `KUBECONFIG`, the home
+/// directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubeconfigSource {
     /// The file.

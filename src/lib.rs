@@ -18,14 +18,15 @@
 //!
 //! # Direction
 //!
-//! `main -> cli -> app, serve, engine, config, domain`; `app -> everything below`; `engine -> ports, cluster, telemetry,
-//! domain`; `adapters -> ports, cluster, domain`; `cluster, ports, apiserver, telemetry, config -> domain`;
+//! `main -> cli -> app, serve, engine, config, domain`; `app -> everything below`; `engine -> ports, cluster,
+//! telemetry, domain`; `adapters -> ports, cluster, domain`; `cluster, ports, apiserver, telemetry, config -> domain`;
 //! `domain -> nothing`. `tests/architecture.rs` enforces this table.
 //!
 //! # One round
 //!
 //! ```text
-//! gather -> expand -> choose -> render -> declare -> observe -> plan -> gate -> (propose | publish | apply) -> record -> outcome
+//! gather -> expand -> choose -> render -> declare -> observe -> plan -> gate -> (propose | publish | apply) -> record
+//! -> outcome
 //! ```
 
 pub mod adapters;

@@ -89,3 +89,192 @@ fn a_file_that_is_too_large_is_not_read() {
         std::fs::File::create(package.join("huge.yaml")).unwrap().set_len(100 << 20).unwrap();
     });
 }
+
+/// Files of a package `p`, changed by `spoil`, and all that is said of it.
+type Row<'t> = (&'t [(&'t str, &'t str)], &'t str);
+
+fn rendered(folder: &Folder) -> String {
+    let said = Said::of(folder.loggia().args(["render", "p"]).output().unwrap()).failed(&[]);
+    assert!(said.out.is_empty(), "{}", said.out);
+    said.err
+}
+
+const HEAD: &str = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: p\n";
+
+fn made(files: &[(&str, &str)]) -> Folder {
+    let folder = Folder::new();
+    for (path, text) in files {
+        folder.write(&format!("p/{path}"), text);
+    }
+    folder
+}
+
+/// The whole of what is said, line by line.
+#[test]
+fn each_wrong_package_is_told_exactly() {
+    let old = "apiVersion: kpt.dev/v2\nkind: Package\nmetadata:\n  name: p\npipelin: {}\n";
+    let upstream = |place: &str| format!("{HEAD}upstream:\n  type: git\n  git:\n    repo: r.git\n    {place}\n");
+    let lock = |commit: &str| {
+        format!("{HEAD}upstreamLock:\n  type: git\n  git:\n    repo: r.git\n    directory: /\n    commit: {commit}\n")
+    };
+    let function = |lines: &str| format!("{HEAD}pipeline:\n  mutators:\n  - {lines}\n");
+    let table: Vec<(String, &str)> = vec![
+        (
+            old.to_owned(),
+            "p/Kptfile:1: apiVersion: apiVersion is \"kpt.dev/v2\", not kpt.dev/v1 [kptfile.version]\n\
+             p/Kptfile:2: kind: kind is \"Package\", not Kptfile [kptfile.version]\n\
+             p/Kptfile:5: pipelin: unknown field \"pipelin\" (allowed here: apiVersion, kind, metadata, upstream, \
+             upstreamLock, info, pipeline, inventory, status) [kptfile.unknown_field]\n",
+        ),
+        (
+            upstream("directory: ../../x"),
+            "p/Kptfile:9: upstream.git.directory: path \"../../x\" is not allowed: it leaves the package (name a \
+             directory of the repository) [path.escape]\n",
+        ),
+        (
+            upstream("directory: /a/.git/hooks"),
+            "p/Kptfile:9: upstream.git.directory: path \"a/.git/hooks\" is not allowed: it names .git (name a \
+             directory of the repository) [path.name_invalid]\n",
+        ),
+        (
+            lock("f00"),
+            "p/Kptfile:10: upstreamLock.git.commit: \"f00\" is no commit (give the whole id, 40 or 64 hexadecimal \
+             digits, or take upstreamLock away and fetch the package again) [kptfile.lock_invalid]\n",
+        ),
+        (
+            function("image: set-labels\n    exec: x"),
+            "p/Kptfile:7: pipeline.mutators.0: both image and exec are given; give one [fn.ambiguous]\n",
+        ),
+        (
+            function("name: nothing"),
+            "p/Kptfile:7: pipeline.mutators.0: neither image nor exec is given [fn.ambiguous]\n",
+        ),
+        (
+            function("image: set-labels\n    configPath: /etc/passwd"),
+            "p/Kptfile:8: pipeline.mutators.0.configPath: path \"/etc/passwd\" is not allowed: it is absolute \
+             [path.escape]\n",
+        ),
+        (
+            format!("{HEAD}pipeline:\n  mutators:\n{}", "  - image: set-labels\n".repeat(1000)),
+            "p/Kptfile:1: pipeline: the pipeline has more than 100 functions [fn.limit]\n",
+        ),
+    ];
+    for (kptfile, expected) in table {
+        assert_eq!(rendered(&made(&[("Kptfile", &kptfile)])), expected);
+    }
+    let rows: [Row<'_>; 3] = [
+        (
+            &[("a.yaml", "a: 1\n")],
+            "p/Kptfile:1: the package has no Kptfile (a directory becomes a package with a Kptfile) [kptfile.missing]\n",
+        ),
+        (&[("Kptfile", HEAD), ("kptfile", HEAD)], "p/kptfile:1: the file must be called Kptfile [kptfile.ambiguous]\n"),
+        (
+            &[("Kptfile", HEAD), ("sub/KPTFILE", HEAD)],
+            "p/sub/KPTFILE:1: the file must be called Kptfile [kptfile.ambiguous]\n",
+        ),
+    ];
+    for (files, expected) in rows {
+        assert_eq!(rendered(&made(files)), expected);
+    }
+}
+
+#[test]
+fn packages_without_end_are_refused() {
+    let deep = format!("{}Kptfile", "d/".repeat(100));
+    let expected = format!(
+        "p/{}:1: subpackages are nested deeper than 32 [package.depth_limit]\n",
+        deep.trim_end_matches("/Kptfile")
+    );
+    assert_eq!(rendered(&made(&[("Kptfile", HEAD), (&deep, HEAD)])), expected);
+    let many: String =
+        (0..5001).map(|number| format!("---\napiVersion: v1\nkind: A\nmetadata: {{name: n{number}}}\n")).collect();
+    let expected = "p/b.yaml:1: the package has more than 10000 objects, counted up to here (divide it, or leave files out by \
+                    .krmignore) [package.object_limit]\n";
+    assert_eq!(rendered(&made(&[("Kptfile", HEAD), ("a.yaml", &many), ("b.yaml", &many)])), expected);
+}
+
+#[test]
+fn links_are_kept_only_where_they_stay_inside() {
+    let told = |links: &[(&str, &str)]| {
+        let folder = made(&[("Kptfile", HEAD), ("conf/map.yaml", MAP)]);
+        for (path, target) in links {
+            std::os::unix::fs::symlink(target, folder.path("p").join(path)).unwrap();
+        }
+        folder
+    };
+    let inside = told(&[("directory", "conf"), ("file.txt", "conf/map.yaml")]);
+    let said = Said::of(inside.loggia().args(["fn", "render", "p"]).output().unwrap()).fine();
+    assert!(said.out.is_empty(), "{}", said.out);
+    assert_eq!(std::fs::read_link(inside.path("p/directory")).unwrap(), Path::new("conf"));
+    let out = |path: &str, target: &str, why: &str| {
+        format!("p/{path}:1: it is a symbolic link to {target:?}, {why} (put the file itself there) [path.symlink]\n")
+    };
+    let outside = "which is outside of the package";
+    let table = [
+        (vec![("a", "../secret")], out("a", "../secret", outside)),
+        (vec![("a.yaml", "/etc/passwd")], out("a.yaml", "/etc/passwd", outside)),
+        (vec![("root", "."), ("a", "root/../x")], out("a", "root/../x", outside)),
+        (vec![("a", "a")], out("a", "a", "which leads in circles")),
+        (
+            vec![("a.yaml", "conf/map.yaml")],
+            "p/a.yaml:1: it is a symbolic link to \"conf/map.yaml\" (resources are no links; put the file itself \
+             there) [path.symlink]\n"
+                .to_owned(),
+        ),
+    ];
+    for (links, expected) in table {
+        assert_eq!(rendered(&told(&links)), expected, "{links:?}");
+    }
+}
+
+const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n";
+
+/// Names that a terminal or another system would take for something else.
+#[test]
+fn names_of_files_are_told_without_their_escape_codes() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let control = "it holds a control character or a backslash";
+    let table: [(&[u8], &str, &str); 7] = [
+        (b"a\nb.yaml", r"p/a\nb.yaml", control),
+        (b"\x1b[31mred.yaml", r"p/\x1b[31mred.yaml", control),
+        (b"a\\b.yaml", r"p/a\b.yaml", control),
+        (b"end.", "p/end.", "a part ends with a dot or a space"),
+        (b"end ", "p/end ", "a part ends with a dot or a space"),
+        (b"CON", "p/CON", "a part is the name of a device on Windows"),
+        (b"caf\xe9.yaml", r"p/caf\xe9.yaml", "its name is not UTF-8"),
+    ];
+    for (name, shown, why) in table {
+        let folder = made(&[("Kptfile", HEAD)]);
+        std::fs::write(folder.path("p").join(std::ffi::OsStr::from_bytes(name)), "a: 1\n").unwrap();
+        for verb in [&["render", "p"][..], &["fn", "render", "p"], &["pkg", "tree", "p"], &["fn", "source", "p"]] {
+            let said = Said::of(folder.loggia().args(verb).output().unwrap()).failed(&[]);
+            let path = if verb == ["fn", "render", "p"] {
+                shown.replacen("p/", &format!("{}/p/", folder.root().canonicalize().unwrap().display()), 1)
+            } else {
+                shown.to_owned()
+            };
+            let expected = format!("loggia: cannot read {path}: {why}; rename it [path.name_invalid]\n");
+            assert_eq!(said.err, expected, "{verb:?}");
+        }
+    }
+}
+
+#[test]
+fn only_files_directories_and_links_are_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = made(&[("Kptfile", HEAD)]);
+    let special = "is neither a file nor a directory nor a link; move it away [path.file_type]";
+    let socket = std::os::unix::net::UnixListener::bind(folder.path("p/socket")).unwrap();
+    assert_eq!(rendered(&folder), format!("loggia: p/socket {special}\n"));
+    drop(socket);
+    std::fs::remove_file(folder.path("p/socket")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(folder.path("p/pipe")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(rendered(&folder), format!("loggia: p/pipe {special}\n"));
+    std::fs::remove_file(folder.path("p/pipe")).unwrap();
+    folder.program("p/run.sh", "true");
+    std::fs::set_permissions(folder.path("p/run.sh"), std::fs::Permissions::from_mode(0o4755)).unwrap();
+    let expected = "loggia: p/run.sh runs with the rights of its owner or group; take them away with chmod ug-s \
+                    [path.file_type]\n";
+    assert_eq!(rendered(&folder), expected);
+}

@@ -96,7 +96,7 @@ fn every_package_comes_back_from_a_function_as_it_was() {
         let whole = YamlFile::parse(request.list.as_bytes(), &Limits::default()).unwrap().value(0).unwrap();
         for list in [request.list.clone().into_bytes(), serde_json::to_vec(&whole).unwrap()] {
             let mut rendering = rendering.clone();
-            rendering.resume(Ok(Answer { list, stderr: String::new() })).unwrap();
+            rendering.resume(Ok(Answer { list, ..Answer::default() })).unwrap();
             assert_eq!(rendering.tree(), input, "{}", case.display());
         }
         checked += 1;

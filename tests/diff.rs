@@ -92,3 +92,46 @@ async fn whole_objects_are_shown_beside_each_other() {
     assert!(code == 2 && told.contains("unified"), "{told}");
     desk.world.stop().await.unwrap();
 }
+
+/// A Sync of a package that nobody derived: its repository takes no deployments, and people decide there all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_that_is_applied_as_it_is_can_be_approved() {
+    let desk = Desk::new().await;
+    let sync = |revision: &str| {
+        format!(
+            "apiVersion: loggia.dev/v1alpha1\nkind: Sync\nmetadata:\n  name: web\n  namespace: default\nspec:\n  package: \
+             {{repository: blueprints, name: web, revision: {revision}}}\n  targets: {{names: [edge-1]}}\n  ignore: \
+             [{{kind: Deploymnt, fields: [$.spec.replicas]}}]\n"
+        )
+    };
+    let status = async || desk.get("loggia.dev", "v1alpha1", "Sync", "web").await["status"].clone();
+    desk.commit("intents/web.yaml", &sync("v1"));
+    // Nobody rendered it: its objects have no namespace.
+    desk.eventually("its plan is told", async || status().await.to_string().contains("says no namespace")).await;
+    let name = |file: &str| desk.dir.path().join("blueprints/web").join(file);
+    git::git(desk.dir.path(), &["clone", "-q", desk.world.repository("blueprints").to_str().unwrap(), "blueprints"]);
+    for file in ["service.yaml", "deployment.yaml"] {
+        let text = std::fs::read_to_string(name(file)).unwrap().replacen(
+            "metadata:\n",
+            "metadata:\n  namespace: default\n",
+            1,
+        );
+        std::fs::write(name(file), text).unwrap();
+    }
+    let blueprints = desk.dir.path().join("blueprints");
+    git::git(&blueprints, &["commit", "-qam", "A namespace"]);
+    git::git(&blueprints, &["tag", "web/v2"]);
+    git::git(&blueprints, &["push", "-q", "origin", "HEAD:main", "web/v2"]);
+    desk.commit("intents/web.yaml", &sync("v2"));
+    let listed = async || desk.loggia(&["get", "proposals"]).1.contains("Apply web v2");
+    desk.eventually("its plan is proposed", listed).await;
+    let number = status().await["proposal"].to_string();
+    desk.approve(&number).await;
+    desk.eventually("it is settled", async || status().await["summary"] == "settled").await;
+    let (code, told) = desk.loggia(&["plan", "web"]);
+    assert!(
+        code == 0 && told.contains("spec.ignore[0] is about no object of the package: kind \"Deploymnt\""),
+        "{told}"
+    );
+    desk.world.stop().await.unwrap();
+}

@@ -1,6 +1,11 @@
 //! `loggia fn` as a script uses it: arguments and flags of `kpt fn`, files, pipes, exit codes.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and says what it did not run"
+)]
 
 #[path = "support/cases.rs"]
 mod cases;
@@ -8,6 +13,8 @@ mod cases;
 mod program;
 
 use std::ops::Deref;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use program::{Folder, Said};
 
@@ -23,6 +30,7 @@ spec:
       containers:
       - {name: web, image: 'web:1'}
 ";
+const PREFIX: &str = "ghcr.io/kptdev/krm-functions-catalog/";
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  level: \"info\"\n";
 
 struct World(Folder);
@@ -185,6 +193,11 @@ fn what_programs_say_is_shown_and_kept() {
     let whole = world.run(&["render", "pkg", "--allow-exec", "--truncate-output=false"]).fine();
     assert!(whole.err.contains("    6"), "{}", whole.err);
 
+    // A terminal does not do what a function says.
+    world.program("judge", "cat; printf 'a\\033[2Jb\\r\\n' >&2");
+    let said = world.run(&["render", "pkg", "--allow-exec"]).fine();
+    assert!(said.err.contains("Stderr: a\\u{1b}[2Jb"), "{}", said.err);
+
     world.program("judge", "echo broken >&2; exit 4");
     let said = world.run(&["render", "pkg", "--allow-exec"]).failed(&[
         "Stderr: broken",
@@ -338,26 +351,40 @@ fn eval_runs_one_function() {
 }
 
 #[test]
+fn what_is_no_resource_is_refused() {
+    let world = World::new("");
+    world.write("plain/values.yaml", "a: b\n");
+    for image in ["set-namespace:v0.4", "set-labels", "upsert-resource"] {
+        world.run(&["eval", "plain", "-i", image, "--", "namespace=p"]).failed(&["values.yaml", "has no apiVersion"]);
+    }
+    assert_eq!(world.read("plain/values.yaml"), "a: b\n");
+}
+
+#[test]
 fn eval_saves_the_function_in_the_pipeline() {
     let world = World::new("");
     let said = world.run(&["eval", "pkg", "-i", "set-labels:v0.2", "-s", "-t", "mutator", "--", "a=b"]).fine();
-    assert!(said.err.contains("Added \"set-labels:v0.2\" as mutator in the Kptfile."), "{}", said.err);
-    let saved = world.read("pkg/Kptfile");
     assert!(
-        saved.starts_with(&kptfile("pkg", "pipeline:\n  mutators:\n")) && saved.contains("image: set-labels:v0.2"),
-        "{saved}"
+        said.err.contains(&format!("Added \"{PREFIX}set-labels:v0.2\" as mutator in the Kptfile.")),
+        "{}",
+        said.err
     );
-    assert!(saved.contains("a: b") && world.read("pkg/conf/map.yaml").contains("a: b"), "{saved}");
+    let saved = world.read("pkg/Kptfile");
+    let entry = format!("  - image: {PREFIX}set-labels:v0.2\n    configMap:\n      a: b\n");
+    let expected = kptfile("pkg", &format!("  labels:\n    a: b\n{}", mutators(&entry)));
+    assert!(saved.starts_with(&expected), "{saved}");
+    assert!(world.read("pkg/conf/map.yaml").contains("a: b"));
     let said = world.run(&["eval", "pkg", "-i", "set-labels:v0.2", "-s", "-t", "mutator", "--", "a=c"]).fine();
     assert!(said.err.contains("Updated"), "{}", said.err);
     assert!(world.read("pkg/Kptfile").contains("a: c"));
     world.write("pkg/labels.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: labels\ndata:\n  x: z\n");
     let before = world.read("pkg/labels.yaml");
+    world.run(&["eval", "pkg", "--exec", "cat", "--fn-config", "pkg/labels.yaml", "-o", "whole"]).fine();
+    assert_eq!(world.read("whole/labels.yaml"), before, "the configuration is a resource of the package too");
     world
         .run(&["eval", "pkg", "-i", "set-annotations", "-s", "--type=validator", "--fn-config", "pkg/labels.yaml"])
         .fine();
     assert!(world.read("pkg/Kptfile").contains("configPath: labels.yaml"));
-    assert_eq!(world.read("pkg/labels.yaml"), before, "the configuration is no input");
     assert!(world.read("pkg/conf/map.yaml").contains("x: z"));
     world.write("out.yaml", &before);
     world
@@ -376,7 +403,7 @@ fn functions_chain_in_pipes() {
     world.run_with(&["sink", "sunk"], &scaled).fine();
     assert!(world.read("sunk/deployment.yaml").contains("replicas: 3   # how many"));
     assert!(world.read("sunk/conf/map.yaml").contains("a: b"));
-    assert_eq!(world.read("sunk/Kptfile"), kptfile("pkg", ""));
+    assert_eq!(world.read("sunk/Kptfile"), kptfile("pkg", "  labels:\n    a: b\n"));
     world.run_with(&["sink", "sunk"], &scaled).failed(&["sunk is there already"]);
     world.run_with(&["sink", "bad"], "a: [").failed(&["not YAML"]);
     assert!(!world.path("bad").exists());
@@ -394,4 +421,294 @@ fn functions_chain_in_pipes() {
     let config = world.run(&["source", "pkg", "--fn-config", "pkg/conf/map.yaml"]).fine().out;
     assert!(config.contains("\nfunctionConfig:\n  apiVersion: v1\n  kind: ConfigMap\n"), "{config}");
     world.run(&["source", "pkg", "-o", "json"]).failed(&["give stdout or unwrap"]);
+}
+
+/// Waits until something holds.
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never came true that {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process runs.
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+/// Starts Loggia, waits until a program that it started has started another, ends Loggia by a signal, and waits until
+/// both are gone. Gives what Loggia said.
+fn ended_by(world: &World, command: &mut Command, signal: &str) -> Output {
+    let started = world.path("started");
+    let _ = std::fs::remove_file(&started);
+    let command = command.env("PATH", format!("{}:/usr/bin:/bin", world.path("bin").display()));
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let written = || std::fs::read_to_string(&started).is_ok_and(|text| text.ends_with('\n'));
+    wait_for("the program has started", written);
+    let pids: Vec<String> = world.read("started").split_whitespace().map(str::to_owned).collect();
+    assert!(pids.len() == 2 && pids.iter().all(|pid| runs(pid)), "{pids:?}");
+    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status().unwrap();
+    assert!(sent.success());
+    let said = child.wait_with_output().unwrap();
+    wait_for("both programs are gone", || !pids.iter().any(|pid| runs(pid)));
+    said
+}
+
+const STARTS_ANOTHER: &str = "sleep 300 & echo $$ $! > started; wait";
+
+#[test]
+fn programs_end_with_loggia() {
+    let world = World::new(&mutators("    - exec: sh ./slow.sh\n"));
+    world.write("slow.sh", STARTS_ANOTHER);
+    let before = world.files();
+    for (signal, code) in [("HUP", 129), ("INT", 130), ("QUIT", 131), ("TERM", 143)] {
+        let said = ended_by(&world, world.loggia().args(["fn", "render", "pkg", "--allow-exec"]), signal);
+        let told = String::from_utf8(said.stderr).unwrap();
+        assert_eq!(said.status.code(), Some(code), "{signal}: {told}");
+        assert!(told.contains(&format!("told to end by signal {}; nothing was written", code - 128)), "{told}");
+        assert!(world.files() == before, "{signal} changed the package");
+    }
+    let said = ended_by(&world, world.loggia().args(["fn", "eval", "pkg", "--exec", "sh ./slow.sh"]), "TERM");
+    assert_eq!(said.status.code(), Some(143));
+    assert!(world.files() == before);
+}
+
+#[test]
+fn containers_and_charts_end_with_loggia() {
+    let world = World::new(&mutators("    - image: example.com/f:v1\n"));
+    let removes = "if [ \"$1\" = rm ]; then echo \"$*\" >> calls; exit; fi\n";
+    world.program("bin/docker", &format!("{removes}{STARTS_ANOTHER}"));
+    let said = ended_by(&world, world.loggia().args(["fn", "render", "pkg"]), "TERM");
+    assert_eq!(said.status.code(), Some(143));
+    assert!(world.read("calls").starts_with("rm -f loggia-fn-"), "{}", world.read("calls"));
+
+    let started = world.path("started").display().to_string();
+    world.program("bin/kustomize", &STARTS_ANOTHER.replace("started", &started).replace("sleep", "/bin/sleep"));
+    world.write("pkg/Kptfile", &kptfile("pkg", &mutators("    - image: kustomize\n      configMap: {path: conf}\n")));
+    let temporary = world.path("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let said = ended_by(&world, world.loggia().env("TMPDIR", &temporary).args(["fn", "render", "pkg"]), "INT");
+    assert_eq!(said.status.code(), Some(130), "{}", String::from_utf8_lossy(&said.stderr));
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "its folder is left");
+}
+
+/// `nohup` and shells that start something in the background say so by signals that are ignored.
+#[test]
+fn a_signal_that_is_ignored_ends_nothing() {
+    let world = World::new(&mutators("    - exec: sh ./slow.sh\n"));
+    world.write("slow.sh", "echo $$ > started; while [ ! -e go ]; do sleep 0.01; done; cat");
+    let script = "trap '' HUP; exec \"$0\" fn render pkg --allow-exec";
+    let program = world.loggia().get_program().to_owned();
+    let mut shell = Command::new("sh");
+    let child =
+        shell.args(["-c", script]).arg(program).current_dir(world.root()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the program has started", || world.path("started").exists());
+    let sent = Command::new("sh").args(["-c", &format!("kill -HUP {}", child.id())]).status().unwrap();
+    assert!(sent.success());
+    world.write("go", "");
+    Said::of(child.wait_with_output().unwrap()).fine();
+}
+
+/// A function that ended is over, and so is what it left in the background.
+#[test]
+fn nothing_of_a_function_is_left() {
+    let world = World::new(&mutators("    - exec: sh ./leaves.sh\n"));
+    world.write("leaves.sh", "sleep 300 < /dev/null > /dev/null 2>&1 & echo $! > left; cat");
+    world.run(&["render", "pkg", "--allow-exec"]).fine();
+    let left = world.read("left");
+    wait_for("what it left is gone", || !runs(&left));
+}
+
+/// A session of its own, and a parent that is gone: neither keeps a process from its end.
+#[test]
+fn nothing_that_left_its_function_is_left() {
+    if Command::new("setsid").arg("true").status().is_err() {
+        println!("not run: there is no setsid");
+        return;
+    }
+    let world = World::new(&mutators("    - exec: sh ./leaves.sh\n"));
+    let quiet = "< /dev/null > /dev/null 2>&1";
+    let leaves = format!(
+        "setsid sh -c 'echo $$ >> left; sleep 300 & echo $! >> left; wait' {quiet} &\n\
+         (setsid sleep 300 {quiet} & echo $! >> left)\n\
+         while [ \"$(wc -l < left)\" -lt 3 ]; do sleep 0.01; done 2> /dev/null\n"
+    );
+    for (last, code) in [("cat", 0), ("exit 3", 2)] {
+        world.write("left", "");
+        world.write("leaves.sh", &format!("{leaves}{last}\n"));
+        let said = world.run(&["render", "pkg", "--allow-exec"]);
+        assert_eq!(said.code, code, "{}", said.err);
+        let left = world.read("left");
+        assert_eq!(left.lines().count(), 3, "{left}");
+        for pid in left.lines() {
+            assert!(!runs(pid), "{pid} of {left} still runs after {last}");
+        }
+    }
+}
+
+/// What was there before Loggia, whoever started it, is not Loggia's to end.
+#[test]
+fn strangers_go_on() {
+    let world = World::new(&mutators("    - exec: cat\n"));
+    let script =
+        "set -m; sleep 300 < /dev/null > /dev/null 2>&1 & echo $! > stranger; exec \"$0\" fn render pkg --allow-exec";
+    let program = world.loggia().get_program().to_owned();
+    let output = Command::new("sh").args(["-c", script]).arg(program).current_dir(world.root()).output().unwrap();
+    Said::of(output).fine();
+    let stranger = world.read("stranger");
+    assert!(runs(&stranger));
+    assert!(Command::new("kill").arg(stranger.trim()).status().unwrap().success());
+}
+
+#[test]
+fn a_directory_that_was_deleted_is_no_package() {
+    let world = World::new("");
+    let verbs: [&[&str]; 11] = [
+        &["pkg", "tree"],
+        &["pkg", "init"],
+        &["pkg", "init", "new"],
+        &["pkg", "diff"],
+        &["validate"],
+        &["render"],
+        &["apply", "."],
+        &["fn", "render"],
+        &["fn", "render", "-o", "stdout"],
+        &["fn", "source"],
+        &["fn", "eval", "--image", "set-labels", "--", "a=b"],
+    ];
+    for verb in verbs {
+        let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" \"$@\"";
+        let program = world.loggia().get_program().to_owned();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).arg(program).args(verb).current_dir(world.root());
+        let said = Said::of(shell.stdin(Stdio::null()).output().unwrap());
+        said.failed(&["the present directory is gone; change to one that is there"]);
+    }
+    let package = world.path("pkg").display().to_string();
+    let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" render \"$1\"";
+    let program = world.loggia().get_program().to_owned();
+    let shell = Command::new("sh").args(["-c", script]).arg(program).arg(&package).current_dir(world.root()).output();
+    Said::of(shell.unwrap()).fine();
+}
+
+#[test]
+fn what_is_no_resource_is_told_with_its_place() {
+    let world = World::new("");
+    world.write("pkg/list.yaml", "# a list\n- a\n- b\n");
+    world.write("pkg/scalar.yaml", "apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\njust a text\n");
+    let words = "expected a resource, a map with apiVersion, kind and metadata, and found";
+    let list = format!("pkg/list.yaml:2: {words} a list (");
+    let scalar = format!("pkg/scalar.yaml:5: {words} a single value (");
+    let said = world.run(&["source", "pkg"]).failed(&[&list, &scalar, ".krmignore) [k8s.not_a_resource]"]);
+    assert_eq!((said.out.as_str(), said.err.lines().count()), ("", 2), "{}", said.err);
+    world.write("pkg/.krmignore", "list.yaml\nscalar.yaml\n");
+    world.run(&["source", "pkg"]).fine();
+}
+
+#[test]
+fn a_function_that_failed_is_told_with_one_place() {
+    let world = World::new(&mutators("  - image: set-namespace\n    configMap:\n      namspace: core\n"));
+    let said = world.run(&["render", "pkg"]).failed(&["pkg/Kptfile:9: set-namespace: "]);
+    let last = said.err.lines().last().unwrap();
+    assert_eq!(last.matches("Kptfile").count(), 1, "{last}");
+    let valid = Said::of(world.loggia().args(["validate", "pkg"]).output().unwrap());
+    assert_eq!(valid.err.matches("Kptfile").count(), 1, "{}", valid.err);
+    valid.failed(&["pkg/Kptfile:9: set-namespace: "]);
+}
+
+/// With an engine there, which has much to say of an image that it cannot find, and without one.
+#[test]
+fn a_misspelt_function_is_told_first() {
+    let world = World::new(&mutators("  - image: set-lables\n    configMap: {a: b}\n"));
+    let hint = "pkg/Kptfile:7: set-lables: did you mean set-labels, which is built in? ";
+    world.run(&["render", "pkg"]).failed(&[hint]);
+    world.program("bin/docker", "echo 'no such image' >&2; exit 125");
+    world.run(&["render", "pkg"]).failed(&[hint, "exit code 125"]);
+    let valid = Said::of(world.loggia().args(["validate", "pkg"]).output().unwrap());
+    valid.failed(&["set-lables is not built in (did you mean set-labels? built in: "]);
+}
+
+/// As kpt's `fn-eval/fnconfig-missing-name` and its check of configurations with several documents.
+#[test]
+fn a_configuration_is_one_resource() {
+    let world = World::new("");
+    let before = world.files();
+    let named = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndata:\n  a: b\n";
+    for (text, words) in [
+        (named.replace("  name: c\n", "  labels: {}\n"), "has no metadata.name"),
+        (format!("{named}---\n{named}"), "must be one resource, not 2"),
+        ("# nothing\n".to_owned(), "must be one resource, not 0"),
+    ] {
+        world.write("config.yaml", &text);
+        world.run(&["eval", "pkg", "-i", "set-labels", "--fn-config", "config.yaml"]).failed(&[
+            words,
+            "config.yaml:1",
+            "fn.config",
+        ]);
+    }
+    assert_eq!(world.files(), before);
+}
+
+#[test]
+fn json_files_are_resources() {
+    let world = World::new(&mutators("  - image: set-annotations\n    configMap: {a: b}\n"));
+    let kept = "{\"kind\": \"Thing\", \"apiVersion\": \"x/v1\",\n\t\"metadata\": {\"name\": \"l\"}}";
+    let map = "{\"kind\": \"ConfigMap\", \"apiVersion\": \"v1\", \"metadata\": {\"name\": \"j\"}}";
+    world.write("pkg/j.json", map);
+    let list = world.run(&["source", "pkg"]).fine().out;
+    assert!(list.contains("path: j.json"), "{list}");
+    world.run(&["render", "pkg"]).fine();
+    let expected = "{\n  \"apiVersion\": \"v1\",\n  \"kind\": \"ConfigMap\",\n  \"metadata\": {\n    \"annotations\": {\n      \"a\": \"b\"\n    },\n    \"name\": \"j\"\n  }\n}\n";
+    assert_eq!(world.read("pkg/j.json"), expected);
+    world.run_with(&["sink", "sunk"], &world.run(&["source", "pkg"]).fine().out).fine();
+    assert_eq!(world.read("sunk/j.json"), expected);
+    world.write("pkg/k.json", kept);
+    world.run(&["eval", "pkg", "--exec", "cat"]).fine();
+    assert_eq!(world.read("pkg/k.json"), kept);
+    world.run(&["eval", "pkg", "--exec", "sed 's/name: j$/name: i/'"]).fine();
+    assert_eq!(world.read("pkg/j.json"), expected.replace("\"j\"", "\"i\""));
+}
+
+/// As kpt writes lists: how far the lists of each file are indented travels with its resources.
+#[test]
+fn lists_say_how_they_are_indented() {
+    let world = World::new("");
+    world.write("pkg/wide.yaml", &format!("{MAP}list:\n  - 1\n"));
+    let list = world.run(&["source", "pkg"]).fine().out;
+    let style = |style: &str| list.matches(&format!("internal.config.kubernetes.io/seqindent: {style}\n")).count();
+    assert_eq!((style("wide"), style("compact")), (1, 3), "{list}");
+    world.run_with(&["sink", "sunk"], &list).fine();
+    assert_eq!(world.read("sunk/wide.yaml"), world.read("pkg/wide.yaml"));
+}
+
+/// As kpt's `fn-render/basicpipeline-semver`.
+#[test]
+fn a_range_of_versions_chooses_a_function() {
+    let range = "  - image: set-namespace\n    tag: \"0.4.1 - 0.4.3\"\n    configMap: {namespace: core}\n";
+    let world = World::new(&mutators(range));
+    let said = world.run(&["render", "pkg"]).fine();
+    assert!(said.err.contains(&format!("[RUNNING] \"{PREFIX}set-namespace:v0.4\"")), "{}", said.err);
+    assert!(world.read("pkg/conf/map.yaml").contains("namespace: core"));
+}
+
+/// As kpt's results: what a remark is about, which document of its file that is, and why a function did not run.
+#[test]
+fn results_say_what_they_are_about() {
+    let world = World::new(&mutators("  - image: kubeconform\n"));
+    let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\n  namespace: core\nspec:\n  ports: 5\n";
+    world.write("pkg/two.yaml", &format!("{MAP}---\n{service}"));
+    world.run(&["render", "pkg", "--results-dir", "r"]).failed(&["two.yaml"]);
+    let results = world.read("r/results.yaml");
+    for words in [
+        "index: 1\n",
+        "resourceRef:\n      apiVersion: v1\n      kind: Service\n      name: s\n      namespace: core\n",
+    ] {
+        assert!(results.contains(words), "{words:?} is not in {results}");
+    }
+    let world = World::new(&mutators("  - image: set-image\n"));
+    world.run(&["render", "pkg", "--results-dir", "r"]).failed(&["set-image"]);
+    let results = world.read("r/results.yaml");
+    assert!(results.contains("severity: error") && results.contains("message:"), "{results}");
 }

@@ -85,13 +85,13 @@ impl World {
         Self { management, edges: [one, two], repositories, running: None, looking, servers }
     }
 
+    fn deployments(&self) -> Location {
+        let url = self.repositories.bare("deployments").display().to_string();
+        Location::git(RepositoryName::new("deployments").unwrap(), &url, "main", "")
+    }
+
     async fn proposals(&self) -> Vec<Proposal> {
-        let location = Location {
-            name: RepositoryName::new("deployments").unwrap(),
-            url: self.repositories.bare("deployments").display().to_string(),
-            branch: "main".into(),
-            directory: String::new(),
-        };
+        let location = self.deployments();
         self.looking.repositories.forge(&location).unwrap().list().await.unwrap()
     }
 
@@ -106,12 +106,7 @@ impl World {
     }
 
     async fn approve(&self, proposal: &Proposal) {
-        let location = Location {
-            name: RepositoryName::new("deployments").unwrap(),
-            url: self.repositories.bare("deployments").display().to_string(),
-            branch: "main".into(),
-            directory: String::new(),
-        };
+        let location = self.deployments();
         let forge = self.looking.repositories.forge(&location).unwrap();
         let decision = Decision::Approve { plan: proposal.content.plan.clone(), head: proposal.content.head.clone() };
         let now = loggia::domain::time::Timestamp::now();

@@ -256,3 +256,34 @@ fn an_overlay_reaches_nothing_outside() {
         assert!(said.code != 0 && said.err.contains("kustomize ended with exit code 1"), "{resource}: {}", said.err);
     }
 }
+
+/// The examples of `loggia fn doc`, with the files that they have as comments.
+#[test]
+fn what_is_told_of_charts_and_overlays_works() {
+    for (name, program, made) in [
+        ("render-helm-chart", "helm", "core/configmap_prod-web.yaml"),
+        ("kustomize", "kustomize", "configmap_prod-web.yaml"),
+    ] {
+        let folder = Folder::new();
+        let Some(path) = programs(&folder, &[program]) else { return };
+        let told = Said::of(folder.loggia().args(["fn", "doc", name, "-o", "json"]).output().unwrap()).fine();
+        let guide: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+        let example = guide["example"].as_str().unwrap();
+        folder.write("p/Kptfile", &format!("apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: p\n{example}"));
+        let mut files: Vec<(String, String)> = Vec::new();
+        for line in example.lines().filter_map(|line| line.strip_prefix("# ")) {
+            match line.strip_suffix(':').filter(|name| !name.contains(' ') && name.contains('.')) {
+                Some(name) => files.push((name.to_owned(), String::new())),
+                None => files.last_mut().unwrap().1.push_str(&format!("{line}\n")),
+            }
+        }
+        assert!(files.len() >= 3, "{files:?}");
+        for (name, text) in &files {
+            folder.write(&format!("p/{name}"), text);
+        }
+        render(&folder, &path, &["p"]).fine();
+        assert!(folder.read(&format!("p/{made}")).contains("name: prod-web"));
+        let page = Said::of(folder.loggia().args(["fn", "doc", "-i", name]).output().unwrap()).fine().out;
+        assert!(page.contains("Run by") && page.contains(program), "{page}");
+    }
+}

@@ -1,5 +1,5 @@
-//! Edits of YAML files change what they say and nothing else: every file of this repository and generated ones, edited at
-//! every place, with another decoder as the judge of what stands there afterwards.
+//! Edits of YAML files change what they say and nothing else: every file of this repository and generated ones, edited
+//! at every place, with another decoder as the judge of what stands there afterwards.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise")]
 
@@ -37,12 +37,14 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
 
 /// Every YAML file of the examples, the test packages and the schemas that can be read.
 fn corpus() -> Vec<(String, String)> {
+    // Kubernetes reads a bare key `n` as `false`, this oracle as a text.
+    let is_common = |path: &PathBuf| !path.display().to_string().contains("keys-like-booleans");
     let mut found = Vec::new();
     for dir in ["examples-repo", "tests/packages", "schemas"] {
         files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(dir), &mut found);
     }
     let read = |path: PathBuf| (path.display().to_string(), std::fs::read_to_string(path).unwrap());
-    let all = found.into_iter().map(read);
+    let all = found.into_iter().filter(is_common).map(read);
     all.filter(|(_, text)| YamlFile::parse(text.as_bytes(), &Limits::default()).is_ok_and(|file| file.values().is_ok()))
         .collect()
 }

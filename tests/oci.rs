@@ -224,3 +224,106 @@ fn charts_that_helm_pushed_are_packages() {
     assert!(world.read("mine/templates/web.yaml").contains("{{ .Values.color }}"));
     assert!(world.read("mine/Kptfile").contains("chart:1.2.3_build.4\n"), "{}", world.read("mine/Kptfile"));
 }
+
+/// A module that answers with what it is given, and says a word of five letters.
+fn module(word: &str) -> Vec<u8> {
+    let text = format!(
+        "(module
+          (import \"wasi_snapshot_preview1\" \"fd_read\" (func $read (param i32 i32 i32 i32) (result i32)))
+          (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
+          (memory (export \"memory\") 1)
+          (data (i32.const 16) \"{word}\")
+          (func (export \"_start\")
+            (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 5))
+            (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (block $done (loop $more
+              (i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 1000))
+              (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+              (br_if $done (i32.eqz (i32.load (i32.const 8))))
+              (i32.store (i32.const 4) (i32.load (i32.const 8)))
+              (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+              (br $more)))))"
+    );
+    wat::parse_str(text).unwrap()
+}
+
+impl World {
+    /// Pushes a file of this name as the only one of an image; gives its digest.
+    fn push_file(&self, image: &str, name: &str, bytes: &[u8]) -> String {
+        let folder = self.path(&format!("pushed-{}", image.replace(['/', ':'], "-")));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(name), bytes).unwrap();
+        self.registry.push(&folder, image)
+    }
+
+    /// Renders a package whose only function is this image.
+    fn renders(&self, image: &str) -> Said {
+        let pipeline = format!("{KPTFILE}pipeline:\n  mutators:\n  - image: {image}\n");
+        self.write("calls/Kptfile", &pipeline);
+        self.write("calls/map.yaml", CONFIG);
+        let mut loggia = self.loggia();
+        loggia.args(["fn", "render", "calls", "--allow-alpha-wasm"]).env("PATH", "/usr/bin:/bin");
+        Said::of(loggia.env("DOCKER_CONFIG", self.registry.credentials()).output().unwrap())
+    }
+}
+
+#[test]
+fn functions_are_modules_out_of_a_registry() {
+    let Some(mut world) = World::new(false) else { return };
+    let name = world.registry.name("fn/copy");
+    let first = world.push_file("fn/copy:v1.0.0", "copy.wasm", &module("first"));
+    world.push_file("fn/copy:v1.1.0", "other.wasm", &module("other"));
+    for (version, word) in
+        [(":v1.0.0".to_owned(), "first"), (":v1.1.0".to_owned(), "other"), (format!("@{first}"), "first")]
+    {
+        let said = world.renders(&format!("{name}{version}")).fine();
+        assert!(said.err.contains(&format!("Stderr: {word}")), "{version}: {}", said.err);
+        assert_eq!(world.read("calls/map.yaml"), CONFIG);
+    }
+    // As kpt pushes them: beside the container's image, for a platform of its own.
+    let described = |os: &str, machine: &str, digest: &str| {
+        let manifest = world.registry.crane(&["manifest", &format!("{name}@{digest}")]);
+        serde_json::json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest,
+            "size": manifest.trim_end_matches('\n').len(), "platform": {"os": os, "architecture": machine}})
+    };
+    let container = world.push_file("fn/copy:container", "copy", b"\x7fELF");
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [described("linux", "amd64", &container), described("js", "wasm", &first)]});
+    world.registry.document("fn/copy", Some("v2.0.0"), &index);
+    assert!(world.renders(&format!("{name}:v2.0.0")).fine().err.contains("Stderr: first"));
+
+    world.renders(&format!("{name}:container")).failed(&["its file copy is no WASM module", "fn.no_runner"]);
+    world.renders(&format!("{name}:v9")).failed(&["oci.not_found", "fn.no_runner"]);
+    let pair = world.registry.push(&world.path("web"), "fn/two:v1");
+    let two = world.registry.name("fn/two");
+    world.renders(&format!("{two}@{pair}")).failed(&["the image of a WASM module has one", "fn.no_runner"]);
+
+    // What is named by its digest is pulled once; a tag may have moved.
+    world.registry.down();
+    assert!(world.renders(&format!("{name}@{first}")).fine().err.contains("Stderr: first"));
+    world.renders(&format!("{name}:v1.0.0")).failed(&["oci.unreachable"]);
+    world.registry.up();
+    let kept = world.path("cache/loggia/cache/wasm").join(format!("{}.module", first.trim_start_matches("sha256:")));
+    fs::write(&kept, "0".repeat(100)).unwrap();
+    assert!(
+        world.renders(&format!("{name}@{first}")).fine().err.contains("Stderr: first"),
+        "a damaged one is pulled again"
+    );
+}
+
+/// As `docker login` leaves them where a program keeps them.
+#[test]
+fn a_program_keeps_the_credentials() {
+    let Some(world) = World::new(true) else { return };
+    let place = format!("{}:v1.0.0", world.registry.place("packages/web"));
+    fs::write(world.registry.credentials().join("config.json"), r#"{"auths": {}, "credsStore": "ours"}"#).unwrap();
+    world.fails(&["get", &place, "p"], &["docker-credential-ours keeps them and cannot be started", "oci.auth"]);
+    let answer = "cat > asked; echo '{\"ServerURL\":\"x\",\"Username\":\"someone\",\"Secret\":\"secret\"}'";
+    world.program("bin/docker-credential-ours", answer);
+    let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
+    let mut loggia = world.loggia();
+    loggia.args(["pkg", "get", &place, "p"]).env("DOCKER_CONFIG", world.registry.credentials()).env("PATH", path);
+    Said::of(loggia.output().unwrap()).fine();
+    assert!(world.read("p/web.yaml").contains("blue"));
+    assert!(place.contains(&world.read("asked")));
+}

@@ -290,10 +290,13 @@ fn differences_are_shown_by_diff() {
     let none = world.run(&["diff", "mine"]);
     assert_eq!((none.code, none.out.as_str()), (0, ""), "{}", none.err);
     world.edit("mine/web.yaml", "replicas: 1", "replicas: 5");
-    let table: [(&[&str], &[&str], &[&str]); 4] = [
+    let table: [(&[&str], &[&str], &[&str]); 6] = [
         (&["diff", "mine"], &["-  replicas: 1", "+  replicas: 5"], &["web:2"]),
         (&["diff", "mine@v2", "--diff-type", "remote"], &["+        image: web:2", "+second"], &["replicas: 5"]),
         (&["diff", "mine@v2", "--diff-type", "combined"], &["+  replicas: 5", "-        image: web:2"], &[]),
+        // As in kpt, a version that is named is what the package is compared with.
+        (&["diff", "mine@v2"], &["+  replicas: 5", "-        image: web:2"], &[]),
+        (&["diff", "mine@v2", "--diff-type", "local"], &["+  replicas: 5"], &["web:2"]),
         (&["diff", "mine@v2", "--diff-type", "3way"], &["+  replicas: 5", "+        image: web:2"], &[]),
     ];
     for (args, there, not) in table {
@@ -302,21 +305,36 @@ fn differences_are_shown_by_diff() {
         assert!(there.iter().all(|line| said.out.contains(line)), "{args:?}: {}", said.out);
         assert!(!not.iter().any(|line| said.out.contains(line)), "{args:?}: {}", said.out);
     }
+    // A version that is not there is told, whatever is shown.
+    for kind in ["local", "remote", "combined", "3way"] {
+        let words = ["there is no branch, tag or commit v9", "blueprints.git"];
+        world.fails(&["diff", "mine@v9", "--diff-type", kind], &words);
+    }
     world.fails(&["diff", "mine", "--diff-tool", "no-such-program"], &["running no-such-program", "--diff-tool"]);
 }
 
 #[test]
 fn a_new_package_is_a_package() {
     let world = World::new();
+    world.fails(&["init", "mine"], &["mine does not exist"]);
+    assert!(!world.path("mine").exists());
     fs::create_dir(world.path("mine")).unwrap();
-    world.done(&["init", "mine", "--description", "what it is", "--keywords", "a,b"]);
-    let kptfile = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  annotations:\n    config.kubernetes.io/local-config: \"true\"\n  name: mine\ninfo:\n  description: what it is\n  keywords:\n  - a\n  - b\n";
+    let made =
+        world.run(&["init", "mine", "--description", "what it is", "--keywords", "a,b", "--site", "https://e.com"]);
+    let told = "writing mine/Kptfile\nwriting mine/README.md\nwriting mine/package-context.yaml\n";
+    assert_eq!(made.fine().err, told);
+    let kptfile = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: mine\n  annotations:\n    config.kubernetes.io/local-config: \"true\"\ninfo:\n  site: https://e.com\n  description: what it is\n  keywords:\n  - a\n  - b\n";
     assert_eq!(world.read("mine/Kptfile"), kptfile);
+    assert_eq!(world.read("mine/package-context.yaml"), CONTEXT.replace("NAME", "example"));
+    fs::write(world.path("mine/.krmignore"), "x\n").unwrap();
     let tree = world.done(&["tree", "mine"]);
     let drawn = "Package \"mine\"\n├── [Kptfile]  Kptfile mine\n├── [package-context.yaml]  ConfigMap kptfile.kpt.dev\n└── README.md\n";
     assert_eq!(tree, drawn);
-    world.fails(&["init", "mine"], &["is a package already"]);
-    world.fails(&["init", "nowhere"], &["nowhere is not a directory"]);
+    // What is there already stays, as in kpt.
+    fs::remove_file(world.path("mine/README.md")).unwrap();
+    assert_eq!(world.run(&["init", "mine"]).fine().err, "writing mine/README.md\n");
+    assert_eq!(world.read("mine/Kptfile"), kptfile);
+    world.fails(&["init", "mine/Kptfile"], &["mine/Kptfile is not a directory"]);
     world.fails(&["update", "mine"], &["mine/Kptfile has no upstream"]);
     let valid = world.loggia().arg("validate").arg(world.path("mine")).output().unwrap();
     assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
@@ -340,7 +358,7 @@ fn what_cannot_be_fetched_changes_nothing() {
     world.fails(&["update", "mine@nothing"], &["git.ref_not_found"]);
     world.fails(&["update", "mine@fffffff"], &["git.commit_missing"]);
     world.edit("mine/Kptfile", "commit: ", "commit: f00");
-    world.fails(&["update", "mine"], &[]);
+    world.fails(&["update", "mine"], &["mine/Kptfile:", "upstreamLock.git.commit", "kptfile.lock_invalid"]);
     assert!(!world.path("p").exists());
 }
 
@@ -357,6 +375,62 @@ fn links_out_of_a_package_are_refused() {
     world.fails(&["update", "mine@v2"], &["path.symlink", "etc:1"]);
 }
 
+/// A package's context, as kpt's documents show it.
+const CONTEXT: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: kptfile.kpt.dev\n  annotations:\n    config.kubernetes.io/local-config: \"true\"\ndata:\n  name: NAME\n";
+
+/// What kpt's `gen-pkg-context` does, and why: `set-namespace` reads the package's name from its context.
+#[test]
+fn a_deployment_has_a_context_of_its_own() {
+    let world = World::new();
+    let web = world.path("blueprints/web");
+    let pipeline = "pipeline:\n  mutators:\n  - image: set-namespace:v0.4.1\n    configPath: package-context.yaml\n";
+    fs::write(
+        web.join("Kptfile"),
+        format!("apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: web\n{pipeline}"),
+    )
+    .unwrap();
+    let context = CONTEXT.replace("NAME", "example");
+    fs::write(web.join("package-context.yaml"), &context).unwrap();
+    fs::create_dir(web.join("db")).unwrap();
+    fs::write(web.join("db/Kptfile"), "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: db\n").unwrap();
+    fs::write(web.join("db/package-context.yaml"), &context).unwrap();
+    world.publish("with a context", &["web/v3"]);
+    let said = world.run(&["get", "blueprints.git/web@v3", "prod", "--for-deployment"]).fine();
+    for line in ["Customizing package for deployment.", "Customized package for deployment."] {
+        assert!(said.err.lines().any(|told| told == line), "{}", said.err);
+    }
+    assert_eq!(world.read("prod/package-context.yaml"), CONTEXT.replace("NAME", "prod"));
+    assert!(!world.path("prod/db/package-context.yaml").exists(), "a package has one context");
+    assert!(world.read("prod/Kptfile").contains("\n  name: prod\n"));
+    assert!(world.read("prod/db/Kptfile").contains("\n  name: db\n"), "subpackages keep their names");
+    Said::of(world.loggia().args(["fn", "render", "prod"]).output().unwrap()).fine();
+    assert!(world.read("prod/web.yaml").contains("  namespace: prod\n"));
+    // A blueprint keeps what it has, and its name in it is no package's.
+    world.done(&["get", "blueprints.git/web@v3", "copy"]);
+    assert!(world.read("copy/package-context.yaml").contains("name: example"));
+    assert!(world.path("copy/db/package-context.yaml").exists());
+    // An update to a version with another context does not take the name away.
+    fs::write(web.join("notes.txt"), "third\n").unwrap();
+    world.publish("more", &["web/v4"]);
+    world.done(&["update", "prod@v4"]);
+    assert!(world.read("prod/package-context.yaml").contains("  name: prod\n"));
+    assert!(world.read("prod/notes.txt").contains("third"));
+}
+
+#[test]
+fn the_present_directory_becomes_the_package_when_it_is_empty() {
+    let world = World::new();
+    fs::create_dir(world.path("mine")).unwrap();
+    let get = || {
+        let mut command = world.loggia();
+        command.current_dir(world.path("mine")).args(["pkg", "get", "../blueprints.git/web@v1", "."]);
+        Said::of(command.env("KPT_CACHE_DIR", world.path("kpt")).output().unwrap())
+    };
+    get().fine();
+    assert!(world.read("mine/Kptfile").contains("\n  name: mine\n"));
+    get().failed(&["the present directory is not empty"]);
+}
+
 #[test]
 fn packages_come_over_http_too() {
     let world = World::new();
@@ -371,4 +445,42 @@ fn packages_come_over_http_too() {
     assert!(kptfile.contains("ref: \"^2\"\n") && kptfile.contains("ref: web/v2\n"), "{kptfile}");
     assert!(world.read("mine/web.yaml").contains("web:2"));
     assert!(!world.path("mine/.loggia").exists() && world.path("cache/loggia/cache").exists());
+    let mut elsewhere = world.loggia();
+    elsewhere.args(["pkg", "diff", "mine@v1"]).env("KPT_CACHE_DIR", world.path("kpt"));
+    assert_eq!(Said::of(elsewhere.output().unwrap()).code, 1);
+    assert_eq!(fs::read_dir(world.path("kpt")).unwrap().count(), 1, "kpt's setting is ours");
+}
+
+/// Credentials come from where git has them, only when they are asked for, and wrong ones are forgotten there.
+#[test]
+fn git_says_who_we_are() {
+    let world = World::new();
+    let Some(server) = git_server::GitServer::start(world.root(), std::sync::Arc::new(|_, _, _| {})) else {
+        return;
+    };
+    let url = server.url("blueprints.git");
+    let get = |helper: &str, name: &str| {
+        let mut loggia = world.loggia();
+        loggia.args(["pkg", "get", &format!("{url}/web@v1"), name]);
+        loggia.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_COUNT", "1");
+        Said::of(
+            loggia.env("GIT_CONFIG_KEY_0", "credential.helper").env("GIT_CONFIG_VALUE_0", helper).output().unwrap(),
+        )
+    };
+    let helper = |password: &str| {
+        format!("!f() {{ echo $1 >> verbs; cat > asked; echo username=robot; echo password={password}; }}; f")
+    };
+    get(&helper("s3cret"), "open").fine();
+    assert!(!world.path("verbs").exists(), "nobody asked for credentials");
+    // base64 of robot:s3cret
+    fs::write(world.path("blueprints.git/authorization"), "Basic cm9ib3Q6czNjcmV0").unwrap();
+    get("", "mine").failed(&["git's credential helper", "[git.auth]"]);
+    get(&helper("s3cret"), "mine").fine();
+    assert!(world.read("mine/web.yaml").contains("web:1"), "{}", world.read("mine/web.yaml"));
+    assert_eq!(world.read("verbs"), "get\n");
+    let host = url.trim_start_matches("http://").split('/').next().unwrap();
+    assert!(world.read("asked").contains(&format!("host={host}\n")), "{}", world.read("asked"));
+    let said = get(&helper("wr0ng"), "other").failed(&["[git.auth]"]);
+    assert!(!said.err.contains("wr0ng"), "{}", said.err);
+    assert_eq!(world.read("verbs"), "get\nget\nerase\n");
 }

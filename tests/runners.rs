@@ -4,6 +4,8 @@
 
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/registry.rs"]
+mod registry;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -80,8 +82,14 @@ fn a_wasm_module_is_run_by_its_file() {
 
 #[test]
 fn a_wasm_image_says_how_to_get_it() {
-    let folder = package("image: example.com/wasm/f:v1");
-    let words = ["example.com/wasm/f:v1 is not built in", "GOOS=wasip1", "[fn.no_runner]"];
+    let folder = package("image: 127.0.0.1:1/wasm/f:v1");
+    let words = [
+        "127.0.0.1:1/wasm/f:v1 is not built in",
+        "[oci.unreachable]",
+        "GOOS=wasip1",
+        "kpt alpha wasm push",
+        "[fn.no_runner]",
+    ];
     render(&folder, &["--allow-alpha-wasm"]).failed(&words);
 }
 
@@ -138,4 +146,77 @@ fn a_function_runner_is_asked_before_containers() {
     let gone = runner.address.clone();
     drop(runner);
     render(&folder, &["--function-runner", &gone]).failed(&["cannot be reached", "[fn.no_runner]"]);
+}
+
+/// Google's gRPC as the other side: `tests/tools/packages/evaluator`.
+struct Judge {
+    child: Child,
+    address: String,
+}
+
+impl Judge {
+    fn start() -> Option<Self> {
+        let mut command = Command::new(registry::tool("evaluator")?);
+        let mut child = command.arg("serve").stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Some(Self { child, address: line.trim().to_owned() })
+    }
+}
+
+impl Drop for Judge {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_runner_that_others_wrote_is_understood() {
+    let Some(judge) = Judge::start() else { return };
+    let runner = ["--function-runner", &judge.address];
+    let folder = package("image: example.com/replace:v1");
+    let said = render(&folder, &runner).fine();
+    assert!(said.err.contains("Stderr: replaced 1"), "{}", said.err);
+    assert_eq!(folder.read("pkg/map.yaml"), MAP.replace("\"info\"", "debug"));
+    let fails = package("image: example.com/fail:v1");
+    render(&fails, &runner).failed(&["the function example.com/fail:v1 failed: no level", "(Internal)", "[fn.failed]"]);
+    let other = package("image: example.com/other:v1");
+    render(&other, &runner)
+        .failed(&["example.com/other:v1 is not built in", "docker, podman, nerdctl is not on the PATH"]);
+    // Larger than what gRPC takes unless it is told otherwise: 4 MiB.
+    let large = package("image: example.com/replace:v1");
+    for number in 0..6 {
+        let text = MAP.replace("settings", &format!("large{number}"));
+        let text = text.replace("info", &format!("info{}", "x".repeat(1 << 20)));
+        large.write(&format!("pkg/large{number}.yaml"), &text);
+    }
+    render(&large, &runner).fine();
+    assert!(large.read("pkg/large5.yaml").contains("debugx"));
+}
+
+#[test]
+fn our_runner_is_understood_by_others() {
+    let Some(program) = registry::tool("evaluator") else { return };
+    let folder = Folder::new();
+    let runner = Runner::start(&folder);
+    let ask = |arguments: &[&str], input: &str| Said::after(Command::new(&program).args(arguments), input);
+    let list = |data: &str| {
+        format!(
+            "apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n- apiVersion: v1\n  kind: ConfigMap # kept\n  \
+             metadata:\n    name: a\nfunctionConfig: {{apiVersion: v1, kind: ConfigMap, data: {{{data}}}}}\n"
+        )
+    };
+    let call = |image: &str, data: &str| ask(&["call", &runner.address, image], &list(data));
+    let done = call("ghcr.io/kptdev/krm-functions-catalog/set-labels:v0.2.0", "tier: edge").fine();
+    assert!(done.out.contains("kind: ConfigMap # kept\n") && done.out.contains("tier: edge"), "{}", done.out);
+    for (image, data, words) in
+        [("example.com/f:v1", "a: b", "NotFound: example.com/f:v1 is not built in"), ("set-labels", "", "Internal: ")]
+    {
+        let said = call(image, data);
+        assert!(said.code == 1 && said.err.starts_with(words), "{}", said.err);
+    }
+    let said = ask(&["call", &runner.address, "set-labels"], "a: [");
+    assert!(said.code == 1 && said.err.starts_with("InvalidArgument: "), "{}", said.err);
+    assert_eq!(ask(&["health", &runner.address], "").fine().out, "SERVING\n");
 }

@@ -1,4 +1,5 @@
-//! Versions that somebody signed: commits and tags with the real ssh-keygen and gpg, artifacts with openssl in cosign's form.
+//! Versions that somebody signed: commits and tags with the real ssh-keygen and gpg, artifacts with openssl in cosign's
+//! form.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,25 +8,19 @@
     reason = "a test stops at the first surprise, and says what it did not run"
 )]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use program::{Folder, Said};
 use registry::{Registry, checked};
+use signing::{attach, cosign, cosign_key, is_there, message, statement};
 
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/registry.rs"]
 mod registry;
-
-/// Whether a program is there; a line says so when it is not.
-fn is_there(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    if !found {
-        println!("not run: there is no {program}");
-    }
-    found
-}
+#[path = "support/signing.rs"]
+mod signing;
 
 /// Runs a program in a folder, with a home of its own.
 fn run(folder: &Folder, place: &str, program: &str, args: &[&str]) -> String {
@@ -119,6 +114,29 @@ fn commits_and_tags_are_signed_with_ssh() {
         Said::of(folder.loggia().args(["pkg", "update", &place, "--signed-by", signers]).output().unwrap())
     };
     update("main", "theirs").failed(&["[git.signature]"]);
+    // What is compared is checked too: the new version, and the one that was fetched, here by its tag.
+    let diff = |package: &str, signers: &str| {
+        Said::of(folder.loggia().args(["pkg", "diff", package, "--signed-by", signers]).output().unwrap())
+    };
+    assert_eq!(diff("p", "ours").code, 0);
+    let differs = diff("p@main", "ours");
+    assert!(differs.code == 1 && differs.out.contains("-signed"), "{}{}", differs.out, differs.err);
+    diff("p", "theirs").failed(&["it has no signature", "[git.signature]"]);
+    diff("p@main", "theirs").failed(&["main is no annotated tag", "[git.signature]"]);
+    diff("p@v2", "ours").failed(&["the tag v2: ", "[git.signature]"]);
+    update("main", "ours").fine();
+    assert_eq!(folder.read("p/notes.txt"), "signed");
+    // What a package was made from before anybody signed is left behind by an update: nothing of it is taken.
+    std::fs::remove_dir_all(folder.path("p")).unwrap();
+    Said::of(
+        folder
+            .loggia()
+            .args(["pkg", "get", &format!("file://{}@{none}", folder.path("repo").display()), "p"])
+            .output()
+            .unwrap(),
+    )
+    .fine();
+    update(&none, "ours").failed(&["it has no signature", "[git.signature]"]);
     update("main", "ours").fine();
     assert_eq!(folder.read("p/notes.txt"), "signed");
 }
@@ -172,10 +190,6 @@ fn commits_are_signed_with_gpg() {
     std::fs::remove_dir_all(&home).unwrap();
 }
 
-fn openssl(folder: &Path, args: &[&str]) -> String {
-    checked("openssl", args, &Command::new("openssl").args(args).current_dir(folder).output().unwrap())
-}
-
 #[test]
 fn artifacts_are_signed_with_a_key() {
     if !is_there("openssl") {
@@ -186,9 +200,7 @@ fn artifacts_are_signed_with_a_key() {
     folder.write("web/Kptfile", "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: web\n");
     let digest = registry.push(&folder.path("web"), "packages/web:v1");
     for name in ["ours", "theirs"] {
-        let (key, public) = (format!("{name}.key"), format!("{name}.pub"));
-        openssl(folder.root(), &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", &key]);
-        openssl(folder.root(), &["ec", "-in", &key, "-pubout", "-out", &public]);
+        cosign_key(folder.root(), name);
     }
     let get = |signers: &str| {
         let _ = std::fs::remove_dir_all(folder.path("p"));
@@ -196,18 +208,7 @@ fn artifacts_are_signed_with_a_key() {
         Said::of(folder.loggia().args(["pkg", "get", &place, "p", "--signed-by", signers]).output().unwrap())
     };
     get("ours.pub").failed(&["is not signed: there is no tag sha256-", "[oci.signature]"]);
-    let payload = format!(
-        "{{\"critical\":{{\"identity\":{{\"docker-reference\":\"\"}},\"image\":{{\"docker-manifest-digest\":\"{digest}\"}},\
-         \"type\":\"cosign container image signature\"}},\"optional\":null}}"
-    );
-    folder.write("payload", &payload);
-    openssl(folder.root(), &["dgst", "-sha256", "-sign", "ours.key", "-out", "signature", "payload"]);
-    let signature = openssl(folder.root(), &["base64", "-A", "-in", "signature"]);
-    let mut layer =
-        registry.blob("packages/web", "application/vnd.dev.cosign.simplesigning.v1+json", payload.as_bytes());
-    layer["annotations"] = serde_json::json!({"dev.cosignproject.cosign/signature": signature.trim()});
-    let tag = format!("{}.sig", digest.replace(':', "-"));
-    registry.manifest("packages/web", &tag, "application/vnd.oci.image.config.v1+json", &[layer]);
+    cosign(folder.root(), "ours", &registry, "packages/web", &digest);
     get("ours.pub").fine();
     get("theirs.pub").failed(&["is by another key", "[oci.signature]"]);
     get("web/Kptfile").failed(&["no public key of ECDSA P-256"]);
@@ -216,4 +217,51 @@ fn artifacts_are_signed_with_a_key() {
     registry.push(&folder.path("web"), "packages/web:v1");
     get("ours.pub").failed(&["is not signed: there is no tag sha256-", "[oci.signature]"]);
     assert!(!folder.path("p").exists());
+}
+
+#[test]
+fn bundles_of_sigstore_sign_too() {
+    let folder = Folder::new();
+    let Some(registry) = Registry::start(&folder.path("registry"), false) else { return };
+    if !is_there("openssl") {
+        return;
+    }
+    folder.write("web/Kptfile", "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: web\n");
+    let digest = registry.push(&folder.path("web"), "packages/web:v1");
+    let manifest = registry.crane(&["manifest", &registry.name("packages/web:v1")]);
+    for name in ["ours", "theirs"] {
+        cosign_key(folder.root(), name);
+    }
+    let get = || {
+        let _ = std::fs::remove_dir_all(folder.path("p"));
+        let place = format!("{}:v1", registry.place("packages/web"));
+        Said::of(folder.loggia().args(["pkg", "get", &place, "p", "--signed-by", "ours.pub"]).output().unwrap())
+    };
+    let sign = "https://sigstore.dev/cosign/sign/v1";
+    let other = format!("sha256:{}", "0".repeat(64));
+    let ours = |digest: &str, says: &str| statement(folder.root(), "ours", digest, says);
+    let mut changed = ours(&other, sign);
+    changed["dsseEnvelope"]["payload"] = ours(&digest, sign)["dsseEnvelope"]["payload"].clone();
+    let mut retyped = ours(&digest, sign);
+    retyped["dsseEnvelope"]["payloadType"] = serde_json::json!("text/plain");
+    let refused = [
+        (statement(folder.root(), "theirs", &digest, sign), "by another key"),
+        (message(folder.root(), "theirs", &manifest), "by another key"),
+        (ours(&other, sign), "of something else"),
+        (ours(&digest, "https://slsa.dev/provenance/v1"), "which is no signature"),
+        (changed, "by another key"),
+        (retyped, "by another key"),
+        (message(folder.root(), "ours", "something else"), "it is of SHA2_256"),
+        (serde_json::json!({"mediaType": "text/plain"}), "does not say that it is a bundle"),
+    ];
+    for (bundle, words) in &refused {
+        attach(&registry, "packages/web", &digest, std::slice::from_ref(bundle));
+        get().failed(&[words, "[oci.signature]"]);
+        assert!(!folder.path("p").exists());
+    }
+    let wrong: Vec<_> = refused.into_iter().map(|(bundle, _)| bundle).collect();
+    for right in [ours(&digest, sign), message(folder.root(), "ours", &manifest)] {
+        attach(&registry, "packages/web", &digest, &[wrong.as_slice(), &[right]].concat());
+        get().fine();
+    }
 }

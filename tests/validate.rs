@@ -97,3 +97,25 @@ fn watching_checks_again_after_a_change() {
         until(&mut lines, "watching");
     }
 }
+
+#[test]
+fn every_stage_tells_what_it_finds() {
+    let folder = Folder::new();
+    let package = folder.example("web");
+    folder.edit("web/deployment.yaml", "  replicas:", "  replica:");
+    folder.edit("web/Kptfile", "  mutators:\n", "  mutators:\n  - image: nosuchfn:v1\n  - image: set-labels:v0.9\n  - exec: ./p\n  - image: kustomize\n  - image: set-labels\n    configPath: gone.yaml\n");
+    folder.write("web/broken.yaml", "a: [\n");
+    folder.write("web/twice.yaml", &"---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: twice\n".repeat(2));
+    let words = [
+        "Kptfile:",
+        "nosuchfn:v1",
+        "set-labels:v0.9",
+        "--allow-exec",
+        "`loggia fn render` runs it",
+        "gone.yaml",
+        "broken.yaml:",
+        "declared twice",
+        "field not declared in schema",
+    ];
+    validate(&folder, &package, &[]).failed(&words);
+}

@@ -6,6 +6,7 @@ pub mod functions;
 pub mod git;
 pub mod native;
 pub mod oci;
+pub mod secret;
 pub mod state;
 
 /// Git as a person runs it, for the tests of several adapters.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::apiserver::metadata;
 use crate::domain::krm::Gvk;
-use crate::domain::krm::defaults::{Row, TEMPLATE_GENERATION, all, labels_of_template, namespace, set};
+use crate::domain::krm::defaults::{Row, TEMPLATE_GENERATION, all, namespace, select_by_uid, set};
 use crate::domain::krm::value::same;
 
 const NAMESPACE: &[Row<'_>] = &[("spec.finalizers", r#"["kubernetes"]"#), ("status.phase", r#""Active""#)];
@@ -137,25 +137,6 @@ fn quality(pod: &Value) -> String {
     }
     let any = containers.iter().any(|container| has(container, "limits") || has(container, "requests"));
     if any { r#""Burstable""# } else { r#""BestEffort""# }.to_owned()
-}
-
-/// A job finds its pods by its own uid, unless it says how.
-fn select_by_uid(job: &mut Value) {
-    if job.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
-        return;
-    }
-    let (uid, name) = (metadata::text(job, "uid").to_owned(), metadata::text(job, "name").to_owned());
-    let own = [
-        ("batch.kubernetes.io/controller-uid", &uid),
-        ("batch.kubernetes.io/job-name", &name),
-        ("controller-uid", &uid),
-        ("job-name", &name),
-    ];
-    for (label, value) in own {
-        set(job, &["spec", "template", "metadata", "labels", label], &json!(value));
-    }
-    set(job, &["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], &json!(uid));
-    labels_of_template(job);
 }
 
 /// Adds the version in which objects are stored to those in which they were.

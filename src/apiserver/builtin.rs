@@ -13,7 +13,8 @@ impl Flags {
     }
 }
 
-/// Group, version, kind, plural, short names, flags (`n` namespaced, `s` status, `r` scale, `a` in `all`, `q` a question).
+/// Group, version, kind, plural, short names, flags (`n` namespaced, `s` status, `r` scale, `a` in `all`, `q` a
+/// question).
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str], &'static str);
 
 const ROWS: &[Row] = &[
@@ -127,6 +128,7 @@ fn kind(&(group, version, kind, plural, short_names, flags): &Row) -> Kind {
         columns: Vec::new(),
         schema: None,
         rules: None,
+        deprecation: None,
         selectable: owned(selectable.unwrap_or_default()),
         crd: None,
     }

@@ -1,6 +1,7 @@
 //! Between the version in which objects are stored and the one in which a client speaks.
 //!
-//! Versions of a CRD differ only in `apiVersion` (strategy `None`); `events.k8s.io/v1` renames fields of the core event, as
+//! Versions of a CRD differ in `apiVersion` and in what their schemas declare: what one does not know is left out of it
+//! (strategy `None`); `events.k8s.io/v1` renames fields of the core event, as
 //! `pkg/apis/events/v1/conversion.go` of Kubernetes does.
 
 use std::borrow::Cow;
@@ -8,6 +9,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::apiserver::kinds::{Conversion, Kind};
+use crate::domain::krm::defaults::fill_structural;
+use crate::domain::krm::structural;
 
 /// Field of `events.k8s.io/v1`, field of the core event.
 const EVENT_FIELDS: [(&str, &str); 6] = [
@@ -33,6 +36,7 @@ pub(super) fn shown<'a>(kind: &Kind, stored: &'a Value) -> Cow<'a, Value> {
         rename(&mut object, |(new, core)| (core, new));
     }
     object["apiVersion"] = Value::String(version);
+    leave_undeclared(kind, &mut object);
     Cow::Owned(object)
 }
 
@@ -43,7 +47,20 @@ pub(super) fn stored(kind: &Kind, storage: &Kind, mut object: Value) -> Value {
         rename(&mut object, |(new, core)| (new, core));
     }
     object["apiVersion"] = Value::String(storage.gvk.api_version());
+    if kind.gvk.version != storage.gvk.version {
+        leave_undeclared(storage, &mut object);
+        if let Some(schema) = storage.schema.as_deref() {
+            fill_structural(&mut object, schema);
+        }
+    }
     object
+}
+
+/// Leaves out what a version does not declare.
+fn leave_undeclared(kind: &Kind, object: &mut Value) {
+    if let Some(schema) = kind.schema.as_deref() {
+        drop(structural::prune(object, schema));
+    }
 }
 
 fn rename(object: &mut Value, direction: fn((&'static str, &'static str)) -> (&'static str, &'static str)) {
@@ -74,5 +91,26 @@ mod tests {
         );
         assert_eq!(*shown(new, &kept), event);
         assert_eq!(*shown(core, &kept), kept);
+    }
+
+    #[test]
+    fn a_version_shows_and_keeps_what_it_declares() {
+        let version = |name: &str, storage: bool, field: &str| {
+            let spec = json!({"type": "object", "properties": {"both": {"type": "string"}, field: {"type": "string", "default": "d"}}});
+            json!({"name": name, "served": true, "storage": storage, "deprecated": !storage,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}})
+        };
+        let crd = json!({"metadata": {"name": "things.x.y"}, "spec": {"group": "x.y", "scope": "Cluster",
+            "names": {"kind": "Thing", "plural": "things"}, "versions": [version("v1", true, "old"), version("v1beta1", false, "new")]}});
+        let mut kinds = Kinds::builtin();
+        kinds.add_crd(&crd).unwrap();
+        let kind = |version| kinds.find("x.y", version, "things").unwrap();
+        let sent = json!({"apiVersion": "x.y/v1beta1", "kind": "Thing", "spec": {"both": "b", "new": "n"}});
+        let kept = stored(kind("v1beta1"), kind("v1"), sent);
+        assert_eq!(kept, json!({"apiVersion": "x.y/v1", "kind": "Thing", "spec": {"both": "b", "old": "d"}}));
+        let seen = json!({"apiVersion": "x.y/v1beta1", "kind": "Thing", "spec": {"both": "b"}});
+        assert_eq!(*shown(kind("v1beta1"), &kept), seen);
+        let warning = "x.y/v1beta1 Thing is deprecated; use x.y/v1 Thing";
+        assert_eq!((kind("v1beta1").deprecation.as_deref(), &kind("v1").deprecation), (Some(warning), &None));
     }
 }

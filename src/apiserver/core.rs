@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use crate::apiserver::decode::FieldValidation;
 use crate::apiserver::kinds::{Kind, Kinds, Resource};
+use crate::apiserver::lines::Lines;
 use crate::apiserver::metadata;
 use crate::apiserver::persist::{Journal, JournalError};
+use crate::apiserver::remarks::Sent;
 use crate::apiserver::status::ApiError;
 use crate::apiserver::store::{DEFAULT_HISTORY, Key, Store};
 use crate::domain::krm::schema::CrdError;
@@ -31,13 +33,23 @@ pub struct Writer {
     pub validation: FieldValidation,
     /// Take over fields of other managers; for applies only.
     pub force: bool,
+    /// What is to be said about what is written beside what a reader of it finds: fields that it has twice.
+    pub remarks: Vec<String>,
+    /// What was sent, where the order of remarks about it is that of its fields.
+    pub(super) sent: Option<Sent>,
 }
 
 impl Writer {
     /// A writer of this name that really writes.
     #[must_use]
     pub fn named(manager: &str) -> Self {
-        Self { manager: manager.to_owned(), dry_run: false, validation: FieldValidation::Ignore, force: false }
+        let (manager, remarks) = (manager.to_owned(), Vec::new());
+        Self { manager, dry_run: false, validation: FieldValidation::Ignore, force: false, remarks, sent: None }
+    }
+
+    /// The same writer, whose remarks have been made already.
+    pub(super) fn once_told(&self) -> Self {
+        Self { remarks: Vec::new(), sent: None, ..self.clone() }
     }
 }
 
@@ -50,6 +62,14 @@ pub struct Written {
     pub created: bool,
     /// What the client should be warned of.
     pub warnings: Vec<String>,
+}
+
+impl Written {
+    /// The same outcome, with something said before.
+    pub(super) fn told(mut self, before: &[String]) -> Self {
+        self.warnings.splice(..0, before.iter().cloned());
+        self
+    }
 }
 
 /// A data directory from which a server cannot start.
@@ -73,6 +93,7 @@ pub struct Core {
     kinds: RwLock<Arc<Kinds>>,
     clock: Clock,
     serial: AtomicU64,
+    lines: Lines,
 }
 
 impl fmt::Debug for Core {
@@ -98,7 +119,8 @@ impl Core {
             kinds.add_crd(&crd)?;
         }
         let kinds = RwLock::new(Arc::new(kinds));
-        let core = Self { name: name.to_owned(), store, kinds, clock, serial: AtomicU64::new(0) };
+        let core =
+            Self { name: name.to_owned(), store, kinds, clock, serial: AtomicU64::new(0), lines: Lines::default() };
         core.create_namespaces()?;
         Ok(core)
     }
@@ -126,6 +148,11 @@ impl Core {
         &self.store
     }
 
+    /// The lines of events that watches share.
+    pub(super) const fn lines(&self) -> &Lines {
+        &self.lines
+    }
+
     /// The kinds as they are now.
     #[must_use]
     pub fn kinds(&self) -> Arc<Kinds> {
@@ -139,6 +166,7 @@ impl Core {
         change(&mut next)?;
         *kinds = Arc::new(next);
         drop(kinds);
+        self.lines.clear();
         Ok(())
     }
 

@@ -149,7 +149,8 @@ impl Core {
     }
 }
 
-/// As `BeforeDelete` of the generic registry words it: by kind, not by resource. Namespaces and CRDs have their own words.
+/// As `BeforeDelete` of the generic registry words it: by kind, not by resource. Namespaces and CRDs have their own
+/// words.
 fn check_preconditions(target: &Target, name: &str, found: &Value, options: &DeleteOptions) -> Result<(), ApiError> {
     let has_own_words = target.kind.gvk.kind == "Namespace" && target.kind.gvk.group.is_empty();
     let has_own_words = has_own_words || target.kind.stored_as == crds();

@@ -26,7 +26,8 @@ enum Answer {
 }
 
 impl Aggregated {
-    /// Reads an `Accept` header: the first form that both sides know, none when the client wants the plain list first or only.
+    /// Reads an `Accept` header: the first form that both sides know, none when the client wants the plain list first
+    /// or only.
     #[must_use]
     pub fn accepted(accept: &str) -> Option<Self> {
         let mut answers = accept.split(',').map(Self::of_media_type);

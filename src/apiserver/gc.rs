@@ -1,7 +1,8 @@
 //! Garbage collection by owner references: in the background, in the foreground, or leaving orphans.
 //!
-//! The API server marks an object for foreground deletion with the finalizer `foregroundDeletion`, and for orphaning with `orphan`; both
-//! are taken off here. An owner is present when an object with its uid exists in the same namespace or in none.
+//! The API server marks an object for foreground deletion with the finalizer `foregroundDeletion`, and for orphaning
+//! with `orphan`; both are taken off here. An owner is present when an object with its uid exists in the same namespace
+//! or in none.
 
 use std::sync::Arc;
 

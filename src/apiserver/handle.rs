@@ -20,7 +20,7 @@ use crate::apiserver::negotiate;
 use crate::apiserver::openapi;
 use crate::apiserver::patch::{APPLY, check_type_of_patch};
 use crate::apiserver::request::Request;
-use crate::apiserver::route::{Discovery, Part, Route, Target, route, verb};
+use crate::apiserver::route::{Discovery, Part, Route, Target, is_escaped_well, refuses_head, route, verb};
 use crate::apiserver::status::{ApiError, Details, success};
 use crate::apiserver::view::View;
 use crate::apiserver::watch::watch;
@@ -63,17 +63,32 @@ fn shows_deleted(kind: &Kind) -> bool {
 impl Handler {
     /// Answers one request; every failure is a `Status`.
     pub(super) fn answer(&self, request: &Request) -> Reply {
+        if !is_escaped_well(&request.path) {
+            let mut reply = text("400 Bad Request");
+            *reply.status_mut() = StatusCode::BAD_REQUEST;
+            return reply;
+        }
         let kinds = self.core.kinds();
         let found = route(&request.path, &kinds);
         self.count(request, found.as_ref().ok());
+        let is_head = request.method == Method::HEAD;
+        let is_read = is_head || request.method == Method::GET;
         let answered = found.and_then(|route| match route {
+            route if is_head && refuses_head(&route) => Err(ApiError::method_not_allowed()),
+            Route::Version | Route::Discovery(Discovery::Version(..)) if !is_read => {
+                Err(ApiError::method_not_allowed())
+            }
             Route::Version => Ok(reply(200, &version())),
             Route::Health => Ok(text("ok")),
             Route::Discovery(discovery) => discover(&kinds, &discovery, &request.accept),
             Route::OpenApi(path) => open_api(&kinds, &path, request),
             Route::Objects(target) => self.objects(&target, request),
         });
-        answered.unwrap_or_else(|error| failed(&error))
+        let mut reply = answered.unwrap_or_else(|error| failed(&error));
+        if is_head {
+            *reply.body_mut() = Body::empty();
+        }
+        reply
     }
 
     fn count(&self, request: &Request, route: Option<&Route>) {
@@ -89,13 +104,16 @@ impl Handler {
     }
 
     fn objects(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
+        let is_old = target.kind.resource() == Resource::new("", "endpoints");
+        let warning: Vec<String> = is_old
+            .then(|| ENDPOINTS_ARE_OLD.to_owned())
+            .or_else(|| target.kind.deprecation.clone())
+            .into_iter()
+            .collect();
         let mut answered = self.answer_about(target, request);
-        if target.kind.resource() == Resource::new("", "endpoints") {
-            let warning = [ENDPOINTS_ARE_OLD.to_owned()];
-            match &mut answered {
-                Ok(reply) => warn(reply, &warning),
-                Err(error) => error.warnings.extend(warning),
-            }
+        match &mut answered {
+            Ok(reply) => warn(reply, &warning),
+            Err(error) => error.warnings.extend(warning),
         }
         answered
     }
@@ -115,6 +133,10 @@ impl Handler {
             (&Method::GET | &Method::HEAD, Part::Log, Some(name)) => self.log(target, name),
             (&Method::GET | &Method::HEAD, Part::Whole | Part::Status, Some(name)) => self.get(target, name, request),
             (&Method::POST, Part::Whole, None) => self.create(target, request),
+            // The name in the path says nothing there.
+            (&Method::POST, Part::Whole, Some(_)) if target.kind.is_custom() => {
+                self.create(&Target { name: None, ..target.clone() }, request)
+            }
             (&Method::POST, Part::Token, Some(name)) => self.token(target, name, request),
             (&Method::PUT | &Method::PATCH, Part::Scale, Some(name)) => {
                 let written = self.core.rescale(target, name, request, &Writer::of(request)?)?;
@@ -124,7 +146,9 @@ impl Handler {
             }
             (&Method::PUT, Part::Whole | Part::Status | Part::Finalize, Some(_)) => {
                 let writer = Writer::of(request)?;
-                let written = self.core.replace(target, &request.object()?, &writer)?;
+                let object = request.object_of(&target.kind.gvk.kind)?;
+                decode::check_sent(&target.kind, &object, &request.body)?;
+                let written = self.core.replace(target, &object, &writer)?;
                 self.written(target, &written, request)
             }
             (&Method::PATCH, Part::Whole | Part::Status, Some(name)) => {
@@ -149,6 +173,7 @@ impl Handler {
     fn list(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
         let view = Self::view(request)?;
         if request.query.flag("watch") {
+            negotiate::check_stream(&request.accept)?;
             let lines = watch(&self.core, target, &request.query, view, self.closing.clone())?;
             return Ok(with_body(200, Body::from_stream(lines.map(Ok::<_, Infallible>))));
         }
@@ -158,6 +183,10 @@ impl Handler {
 
     fn get(&self, target: &Target, name: &str, request: &Request) -> Result<Reply, ApiError> {
         let view = Self::view(request)?;
+        let (asked, current) = (request.query.revision()?, self.core.store().revision());
+        if asked > current {
+            return Err(ApiError::too_new(asked, current));
+        }
         let found = self.core.store().get(&target.key(name));
         let found = found.ok_or_else(|| ApiError::not_found(&target.resource(), name))?;
         let shown = convert::shown(&target.kind, &found);
@@ -175,7 +204,10 @@ impl Handler {
             return Err(ApiError::method_not_allowed());
         }
         let writer = Writer::of(request)?;
-        let written = self.core.create_in(target, request.object()?, &writer)?;
+        let object = request.object_of(&target.kind.gvk.kind)?;
+        decode::check_sent(&target.kind, &object, &request.body)?;
+        decode::check_new(&target.kind, &object)?;
+        let written = self.core.create_in(target, object, &writer)?;
         self.written(target, &written, request)
     }
 
@@ -229,7 +261,7 @@ impl Handler {
             return Err(ApiError::method_not_allowed());
         }
         let writer = Writer::of(request)?;
-        let mut review = request.object()?;
+        let mut review = request.object_of(&target.kind.gvk.kind)?;
         decode::check_envelope(&self.core.kinds(), &target.kind, &mut review, None, None)?;
         let mut review = self.core.owned(&target.kind, None, &review, &Part::Whole, &writer);
         let every = json!(["*"]);
@@ -308,8 +340,32 @@ fn open_api(kinds: &Kinds, path: &str, request: &Request) -> Result<Reply, ApiEr
     document.map(|document| reply(200, &document)).ok_or_else(ApiError::no_such_path)
 }
 
+/// Most letters of all warnings of an answer; of more each is cut. Source: `pkg/endpoints/filters/warning.go` of
+/// apiserver.
+const WARNED: usize = 4 * 1024;
+/// Most letters of a warning that is cut.
+const WARNED_EACH: usize = 256;
+
+/// Warnings as they are told: each once, and not too many of them.
+fn told(warnings: &[String]) -> Vec<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    let once: Vec<&String> = warnings.iter().filter(|warning| !warning.is_empty() && seen.insert(*warning)).collect();
+    let letters = |text: &str| text.chars().count();
+    if once.iter().map(|warning| letters(warning)).sum::<usize>() <= WARNED {
+        return once.into_iter().cloned().collect();
+    }
+    let mut written = 0;
+    let cut = once.into_iter().map(|warning| warning.chars().take(WARNED_EACH).collect::<String>());
+    let fits = |warning: &String| {
+        let before = written;
+        written += letters(warning);
+        before < WARNED
+    };
+    cut.take_while(fits).collect()
+}
+
 fn warn(reply: &mut Reply, warnings: &[String]) {
-    for warning in warnings {
+    for warning in told(warnings) {
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
             reply.headers_mut().append(header::WARNING, value);

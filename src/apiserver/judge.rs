@@ -1,14 +1,16 @@
 //! Which rules an object is held to, and in which order its writer is told what it breaks.
 //!
-//! Source: `BeforeCreate` and `BeforeUpdate` of the generic registry, and the validation functions of each kind: most of them
-//! look at the metadata again, some more than once, so one fault is told as often as it is found.
+//! Source: `BeforeCreate` and `BeforeUpdate` of the generic registry, and the validation functions of each kind: most
+//! of them look at the metadata again, some more than once, so one fault is told as often as it is found.
 
 use serde_json::Value;
 
 use crate::apiserver::kinds::Kind;
 use crate::apiserver::route::Part;
 use crate::apiserver::status::{ApiError, Cause};
-use crate::apiserver::{metadata, rules, scale, structural, validate};
+use crate::apiserver::{metadata, scale};
+use crate::domain::krm::metadata::own_naming_faults;
+use crate::domain::krm::{rules, structural};
 
 /// One look at an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +70,7 @@ fn looks_at_new(kind: &Kind) -> &'static [Look] {
     }
 }
 
-fn see(look: Look, kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<Cause> {
+fn see(look: Look, kind: &Kind, part: &Part, old: Option<&Value>, new: &Value) -> Vec<Cause> {
     match (look, old) {
         (Metadata, _) => metadata::validate(kind, new),
         (Succession, Some(old)) => {
@@ -76,23 +78,36 @@ fn see(look: Look, kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<Cause> 
             found.extend(metadata::plain_finalizers(kind, new));
             found
         }
-        (Labels, _) => validate::labels_of_pods(new),
-        (Object, _) if kind.is_custom() => custom(kind, old, new),
-        (Object, None) if kind.gvk.kind == "CustomResourceDefinition" => {
-            [validate::validate(&kind.gvk, new), validate::stored_versions(new)].concat()
+        (Labels, _) => rules::labels_of_pods(new),
+        (Object, _) if kind.is_custom() => custom(kind, part, old, new),
+        (Object, None) if kind.gvk.kind == "CronJob" => {
+            [rules::validate(&kind.gvk, new), own_naming_faults(&kind.gvk, new)].concat()
         }
-        (Object, _) => validate::validate(&kind.gvk, new),
-        (Change, Some(old)) => validate::validate_update(&kind.gvk, old, new),
+        (Object, None) if kind.gvk.kind == "CustomResourceDefinition" => {
+            let approval = rules::approval(None, new).into_iter().collect();
+            [rules::validate(&kind.gvk, new), rules::stored_versions(new), approval].concat()
+        }
+        (Object, _) => rules::validate(&kind.gvk, new),
+        (Change, Some(old)) => rules::validate_update(&kind.gvk, old, new),
         (Succession | Change, None) => Vec::new(),
     }
 }
 
-fn custom(kind: &Kind, old: Option<&Value>, object: &Value) -> Vec<Cause> {
+/// A status is looked at alone, and the embedded resources of an object whatever they were.
+fn custom(kind: &Kind, part: &Part, old: Option<&Value>, object: &Value) -> Vec<Cause> {
     let Some(schema) = kind.schema.as_deref() else { return scale::faults(kind, object) };
-    let mut found = structural::validate(object, schema);
+    let mut found = match old.filter(|_| *part == Part::Status) {
+        Some(old) => structural::validate_status(object, old, schema),
+        None => structural::validate(object, old, schema),
+    };
     found.extend(scale::faults(kind, object));
-    found.extend(structural::duplicates(object, schema));
-    found.extend(rules::broken(kind, old, object, &found));
+    if *part != Part::Status {
+        found.extend(structural::embedded_faults(object, schema));
+    }
+    found.extend(structural::duplicates(object, old, schema));
+    if let Some(rules) = kind.rules.as_deref() {
+        found.extend(structural::broken(rules, old, object, &found));
+    }
     found
 }
 
@@ -107,7 +122,7 @@ pub(super) fn judge(kind: &Kind, part: &Part, old: Option<&Value>, new: &Value) 
         causes.extend(metadata::validate_update(old, new));
     }
     let looks = if old.is_some() { looks_at_update(kind, part) } else { looks_at_new(kind) };
-    causes.extend(looks.iter().flat_map(|&look| see(look, kind, old, new)));
+    causes.extend(looks.iter().flat_map(|&look| see(look, kind, part, old, new)));
     if causes.is_empty() && old.is_none() {
         causes = metadata::validate_entries(new);
     }

@@ -120,9 +120,12 @@ pub struct Kind {
     pub columns: Vec<Column>,
     /// `openAPIV3Schema` of a custom resource; `None` for built-in kinds and CRDs without one.
     pub schema: Option<Arc<Value>>,
+    /// What its users are warned of; `None` unless the version is deprecated.
+    pub deprecation: Option<String>,
     /// The rules in CEL of that schema.
     pub rules: Option<Arc<Rules>>,
-    /// Fields that field selectors may use beside `metadata.name` and `metadata.namespace`, with dots, such as `status.phase`.
+    /// Fields that field selectors may use beside `metadata.name` and `metadata.namespace`, with dots, such as
+    /// `status.phase`.
     pub selectable: Vec<String>,
     /// Name of the CRD; `None` for built-in kinds.
     pub crd: Option<String>,
@@ -323,11 +326,28 @@ fn version_of(crd: &Value, version: &Value) -> Kind {
         stored_as: Resource::new(group, plural),
         conversion: Conversion::Same,
         columns: columns.into_iter().flatten().map(column_of).collect(),
+        deprecation: flag(version, "/deprecated").then(|| deprecation(crd, version)),
         rules: schema.clone().map(|schema| Arc::new(Rules::of(schema))),
         schema,
         selectable: selectable.map(|f| text(f, "/jsonPath").trim_start_matches('.').to_owned()).collect(),
         crd: Some(text(crd, "/metadata/name").to_owned()),
     }
+}
+
+/// What the server warns of when somebody uses a deprecated version: what the definition says, else which version is
+/// better.
+fn deprecation(crd: &Value, version: &Value) -> String {
+    if let Some(warning) = version.get("deprecationWarning").and_then(Value::as_str) {
+        return warning.to_owned();
+    }
+    let (group, kind) = (text(crd, "/spec/group"), text(crd, "/spec/names/kind"));
+    let name = text(version, "/name");
+    let others = crd.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    let lasting = others.filter(|other| flag(other, "/served") && !flag(other, "/deprecated"));
+    let names = lasting.map(|other| text(other, "/name").to_owned()).chain([name.to_owned()]).collect();
+    let best = by_preference(names).into_iter().next().filter(|best| best != name);
+    let better = best.map(|best| format!("; use {group}/{best} {kind}")).unwrap_or_default();
+    format!("{group}/{name} {kind} is deprecated{better}")
 }
 
 fn subresources_of(version: &Value) -> Subresources {

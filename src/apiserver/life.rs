@@ -1,4 +1,5 @@
-//! What follows from a change: CRDs bring and take kinds, namespaces and CRDs on their way out take their content along.
+//! What follows from a change: CRDs bring and take kinds, namespaces and CRDs on their way out take their content
+//! along.
 //!
 //! It happens within the request that caused it, so a client that saw the answer sees its consequences.
 
@@ -18,8 +19,8 @@ pub(super) const CRD_CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io
 const SYSTEM: &str = "kube-apiserver";
 
 impl Core {
-    /// Does what follows from a change of the object at `key`. Nothing of it can fail for reasons of the caller: what could
-    /// not be done now is done with the next change in the same place.
+    /// Does what follows from a change of the object at `key`. Nothing of it can fail for reasons of the caller: what
+    /// could not be done now is done with the next change in the same place.
     pub(super) fn follow(&self, key: &Key) {
         let object = self.store().get(key);
         if key.resource == crds() {

@@ -13,10 +13,11 @@ use crate::apiserver::kinds::Kind;
 use crate::apiserver::metadata;
 use crate::apiserver::request::Query;
 use crate::apiserver::route::Target;
-use crate::apiserver::selector::{FieldSelector, LabelSelector};
+use crate::apiserver::selector::FieldSelector;
 use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Snapshot, StoreError};
 use crate::domain::krm::base64;
+use crate::domain::krm::selector::LabelSelector;
 
 /// How a list may relate to the revision that it names.
 const MATCHES: [&str; 3] = ["Exact", "NotOlderThan", ""];
@@ -34,7 +35,8 @@ impl Selection {
     /// # Errors
     /// 400 that names what cannot be read.
     pub fn of(target: &Target, query: &Query) -> Result<Self, ApiError> {
-        let labels = LabelSelector::parse(query.text("labelSelector").unwrap_or_default())?;
+        let labels =
+            LabelSelector::parse(query.text("labelSelector").unwrap_or_default()).map_err(ApiError::bad_request)?;
         let mut fields = query.text("fieldSelector").unwrap_or_default().to_owned();
         if let Some(name) = &target.name {
             fields = format!("metadata.name={name},{fields}");
@@ -156,10 +158,13 @@ impl Core {
     /// One page of the objects of a target.
     ///
     /// # Errors
-    /// 400 for parameters that cannot be read, 422 for those that do not go together, 410 for a page or revision from too long ago, 504 for one from the future.
+    /// 400 for parameters that cannot be read, 422 for those that do not go together, 410 for a page or revision from
+    /// too long ago, 504 for one from the future.
     pub fn list(&self, target: &Target, query: &Query) -> Result<Page, ApiError> {
         let selection = Selection::of(target, query)?;
         check(query)?;
+        // A list is there at once, but its time must be one.
+        query.timeout()?;
         let single = selection.single(target);
         // The list of one name has no pages: where to go on is not even read.
         let place = query.text("continue").filter(|_| single.is_none()).map(Place::read).transpose()?;
@@ -167,8 +172,8 @@ impl Core {
         let revision = snapshot.revision;
         // What is asked for at any revision comes from the cache of the server, which has no pages.
         let paged = place.is_some() || query.text("resourceVersion") != Some("0");
-        let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
-        let limit = limit.filter(|&limit| limit > 0 && paged);
+        let limit = query.count("limit")?.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.filter(|_| paged);
         let reached = |object: &Arc<Value>| {
             place.as_ref().is_none_or(|place| place.is_before(object))
                 && single.is_none_or(|name| metadata::text(object, "name") == name)
@@ -194,7 +199,8 @@ impl Core {
         let resource = &target.kind.stored_as;
         let namespace = target.namespace.as_deref();
         let current = self.store().revision();
-        let asked = query.number("resourceVersion")?.unwrap_or_default();
+        let refuse = |error: ApiError| ApiError::bad_request(format!("invalid resource version: {}", error.message));
+        let asked = query.revision().map_err(refuse)?;
         if place.is_some() && asked > 0 {
             return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
         }
@@ -206,7 +212,7 @@ impl Core {
             return Err(ApiError::too_new(asked, current));
         }
         // A page without a word about its revision is of exactly the one that it names.
-        let pages = query.number("limit")?.is_some_and(|limit| limit > 0) && asked > 0 && !is_single;
+        let pages = query.count("limit")?.is_some() && asked > 0 && !is_single;
         let exact = query.text("resourceVersionMatch").map_or(pages, |wanted| wanted == "Exact");
         if exact {
             let old = self.store().list_at(resource, namespace, asked);

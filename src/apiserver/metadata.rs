@@ -7,6 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::apiserver::kinds::Kind;
 use crate::apiserver::status::Cause;
+use crate::domain::krm::metadata::named_faults;
+pub(super) use crate::domain::krm::metadata::{finalizers, name_warning, naming_faults, text, validate_entries};
 use crate::domain::krm::value::{is_void, same};
 use crate::domain::time::{Timestamp, rfc3339_seconds};
 
@@ -48,19 +50,6 @@ pub(super) fn set(object: &mut Value, name: &str, value: Value) {
     if let Some(metadata) = of(object) {
         metadata.insert(name.to_owned(), value);
     }
-}
-
-/// A text of `metadata`; empty when it is missing.
-#[must_use]
-pub(super) fn text<'a>(object: &'a Value, name: &str) -> &'a str {
-    object.get("metadata").and_then(|m| m.get(name)).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// The finalizers of an object.
-#[must_use]
-pub(super) fn finalizers(object: &Value) -> Vec<&str> {
-    let list = object.pointer("/metadata/finalizers").and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(Value::as_str).collect()
 }
 
 /// Whether an object is on its way out.
@@ -203,12 +192,10 @@ pub(super) fn remove_finalizer(object: &mut Value, name: &str) {
 #[must_use]
 pub(super) fn validate(kind: &Kind, object: &Value) -> Vec<Cause> {
     let name = text(object, "name");
-    let name = if name.is_empty() {
-        Some(Cause::required("metadata.name", "name or generateName is required"))
-    } else {
-        name_fault(kind, name).map(|detail| Cause::invalid("metadata.name", &json!(name), &detail))
-    };
-    name.into_iter()
+    let missing = name.is_empty().then(|| Cause::required("metadata.name", "name or generateName is required"));
+    naming_faults(&kind.gvk, kind.is_custom(), object)
+        .into_iter()
+        .chain(missing)
         .chain(foreign_names(kind, object))
         .chain(validate_entries(object))
         .chain(plain_finalizers(kind, object))
@@ -228,32 +215,6 @@ fn foreign_names(kind: &Kind, object: &Value) -> Vec<Cause> {
     foreign.map(|(name, found)| Cause::invalid(format!("metadata.{name}"), &json!(found), detail)).collect()
 }
 
-/// What is wrong with labels, annotations and finalizers, whatever the kind.
-#[must_use]
-pub(super) fn validate_entries(object: &Value) -> Vec<Cause> {
-    [label_faults(object), annotation_faults(object), finalizer_faults(object)].concat()
-}
-
-fn label_faults(object: &Value) -> Vec<Cause> {
-    let mut found = Vec::new();
-    let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
-    for (key, value) in labels {
-        if let Some(detail) = key_fault(key) {
-            found.push(Cause::invalid("metadata.labels", &json!(key), &detail));
-        }
-        if let Some(detail) = value.as_str().and_then(label_value_fault) {
-            found.push(Cause::invalid("metadata.labels", value, detail));
-        }
-    }
-    found
-}
-
-fn annotation_faults(object: &Value) -> Vec<Cause> {
-    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
-    let faulty = annotations.filter_map(|(key, _)| Some((key, key_fault(&key.to_lowercase())?)));
-    faulty.map(|(key, detail)| Cause::invalid("metadata.annotations", &json!(key), &detail)).collect()
-}
-
 /// What is wrong with the metadata of an object as a successor of another.
 #[must_use]
 pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<Cause> {
@@ -261,7 +222,7 @@ pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<Cause> {
     let (uid, found) = (text(old, "uid"), text(new, "uid"));
     let renewed = uid != found && !uid.is_empty();
     let renewed = renewed.then(|| Cause::invalid("metadata.uid", &json!(found), "field is immutable"));
-    late.into_iter().chain(renewed).chain(label_faults(new)).chain(annotation_faults(new)).collect()
+    late.into_iter().chain(renewed).chain(named_faults(new)).collect()
 }
 
 fn late_finalizers(old: &Value, new: &Value) -> Option<Cause> {
@@ -273,12 +234,6 @@ fn late_finalizers(old: &Value, new: &Value) -> Option<Cause> {
         added.join(", ")
     );
     (!added.is_empty()).then(|| Cause::forbidden("metadata.finalizers", &detail))
-}
-
-fn finalizer_faults(object: &Value) -> Vec<Cause> {
-    let names = finalizers(object);
-    let faulty = names.iter().filter_map(|name| Some((name, key_fault(name)?)));
-    faulty.map(|(name, detail)| Cause::invalid("metadata.finalizers", &json!(name), &detail)).collect()
 }
 
 /// Finalizers that a built-in kind refuses: a custom resource may have them, with a warning.
@@ -312,84 +267,6 @@ pub(super) fn finalizer_warnings(kind: &Kind, old: Option<&Value>, new: &Value) 
         )
     };
     names.map(warning).collect()
-}
-
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and \
-                         must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-                         '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \
-                     end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
-                     '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const KEY: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
-                   alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-                   '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and \
-                           must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', \
-                           regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-
-/// Why a name is none for the kind.
-fn name_fault(kind: &Kind, name: &str) -> Option<String> {
-    let too_long = |most: usize| format!("must be no more than {most} characters");
-    match kind.gvk.kind.as_str() {
-        "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding" if !kind.is_custom() => {
-            let faulty = matches!(name, "." | "..") || name.contains(['/', '%']);
-            faulty.then(|| "may not contain '/' or '%'".to_owned())
-        }
-        "Namespace" if name.len() > 63 => Some(too_long(63)),
-        "Namespace" => (!is_label(name)).then(|| LABEL.to_owned()),
-        // Until v1.36 it had to start with a letter.
-        "Service" if !kind.is_custom() => label_fault(name).map(str::to_owned),
-        _ => subdomain_fault(name).map(str::to_owned),
-    }
-}
-
-/// Why a text is no name of a host.
-pub(super) fn subdomain_fault(text: &str) -> Option<&'static str> {
-    if text.len() > 253 {
-        return Some("must be no more than 253 characters");
-    }
-    (!text.split('.').all(is_label)).then_some(SUBDOMAIN)
-}
-
-/// Why a text is no label of a host name.
-pub(super) fn label_fault(text: &str) -> Option<&'static str> {
-    if text.len() > 63 {
-        return Some("must be no more than 63 characters");
-    }
-    (!is_label(text)).then_some(LABEL)
-}
-
-fn is_label(text: &str) -> bool {
-    framed(text, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit(), b"-")
-}
-
-/// Whether a text begins and ends with the one class of bytes and holds only these and some others.
-fn framed(text: &str, inner: fn(&u8) -> bool, others: &[u8]) -> bool {
-    let bytes = text.as_bytes();
-    bytes.first().is_some_and(inner)
-        && bytes.last().is_some_and(inner)
-        && bytes.iter().all(|byte| inner(byte) || others.contains(byte))
-}
-
-/// Why a text is no key of a label.
-pub(super) fn key_fault(key: &str) -> Option<String> {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    if prefix.is_some_and(|prefix| prefix.len() > 253 || !prefix.split('.').all(is_label)) {
-        return Some(format!("prefix part {SUBDOMAIN}"));
-    }
-    if name.len() > 63 {
-        return Some("name part must be no more than 63 characters".to_owned());
-    }
-    (!framed(name, u8::is_ascii_alphanumeric, b"-_.")).then(|| KEY.to_owned())
-}
-
-/// Why a text is no value of a label.
-pub(super) fn label_value_fault(value: &str) -> Option<&'static str> {
-    if value.len() > 63 {
-        return Some("must be no more than 63 characters");
-    }
-    let fits = value.is_empty() || framed(value, u8::is_ascii_alphanumeric, b"-_.");
-    (!fits).then_some(LABEL_VALUE)
 }
 
 #[cfg(test)]

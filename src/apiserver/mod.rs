@@ -1,15 +1,16 @@
-//! The embedded Kubernetes API server: a `tower` service under a `kube::Client`, without sockets, or HTTP on a loopback port.
+//! The embedded Kubernetes API server: a `tower` service under a `kube::Client`, without sockets, or HTTP on a loopback
+//! port.
 //!
-//! It serves what our users' tools call and is compared with the real one by tests. It is not a production cluster: there is no
-//! authorization, no admission by webhooks, no conversion between versions of a CRD, and nothing runs.
+//! It serves what our users' tools call and is compared with the real one by tests. It is not a production cluster:
+//! there is no authorization, no admission by webhooks, no conversion between versions of a CRD, and nothing runs.
 //!
 //! | module | what it knows |
 //! |---|---|
 //! | [`kinds`], `builtin` | kinds and resources |
 //! | [`store`], [`persist`] | objects, revisions, history, disk |
 //! | [`core`] with `write`, `patch`, `delete`, `list`, `scale`, `life` | the rules by which objects change |
-//! | `decode`, `zero`, `admit`, `metadata`, `structural`, `judge`, `validate`, `addresses` | what a single object must be like |
-//! | `request`, `route`, `negotiate`, `view`, `watch`, `handle` | HTTP |
+//! | `decode`, `zero`, `admit`, `metadata`, `structural`, `judge`, `addresses` | what a single object must be like |
+//! | `request`, `remarks`, `syntax`, `route`, `negotiate`, `view`, `watch`, `handle` | HTTP |
 //! | [`discovery`], [`openapi`], [`table`] | what clients ask about kinds, and rows for people |
 //! | [`gc`], [`workloads`] | controllers that run beside it |
 
@@ -26,8 +27,8 @@ pub mod gc;
 mod handle;
 mod judge;
 pub mod kinds;
-mod labels;
 mod life;
+mod lines;
 pub mod list;
 mod metadata;
 pub mod negotiate;
@@ -36,17 +37,15 @@ mod parameters;
 mod patch;
 pub mod persist;
 mod protobuf;
+mod remarks;
 pub mod request;
 pub mod route;
-mod rules;
 mod scale;
-mod schemas;
 pub mod selector;
 pub mod status;
 pub mod store;
-mod structural;
+mod syntax;
 pub mod table;
-mod validate;
 mod view;
 mod watch;
 pub mod workloads;
@@ -81,7 +80,8 @@ pub struct Options {
     pub name: String,
     /// Where objects are kept; `None` keeps them in memory only.
     pub data_dir: Option<PathBuf>,
-    /// The token that clients of the port must show, as a bearer token or in front of the path ([`TOKEN_PATH`]); `None` lets everybody in. The service without sockets asks for none.
+    /// The token that clients of the port must show, as a bearer token or in front of the path ([`TOKEN_PATH`]); `None`
+    /// lets everybody in. The service without sockets asks for none.
     pub token: Option<String>,
     /// Where the time comes from.
     pub now: Clock,
@@ -113,8 +113,8 @@ struct Inner {
     _close: DropGuard,
 }
 
-/// An embedded API server; clones are the same one. It closes when the last clone and the last service are gone: watches end,
-/// controllers stop.
+/// An embedded API server; clones are the same one. It closes when the last clone and the last service are gone:
+/// watches end, controllers stop.
 #[derive(Clone)]
 pub struct ApiServer(Arc<Inner>);
 
@@ -151,7 +151,8 @@ impl ApiServer {
         Service(self.clone())
     }
 
-    /// The server as a service without its controllers: nothing is collected, nothing runs. What an API server does alone.
+    /// The server as a service without its controllers: nothing is collected, nothing runs. What an API server does
+    /// alone.
     #[must_use]
     pub fn bare_service(&self) -> Service {
         Service(self.clone())
@@ -198,7 +199,10 @@ impl ApiServer {
     {
         let (head, body) = request.into_parts();
         match Limited::new(body, MAX_BODY).collect().await {
-            Ok(body) => self.0.handler.answer(&Request::new(&head, body.to_bytes())),
+            Ok(body) => {
+                let request = Request::new(&head, body.to_bytes());
+                negotiate::encoded(&request.accept, self.0.handler.answer(&request)).await
+            }
             Err(error) if error.is::<LengthLimitError>() => failed(&ApiError::too_large(MAX_BODY)),
             Err(error) => failed(&ApiError::bad_request(format!("reading the body: {error}"))),
         }
@@ -215,8 +219,8 @@ impl ApiServer {
         });
     }
 
-    /// How many requests came, by Kubernetes' verb: `get list watch create update patch apply delete deletecollection other`;
-    /// requests about Leases are counted under `lease/VERB`.
+    /// How many requests came, by Kubernetes' verb: `get list watch create update patch apply delete deletecollection
+    /// other`; requests about Leases are counted under `lease/VERB`.
     #[must_use]
     pub fn requests(&self) -> BTreeMap<String, u64> {
         let mut sums = BTreeMap::new();
@@ -233,8 +237,8 @@ impl ApiServer {
         self.0.handler.counts.all()
     }
 
-    /// A kubeconfig for this server on a port. A token is part of the server's address (see [`TOKEN_PATH`]): clients of the Go
-    /// library send no `Authorization` header without TLS.
+    /// A kubeconfig for this server on a port. A token is part of the server's address (see [`TOKEN_PATH`]): clients of
+    /// the Go library send no `Authorization` header without TLS.
     #[must_use]
     pub fn kubeconfig(&self, address: SocketAddr) -> String {
         let name = self.core().name();

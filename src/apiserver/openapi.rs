@@ -1,7 +1,7 @@
 //! `/openapi/v3` and a minimal `/openapi/v2`: what kubectl needs for `explain`, `apply`, `diff` and validation.
 //!
-//! Custom kinds have the schemas of their CRDs; built-in kinds are modest but true: all fields with their types and how they merge, and
-//! words for the main ones.
+//! Custom kinds have the schemas of their CRDs; built-in kinds are modest but true: all fields with their types and how
+//! they merge, and words for the main ones.
 
 mod types;
 
@@ -84,8 +84,8 @@ const V2_MEDIA: [&str; 2] = [
     "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
 ];
 
-/// `GET /openapi/v2` in protobuf (gnostic's `openapi.v2.Document`) for clients that read nothing else, with its media type: as
-/// empty as the one in JSON. kubectl looks here for kinds that v3 does not have, such as `List`.
+/// `GET /openapi/v2` in protobuf (gnostic's `openapi.v2.Document`) for clients that read nothing else, with its media
+/// type: as empty as the one in JSON. kubectl looks here for kinds that v3 does not have, such as `List`.
 #[must_use]
 pub fn v2_in_protobuf(accept: &str) -> Option<(&'static str, Vec<u8>)> {
     if accepts_json(accept) || !accept.split(',').any(|part| V2_MEDIA.contains(&part.trim())) {

@@ -7,9 +7,10 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::apiserver::core::Writer;
-use crate::apiserver::decode::FieldValidation;
+use crate::apiserver::decode::{FieldValidation, json_type};
 use crate::apiserver::delete::{DeleteOptions, Propagation};
 use crate::apiserver::patch::APPLY;
+use crate::apiserver::remarks::{Sent, remarks};
 use crate::apiserver::request::Request;
 use crate::apiserver::status::{ApiError, Cause};
 
@@ -47,7 +48,9 @@ impl Writer {
             return Err(ApiError::invalid_options(kind, causes));
         }
         let force = request.query.flag("force");
-        Ok(Self { manager: request.manager(), dry_run: !dry_run.is_empty(), validation, force })
+        let remarks = if validation == FieldValidation::Ignore { Vec::new() } else { remarks(request) };
+        let sent = if validation == FieldValidation::Ignore { None } else { Sent::of(request) };
+        Ok(Self { manager: request.manager(), dry_run: !dry_run.is_empty(), validation, force, remarks, sent })
     }
 }
 
@@ -64,8 +67,9 @@ fn manager_fault(manager: &str) -> Option<Cause> {
     if manager.len() > MAX_MANAGER {
         return Some(Cause::too_long("fieldManager", MAX_MANAGER));
     }
-    let hidden = manager.chars().any(char::is_control);
-    hidden.then(|| Cause::invalid("fieldManager", &json!(manager), "should only contain printable characters"))
+    let (at, hidden) = manager.char_indices().find(|(_, letter)| letter.is_control())?;
+    let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(hidden));
+    Some(Cause::invalid("fieldManager", &json!(manager), &detail))
 }
 
 fn dry_run_fault(given: &[&str]) -> Option<Cause> {
@@ -83,7 +87,11 @@ impl DeleteOptions {
     /// # Errors
     /// 400 for a body that cannot be read, 422 that names what a deletion cannot have.
     pub fn of(request: &Request) -> Result<Self, ApiError> {
-        let said = request.optional_object()?.unwrap_or_else(|| parameters(request));
+        let said = match request.optional_object()? {
+            Some(said) => said,
+            None => parameters(request)?,
+        };
+        check_options(&said)?;
         let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let policy = text("/propagationPolicy");
         let orphans = said.get("orphanDependents").and_then(Value::as_bool);
@@ -113,9 +121,47 @@ impl DeleteOptions {
     }
 }
 
+/// Refuses a body that does not hold the options of a deletion.
+fn check_options(said: &Value) -> Result<(), ApiError> {
+    if !said.is_object() {
+        return Err(ApiError::no_object(said));
+    }
+    let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (kind, version) = (text("kind"), text("apiVersion"));
+    if !matches!(kind, "" | "DeleteOptions") {
+        let scheme = "in scheme \"pkg/runtime/scheme.go:111\"";
+        return Err(ApiError::bad_request(format!("no kind {kind:?} is registered for version {version:?} {scheme}")));
+    }
+    let misfit = TYPES.iter().find_map(|(name, wanted, fits)| {
+        let value = said.get(name).filter(|value| !value.is_null() && !fits(value))?;
+        Some((name, wanted, json_type(value)))
+    });
+    match misfit {
+        None => Ok(()),
+        Some((name, wanted, found)) => {
+            let field = format!("DeleteOptions.{name} of type {wanted}");
+            Err(ApiError::bad_request(format!("json: cannot unmarshal {found} into Go struct field {field}")))
+        }
+    }
+}
+
+/// A field, its type as Go names it, and whether a value is of that type.
+type Typed = (&'static str, &'static str, fn(&Value) -> bool);
+
+/// The options of a deletion.
+const TYPES: [Typed; 5] = [
+    ("gracePeriodSeconds", "int64", Value::is_i64),
+    ("preconditions", "v1.Preconditions", Value::is_object),
+    ("orphanDependents", "bool", Value::is_boolean),
+    ("propagationPolicy", "v1.DeletionPropagation", Value::is_string),
+    ("dryRun", "[]string", |value| value.as_array().is_some_and(|all| all.iter().all(Value::is_string))),
+];
+
 /// The parameters of a deletion as the body that says the same.
-fn parameters(request: &Request) -> Value {
+fn parameters(request: &Request) -> Result<Value, ApiError> {
     let query = &request.query;
+    // What it says is heeded by nobody here: containers that are simulated end at once.
+    query.count("gracePeriodSeconds")?;
     let mut said = json!({"dryRun": query.texts("dryRun")});
     if let Some(policy) = query.text("propagationPolicy") {
         said["propagationPolicy"] = json!(policy);
@@ -123,7 +169,7 @@ fn parameters(request: &Request) -> Value {
     if query.text("orphanDependents").is_some() {
         said["orphanDependents"] = json!(query.flag("orphanDependents"));
     }
-    said
+    Ok(said)
 }
 
 #[cfg(test)]
@@ -175,6 +221,10 @@ mod tests {
         assert_eq!(of("propagationPolicy=Orphan", "").unwrap().propagation, Some(Propagation::Orphan));
         assert_eq!(of("propagationPolicy=Orphan", r#"{"dryRun":["All"]}"#).unwrap().propagation, None);
         assert_eq!(of("propagationPolicy=Sideways", "").unwrap_err().code, 422);
+        assert_eq!(of("gracePeriodSeconds=x", "").unwrap_err().code, 400);
+        for wrong in [r#"{"dryRun":"All"}"#, r#"{"preconditions":"x"}"#, r#"{"gracePeriodSeconds":"1"}"#] {
+            assert_eq!(of("", wrong).unwrap_err().code, 400, "{wrong}");
+        }
         assert_eq!(of("", r#"{"propagationPolicy":"Orphan","orphanDependents":true}"#).unwrap_err().code, 422);
     }
 }

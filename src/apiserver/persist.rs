@@ -2,17 +2,24 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::Value;
 
 use crate::apiserver::kinds::Resource;
 use crate::apiserver::store::Key;
+use crate::domain::krm::document::{self, Limits};
 
 /// Objects as JSON by group, plural, namespace, name.
 const OBJECTS: TableDefinition<'_, (&str, &str, &str, &str), &[u8]> = TableDefinition::new("objects");
 /// One row: the revision of the last change.
 const REVISION: TableDefinition<'_, (), u64> = TableDefinition::new("revision");
+
+/// How deep objects of older journals are read.
+const OLD_DEPTH: usize = 400;
+/// The stack that this takes, in bytes.
+const OLD_STACK: usize = 64 << 20;
 
 /// Name of the file within the data directory.
 pub const FILE: &str = "apiserver.redb";
@@ -78,6 +85,21 @@ fn writing(error: impl Into<redb::Error>) -> JournalError {
     JournalError::Access { act: "writing", source: Box::new(error.into()) }
 }
 
+/// Reads an object. Before writes had a limit of depth, some were stored that the reader of JSON does not go down to;
+/// the reader of YAML, which JSON is, does.
+fn stored(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(bytes).or_else(|error| {
+        let limits = Limits { depth: OLD_DEPTH, ..Limits::DEFINITIONS };
+        let deep = || document::read(bytes, &limits).ok()?.into_iter().next().map(|(_, value)| value);
+        // Each level takes some stack of that reader.
+        let read = thread::scope(|scope| {
+            let reader = thread::Builder::new().stack_size(OLD_STACK).spawn_scoped(scope, deep);
+            reader.ok()?.join().ok().flatten()
+        });
+        read.ok_or(error)
+    })
+}
+
 impl Journal {
     /// Opens [`FILE`] in a directory; makes both when they are missing.
     ///
@@ -114,7 +136,7 @@ impl Journal {
             let (key, bytes) = entry.map_err(reading)?;
             let (group, plural, namespace, name) = key.value();
             let key = Key::new(&Resource::new(group, plural), namespace, name);
-            let object = serde_json::from_slice(bytes.value());
+            let object = stored(bytes.value());
             found.push((key.clone(), object.map_err(|source| JournalError::Object { key, source })?));
         }
         Ok((revision.map_or(0, |revision| revision.value()), found))

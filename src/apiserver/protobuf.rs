@@ -1,9 +1,10 @@
 //! Bodies in protobuf, as the typed clients of the Go library send them: `kubectl create deployment` and its like.
 //!
 //! Source: "Kubernetes Protobuf encoding" of the Kubernetes API concepts, the wire format of protocol buffers, and the
-//! `generated.proto` files of `k8s.io/api`, of which `protobuf/fields.txt` holds the numbers, names and types of fields: a
-//! line with the name of a message, then a line for each field. `[]` before a type is a list, `{}` a map by text, `=` a
-//! message whose fields are those of the one that it is in. Only what the embedded server serves is there; answers are JSON.
+//! `generated.proto` files of `k8s.io/api`, of which `protobuf/fields.txt` holds the numbers, names and types of
+//! fields: a line with the name of a message, then a line for each field. `[]` before a type is a list, `{}` a map by
+//! text, `=` a message whose fields are those of the one that it is in. Only what the embedded server serves is there;
+//! answers are JSON.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

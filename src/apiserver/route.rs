@@ -101,7 +101,8 @@ impl Target {
     }
 }
 
-/// Kubernetes' word for what a request does: `get`, `list`, `watch`, `create`, `update`, `patch`, `apply`, `delete`, `deletecollection`.
+/// Kubernetes' word for what a request does: `get`, `list`, `watch`, `create`, `update`, `patch`, `apply`, `delete`,
+/// `deletecollection`.
 #[must_use]
 pub fn verb(method: &Method, named: bool, watches: bool, applies: bool) -> &'static str {
     match (method.as_str(), named) {
@@ -123,6 +124,12 @@ pub fn verb(method: &Method, named: bool, watches: bool, applies: bool) -> &'sta
 /// # Errors
 /// 404 when there is nothing like it.
 pub fn route(path: &str, kinds: &Kinds) -> Result<Route, ApiError> {
+    if path.starts_with("//") {
+        return Err(ApiError::no_such_page());
+    }
+    if path.contains("//") {
+        return Err(ApiError::no_such_path());
+    }
     let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(percent_decode).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts.as_slice() {
@@ -137,6 +144,24 @@ pub fn route(path: &str, kinds: &Kinds) -> Result<Route, ApiError> {
         ["api", version, rest @ ..] => objects("", version, rest, kinds).map(Route::Objects),
         ["apis", group, version, rest @ ..] => objects(group, version, rest, kinds).map(Route::Objects),
         _ => Err(ApiError::no_such_page()),
+    }
+}
+
+/// Whether every `%` of a path stands for a byte.
+#[must_use]
+pub fn is_escaped_well(path: &str) -> bool {
+    let escapes = path.split('%').skip(1);
+    escapes.map(str::as_bytes).all(|rest| rest.len() > 1 && rest[..2].iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Whether a path of the real server takes no `HEAD`: built-in kinds do not, custom ones do.
+#[must_use]
+pub fn refuses_head(route: &Route) -> bool {
+    match route {
+        Route::Version | Route::Discovery(Discovery::Core) => true,
+        Route::Discovery(Discovery::Version(group, _)) => !group.contains('.') || group.ends_with(".k8s.io"),
+        Route::Objects(target) => !target.kind.is_custom(),
+        _ => false,
     }
 }
 
@@ -217,6 +242,15 @@ mod tests {
     }
 
     #[test]
+    fn escapes_of_a_path_are_two_hex_digits() {
+        for (path, expected) in
+            [("/a", true), ("/a%2Eb", true), ("/%zz", false), ("/a%2", false), ("/%", false), ("/%2f%", false)]
+        {
+            assert_eq!(is_escaped_well(path), expected, "{path}");
+        }
+    }
+
+    #[test]
     fn other_paths_lead_where_they_say_or_nowhere() {
         let kinds = Kinds::builtin();
         assert!(matches!(route("/healthz/ping", &kinds), Ok(Route::Health)));
@@ -225,6 +259,9 @@ mod tests {
         for path in [
             "/",
             "/apis/none",
+            "//api/v1",
+            "/api//v1",
+            "/api/v1/namespaces//pods",
             "/apis/apps/v9",
             "/api/v1/widgets",
             "/api/v1/pods/a",

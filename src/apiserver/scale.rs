@@ -1,18 +1,27 @@
 //! The scale subresource: replicas of a kind as `autoscaling/v1` `Scale`.
 
+mod sent;
+
+use std::cell::RefCell;
+
 use serde_json::{Value, json};
 
 use crate::apiserver::convert;
 use crate::apiserver::core::{Core, Writer, Written};
 use crate::apiserver::kinds::{Kind, Resource, ScalePaths};
 use crate::apiserver::metadata;
-use crate::apiserver::patch::{APPLY, Patch};
-use crate::apiserver::request::{Request, yaml};
+use crate::apiserver::patch::{APPLY, Patch, check_unmanaged};
+use crate::apiserver::request::{Request, configuration as read_configuration};
 use crate::apiserver::route::Target;
 use crate::apiserver::status::{ApiError, Cause};
 use crate::domain::krm::fieldset::FieldSet;
 use crate::domain::krm::managed::Operation;
 use crate::domain::krm::{Path as FieldPath, managed};
+
+/// Version and kind of a scale.
+const SCALE: (&str, &str) = ("autoscaling/v1", "Scale");
+/// Versions of which a scale once was.
+const OLD_SCALES: [&str; 3] = ["apps/v1beta1", "apps/v1beta2", "extensions/v1beta1"];
 
 fn paths(target: &Target) -> Result<&ScalePaths, ApiError> {
     target.kind.subresources.scale.as_ref().ok_or_else(ApiError::no_such_path)
@@ -72,8 +81,8 @@ fn replicas_of(kind: &Kind) -> Option<FieldPath> {
     Some(FieldPath::fields(&steps))
 }
 
-/// Gives those who own replicas by updates an entry for these alone, without a time: the real server names owners by the
-/// version in which they wrote, which in a scale is another one, and so does not know them again.
+/// Gives those who own replicas by updates an entry for these alone, without a time: the real server names owners by
+/// the version in which they wrote, which in a scale is another one, and so does not know them again.
 pub(super) fn part_owners(kind: &Kind, object: &mut Value) {
     let (Some(path), Ok(entries)) = (replicas_of(kind), managed::read(object)) else { return };
     let mut parted = Vec::new();
@@ -92,7 +101,8 @@ pub(super) fn part_owners(kind: &Kind, object: &mut Value) {
     managed::write(object, parted);
 }
 
-/// Whether anybody owns the replicas of an object: a scale without owners, like any such object, gets none by an update.
+/// Whether anybody owns the replicas of an object: a scale without owners, like any such object, gets none by an
+/// update.
 pub(super) fn has_owner(kind: &Kind, object: &Value) -> bool {
     let Some(path) = replicas_of(kind) else { return false };
     let owners = managed::read(object).unwrap_or_default();
@@ -155,11 +165,11 @@ pub(super) fn forget_times(object: &mut Value) {
 }
 
 /// A scale as a configuration of the object that is scaled.
-fn configuration(target: &Target, name: &str, scale: &Value, paths: &ScalePaths) -> Value {
+fn configuration(target: &Target, name: &str, replicas: Option<i32>, paths: &ScalePaths) -> Value {
     let gvk = &target.kind.gvk;
     let mut config = json!({"apiVersion": gvk.api_version(), "kind": gvk.kind, "metadata": {"name": name}});
-    if let Some(replicas) = scale.pointer("/spec/replicas") {
-        set(&mut config, &paths.spec_replicas, replicas.clone());
+    if let Some(replicas) = replicas {
+        set(&mut config, &paths.spec_replicas, json!(replicas));
     }
     config
 }
@@ -190,37 +200,69 @@ impl Core {
     ) -> Result<Written, ApiError> {
         let paths = paths(target)?;
         if request.content_type == APPLY {
-            let config = configuration(target, name, &yaml(&request.body)?, paths);
-            let written = self.apply(target, name, &config, writer)?;
-            let object = scale_of(&convert::shown(&target.kind, &written.object), paths).into();
-            return Ok(Written { object, ..written });
+            return self.apply_scale(target, name, &read_configuration(&request.body)?, writer);
         }
         let change = if request.method == http::Method::PUT {
-            Patch::Whole(request.object()?)
+            let scale = request.object_of(SCALE.1)?;
+            sent::read(&target.kind, &scale, writer)?;
+            check_name(&scale, name)?;
+            Patch::Whole(scale)
         } else {
-            Patch::of_plain(request)?
+            Patch::of_part(&target.kind, request)?
         };
-        let written = self.edit(target, name, writer, |old| {
+        let warnings = RefCell::new(Vec::new());
+        let edited = self.edit(target, name, &writer.once_told(), |old| {
             let scale = change.applied(&scale_of(old, paths))?;
-            match metadata::text(&scale, "name") {
-                "" => return Err(ApiError::nameless(name)),
-                found if found != name => return Err(ApiError::other_name(found, name)),
-                _ => {}
-            }
-            let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or_else(|| json!(0));
-            if !target.kind.is_custom() && replicas.as_i64().is_none_or(|replicas| replicas < 0) {
-                let cause = Cause::invalid("spec.replicas", &replicas, "must be greater than or equal to 0");
-                return Err(ApiError::invalid_as(&Resource::new("autoscaling", "Scale"), name, vec![cause]));
-            }
+            check_name(&scale, name)?;
+            *warnings.borrow_mut() = sent::read(&target.kind, &scale, writer).map_err(|error| {
+                if matches!(change, Patch::Whole(_)) { error } else { error.of_patch(&scale.to_string()) }
+            })?;
+            let replicas = sent::replicas_in(&scale);
+            check_replicas(&target.kind, name, &replicas)?;
             let mut new = old.clone();
             set(&mut new, &paths.spec_replicas, replicas);
             let version = metadata::text(&scale, "resourceVersion").to_owned();
             metadata::set(&mut new, "resourceVersion", Value::String(version));
             Ok(new)
-        })?;
+        });
+        let warnings = warnings.into_inner();
+        let written = edited.map_err(|error| error.with_warnings(&warnings))?;
+        let object = scale_of(&convert::shown(&target.kind, &written.object), paths).into();
+        Ok(Written { object, ..written }.told(&warnings))
+    }
+
+    /// Applies the configuration of a scale; gives the new scale.
+    fn apply_scale(&self, target: &Target, name: &str, scale: &Value, writer: &Writer) -> Result<Written, ApiError> {
+        let paths = paths(target)?;
+        check_unmanaged(scale)?;
+        if self.store().get(&target.key(name)).is_none() {
+            return Err(ApiError::not_found(&target.resource(), name));
+        }
+        sent::check_configuration(&target.kind, scale, name)?;
+        let replicas = sent::configured(scale);
+        check_replicas(&target.kind, name, &json!(replicas.unwrap_or_default()))?;
+        let written = self.apply(target, name, &configuration(target, name, replicas, paths), writer)?;
         let object = scale_of(&convert::shown(&target.kind, &written.object), paths).into();
         Ok(Written { object, ..written })
     }
+}
+
+/// A scale is called like the object that is scaled.
+fn check_name(scale: &Value, name: &str) -> Result<(), ApiError> {
+    match metadata::text(scale, "name") {
+        "" => Err(ApiError::nameless(name)),
+        found if found != name => Err(ApiError::other_name(found, name)),
+        _ => Ok(()),
+    }
+}
+
+/// There are no fewer replicas than none. Those of a custom resource are looked at with the rest of it.
+fn check_replicas(kind: &Kind, name: &str, replicas: &Value) -> Result<(), ApiError> {
+    if kind.is_custom() || replicas.as_i64().is_some_and(|replicas| replicas >= 0) {
+        return Ok(());
+    }
+    let cause = Cause::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
+    Err(ApiError::invalid_as(&Resource::new("autoscaling", "Scale"), name, vec![cause]))
 }
 
 fn set(object: &mut Value, path: &str, value: Value) {

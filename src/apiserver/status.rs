@@ -8,86 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::apiserver::kinds::{Kind, Resource};
 use crate::apiserver::store::StoreError;
+pub use crate::domain::krm::cause::Cause;
+use crate::domain::krm::value::{MAX_DEPTH, json_type};
 use crate::domain::krm::{ApplyError, Conflict};
-
-/// One reason among several, tied to a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
-    /// Machine-readable, such as `FieldValueInvalid`.
-    pub reason: &'static str,
-    /// For people, without the field.
-    pub message: String,
-    /// The field, such as `spec.ports[0].port`; empty when it is none.
-    pub field: String,
-}
-
-impl Cause {
-    /// A field that must be there.
-    #[must_use]
-    pub fn required(field: impl Into<String>, detail: &str) -> Self {
-        Self::of("FieldValueRequired", "Required value", field.into(), detail)
-    }
-
-    /// A field with a value that is not allowed.
-    #[must_use]
-    pub fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
-        Self::of("FieldValueInvalid", &format!("Invalid value: {value}"), field.into(), detail)
-    }
-
-    /// A field that must not be there, or not with this value.
-    #[must_use]
-    pub fn forbidden(field: impl Into<String>, detail: &str) -> Self {
-        Self::of("FieldValueForbidden", "Forbidden", field.into(), detail)
-    }
-
-    /// A value that must be unique and is not.
-    #[must_use]
-    pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
-        Self::of("FieldValueDuplicate", &format!("Duplicate value: {value}"), field.into(), "")
-    }
-
-    /// A value that is none of the supported ones.
-    #[must_use]
-    pub fn not_supported(field: impl Into<String>, value: &Value, supported: &[String]) -> Self {
-        let detail = format!("supported values: {}", supported.join(", "));
-        Self::of("FieldValueNotSupported", &format!("Unsupported value: {value}"), field.into(), &detail)
-    }
-
-    /// A text over the limit, in bytes.
-    #[must_use]
-    pub fn too_long(field: impl Into<String>, most: usize) -> Self {
-        let message = format!("Too long: may not be more than {most} bytes");
-        Self { reason: "FieldValueTooLong", message, field: field.into() }
-    }
-
-    /// A value of a wrong type.
-    #[must_use]
-    pub fn wrong_type(field: impl Into<String>, value: &Value, detail: &str) -> Self {
-        Self::of("FieldValueTypeInvalid", &format!("Invalid value: {value}"), field.into(), detail)
-    }
-
-    fn of(reason: &'static str, what: &str, field: String, detail: &str) -> Self {
-        let message = if detail.is_empty() { what.to_owned() } else { format!("{what}: {detail}") };
-        Self { reason, message, field }
-    }
-
-    fn to_json(&self) -> Value {
-        let mut out = json!({"message": self.message});
-        if !self.reason.is_empty() {
-            out["reason"] = json!(self.reason);
-        }
-        if !self.field.is_empty() {
-            out["field"] = json!(self.field);
-        }
-        out
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
-    }
-}
 
 /// A failed request: what becomes a `Status` with `status: Failure`.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -148,6 +71,9 @@ impl Details {
         Value::Object(out)
     }
 }
+
+const UNKNOWN_TYPE: &str = "415: Unsupported Media Type";
+const TOO_DEEP: &str = "the object is nested deeper than";
 
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: String) -> Self {
@@ -268,7 +194,8 @@ impl ApiError {
         Self::bad_request(format!("{found} in version {version:?} cannot be handled as a {wanted}: {why}"))
     }
 
-    /// The failure of a patch that makes an object of which nothing can be read: 422 in place of [`ApiError::undecodable`].
+    /// The failure of a patch that makes an object of which nothing can be read: 422 in place of
+    /// [`ApiError::undecodable`].
     #[must_use]
     pub fn of_patch(self, patched: &str) -> Self {
         let why = self.message.split_once(" cannot be handled as a ").and_then(|(_, rest)| rest.split_once(": "));
@@ -301,6 +228,16 @@ impl ApiError {
     #[must_use]
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message.into())
+    }
+
+    /// 400: the body is no object.
+    #[must_use]
+    pub fn no_object(body: &Value) -> Self {
+        let found = json_type(body);
+        let wanted =
+            r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+        let why = format!("json: cannot unmarshal {found} into Go value of type {wanted}");
+        Self::bad_request(format!("couldn't get version/kind; json parse error: {why}"))
     }
 
     /// 422 without causes: a patch that cannot be applied to the object.
@@ -356,6 +293,12 @@ impl ApiError {
         Self::new(415, "UnsupportedMediaType", message)
     }
 
+    /// 415: a patch of a built-in kind of an unknown type.
+    #[must_use]
+    pub fn unknown_media_type() -> Self {
+        Self::new(415, "UnsupportedMediaType", UNKNOWN_TYPE.to_owned())
+    }
+
     /// 413: more operations in one patch than are taken.
     #[must_use]
     pub fn too_many_operations(given: usize, most: usize) -> Self {
@@ -367,6 +310,34 @@ impl ApiError {
     #[must_use]
     pub fn too_large(limit: usize) -> Self {
         Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
+    }
+
+    /// 400: an object that is nested deeper than so many levels.
+    #[must_use]
+    pub fn too_deep(limit: usize) -> Self {
+        Self::bad_request(format!("{TOO_DEEP} {limit} levels of maps and lists: make it flatter"))
+    }
+
+    /// The same for what a reader of JSON says about a text that is nested deeper than it goes; none for other
+    /// complaints.
+    #[must_use]
+    pub fn of_depth(complaint: &str) -> Option<Self> {
+        complaint.starts_with("recursion limit exceeded").then(|| Self::too_deep(MAX_DEPTH))
+    }
+
+    /// Whether it is [`ApiError::too_deep`].
+    #[must_use]
+    pub fn is_depth(&self) -> bool {
+        self.message.starts_with(TOO_DEEP)
+    }
+
+    /// The same in other words, unless it is about a depth, which is always told alike.
+    #[must_use]
+    pub fn told_as(self, words: impl FnOnce(&str) -> String) -> Self {
+        if self.is_depth() {
+            return self;
+        }
+        Self { message: words(&self.message), ..self }
     }
 
     /// 410: a watch from too long ago.
@@ -444,7 +415,7 @@ impl ApiError {
         }
         if *self.details != Details::default() {
             out["details"] = self.details.to_json();
-        } else if matches!(self.code, 404 | 405 | 422) {
+        } else if matches!(self.code, 404 | 405 | 422) || self.message == UNKNOWN_TYPE {
             out["details"] = json!({});
         }
         out

@@ -1,7 +1,7 @@
 //! Versioned objects in memory: one writer lock, one revision for all, a bounded history from which watches read.
 //!
-//! The store is synchronous; its lock is never held across an await. Watches have no queues: each one is a position in the
-//! history, so a slow one costs nothing and is told that it is too late when the history has moved on.
+//! The store is synchronous; its lock is never held across an await. Watches have no queues: each one is a position in
+//! the history, so a slow one costs nothing and is told that it is too late when the history has moved on.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -239,7 +239,8 @@ impl Store {
     /// Stores a new object. Its namespace, if it has one, must exist and not be on its way out.
     ///
     /// # Errors
-    /// [`StoreError::Exists`], [`StoreError::NoNamespace`], [`StoreError::NamespaceTerminating`], [`StoreError::Journal`].
+    /// [`StoreError::Exists`], [`StoreError::NoNamespace`], [`StoreError::NamespaceTerminating`],
+    /// [`StoreError::Journal`].
     pub fn create(&self, key: &Key, object: Value) -> Result<Arc<Value>, StoreError> {
         self.commit(|state| {
             state.check_namespace(&key.namespace)?;
@@ -284,11 +285,23 @@ impl Store {
     /// # Errors
     /// [`StoreError::TooOld`] when the history does not reach back that far.
     pub fn since(&self, resource: Option<&Resource>, revision: u64) -> Result<(Vec<Arc<Change>>, u64), StoreError> {
+        self.next_since(resource, revision, usize::MAX)
+    }
+
+    /// The first changes after `revision`, at most so many.
+    fn next_since(
+        &self,
+        resource: Option<&Resource>,
+        revision: u64,
+        most: usize,
+    ) -> Result<(Vec<Arc<Change>>, u64), StoreError> {
         let state = self.state();
         state.check_age(revision)?;
         let start = state.history.partition_point(|change| change.revision <= revision);
         let wanted = |change: &&Arc<Change>| resource.is_none_or(|resource| change.key.resource == *resource);
-        Ok((state.history.range(start..).filter(wanted).cloned().collect(), state.revision.max(revision)))
+        let found: Vec<Arc<Change>> = state.history.range(start..).filter(wanted).take(most).cloned().collect();
+        let seen = found.last().filter(|_| found.len() == most).map(|last| last.revision);
+        Ok((found, seen.unwrap_or_else(|| state.revision.max(revision))))
     }
 
     /// Follows the changes after `revision`, of one resource or of all.
@@ -297,7 +310,8 @@ impl Store {
         Changes { moved: self.0.moved.subscribe(), store: self.clone(), resource, seen: revision }
     }
 
-    /// Forgets the history, as a compaction of etcd does: older watches and continued lists are told that they are too old.
+    /// Forgets the history, as a compaction of etcd does: older watches and continued lists are told that they are too
+    /// old.
     pub fn compact(&self) {
         let mut state = self.state();
         state.history.clear();
@@ -425,9 +439,17 @@ impl Changes {
     /// # Errors
     /// [`StoreError::TooOld`] when it came too late: list again and follow from there ([`Store::changes`]).
     pub async fn next(&mut self) -> Result<Vec<Arc<Change>>, StoreError> {
+        self.next_few(usize::MAX).await
+    }
+
+    /// As [`Changes::next`], but gives at most so many (one or more).
+    ///
+    /// # Errors
+    /// [`StoreError::TooOld`].
+    pub async fn next_few(&mut self, most: usize) -> Result<Vec<Arc<Change>>, StoreError> {
         loop {
             self.moved.mark_unchanged();
-            let (changes, seen) = self.store.since(self.resource.as_ref(), self.seen)?;
+            let (changes, seen) = self.store.next_since(self.resource.as_ref(), self.seen, most)?;
             self.seen = seen;
             if !changes.is_empty() {
                 return Ok(changes);

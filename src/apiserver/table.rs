@@ -1,7 +1,7 @@
 //! `meta.k8s.io/v1` Table: what `kubectl get` asks for instead of the objects.
 //!
-//! Built-in kinds have the columns of Kubernetes v1.36; custom kinds those of `additionalPrinterColumns`, or name and age. Everything
-//! here is a function of the objects and of `now`.
+//! Built-in kinds have the columns of Kubernetes v1.36; custom kinds those of `additionalPrinterColumns`, or name and
+//! age. Everything here is a function of the objects and of `now`.
 
 mod age;
 mod builtin;
@@ -133,8 +133,8 @@ pub fn partial(object: &Value) -> Value {
 
 /// A table of objects.
 ///
-/// `metadata` is the list's metadata (`resourceVersion`, `continue`, `remainingItemCount`); for a single object or a watch event it
-/// holds the object's `resourceVersion`.
+/// `metadata` is the list's metadata (`resourceVersion`, `continue`, `remainingItemCount`); for a single object or a
+/// watch event it holds the object's `resourceVersion`.
 #[must_use]
 pub fn table<O: Borrow<Value>>(
     columns: &Columns,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod depth;
 mod kubectl;
 
 fn server() -> ApiServer {
@@ -276,8 +277,9 @@ async fn watches_follow_from_a_revision_and_say_when_they_are_too_late() {
     server.core().store().compact();
     let late = api.watch(&params, &from).await.unwrap().try_collect().await.unwrap();
     assert_eq!(events(late), ["error 410 Expired"]);
-    let future = api.watch(&params, "999999").await.err().unwrap();
-    assert_eq!(status(future).code, 504);
+    let future: Vec<WatchEvent<DynamicObject>> =
+        api.watch(&params, "999999").await.unwrap().try_collect().await.unwrap();
+    assert!(future.is_empty(), "a watch from the future waits for it");
 }
 
 #[tokio::test]
@@ -387,6 +389,44 @@ async fn a_crd_brings_a_kind_with_defaults_pruning_and_rules() {
     assert_eq!(status(widgets.get("w").await.unwrap_err()).code, 404);
     crds.create(&PostParams::default(), &object(crd())).await.unwrap();
     assert_eq!(widgets.list(&ListParams::default()).await.unwrap().items.len(), 0, "its objects went with it");
+}
+
+/// Watches of a version that is not stored show it as its schema is at the time, be they open or new.
+#[tokio::test]
+async fn watches_show_a_version_as_its_schema_is_now() {
+    let definition = |old: Value| {
+        let mut crd = crd();
+        let versions = crd["spec"]["versions"].as_array_mut().unwrap();
+        let mut second = versions[0].clone();
+        second["name"] = json!("v1beta1");
+        second["storage"] = json!(false);
+        second["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"] = old;
+        versions.push(second);
+        crd
+    };
+    let server = server();
+    let client = server.client();
+    let crds = cluster_api(&client, "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions");
+    let (size, mode) = (json!({"size": {"type": "integer"}}), json!({"mode": {"type": "string"}}));
+    crds.patch("widgets.loggia.dev", &PatchParams::apply("t"), &Patch::Apply(&definition(size))).await.unwrap();
+    let widgets = api(&client, "loggia.dev/v1", "Widget", "widgets");
+    widgets.create(&PostParams::default(), &widget(&json!({"size": 2}))).await.unwrap();
+    let old = api(&client, "loggia.dev/v1beta1", "Widget", "widgets");
+    let parameters = WatchParams::default().disable_bookmarks();
+    let next =
+        async |watch: &mut (dyn futures::Stream<Item = kube::Result<WatchEvent<DynamicObject>>> + Unpin + Send)| {
+            match watch.next().await.unwrap().unwrap() {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => object.data["spec"].clone(),
+                other => panic!("{other:?}"),
+            }
+        };
+    let mut open = old.watch(&parameters, "0").await.unwrap().boxed();
+    assert_eq!(next(&mut open).await, json!({"size": 2}));
+    crds.patch("widgets.loggia.dev", &PatchParams::apply("t"), &Patch::Apply(&definition(mode))).await.unwrap();
+    let mut new = old.watch(&parameters, "0").await.unwrap().boxed();
+    assert_eq!(next(&mut new).await, json!({"mode": "fast"}));
+    widgets.patch("w", &PatchParams::default(), &Patch::Merge(&json!({"spec": {"size": 3}}))).await.unwrap();
+    assert_eq!(next(&mut open).await, json!({"mode": "fast"}));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::apiserver::kinds::Kind;
 use crate::apiserver::list::Page;
-use crate::apiserver::negotiate::Form;
+use crate::apiserver::negotiate::{Form, Meta};
 use crate::apiserver::request::Query;
 use crate::apiserver::status::ApiError;
 use crate::apiserver::table::{self, Columns, Header, Include};
@@ -28,7 +28,10 @@ impl View {
     /// 400 for an unknown value of `includeObject`.
     pub(super) fn of(form: Form, query: &Query) -> Result<Self, ApiError> {
         let refuse = || ApiError::bad_request("invalid value of parameter includeObject: use None, Metadata or Object");
-        let include = Include::parse(query.text("includeObject")).ok_or_else(refuse)?;
+        let include = match form {
+            Form::Table(_) => Include::parse(query.text("includeObject")).ok_or_else(refuse)?,
+            Form::Objects | Form::Metadata(_) => Include::Metadata,
+        };
         Ok(Self { form, include, header: Header::Shown })
     }
 
@@ -47,12 +50,19 @@ impl View {
     fn one(self, columns: impl FnOnce() -> Columns, object: &Value, now: Timestamp) -> Value {
         match self.form {
             Form::Objects => object.clone(),
-            Form::Metadata => table::partial(object),
-            Form::Table => {
+            Form::Metadata(meta) => dated(meta, table::partial(object)),
+            Form::Table(meta) => {
                 let metadata = json!({"resourceVersion": object.pointer("/metadata/resourceVersion")});
-                table::table(&columns(), [object], &metadata, self.header, self.include, now)
+                dated(meta, table::table(&columns(), [object], &metadata, self.header, self.include, now))
             }
         }
+    }
+
+    /// The form, when an object looks the same to everybody who asked for it: a row has an age, and the first one a
+    /// header.
+    #[must_use]
+    pub(super) fn shared(self) -> Option<Form> {
+        (!matches!(self.form, Form::Table(_))).then_some(self.form)
     }
 
     /// The object of a watch event. Only the first table of a watch has a header.
@@ -67,11 +77,15 @@ impl View {
     pub(super) fn bookmark(self, object: Value) -> Value {
         match self.form {
             Form::Objects => object,
-            Form::Metadata => table::partial(&object),
-            Form::Table => json!({
-                "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": object.get("metadata"),
-                "columnDefinitions": null, "rows": null,
-            }),
+            Form::Metadata(meta) => dated(meta, table::partial(&object)),
+            Form::Table(meta) => {
+                let metadata = object.get("metadata");
+                let table = json!({
+                    "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": null,
+                    "rows": null,
+                });
+                dated(meta, table)
+            }
         }
     }
 
@@ -91,19 +105,41 @@ impl View {
                     items,
                 })
             }
-            Form::Metadata => serde_json::to_vec(&json!({
-                "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
-                "items": page.shown(kind).map(|object| table::partial(&object)).collect::<Vec<_>>(),
-            })),
-            Form::Table => {
+            Form::Metadata(meta) => {
+                let items: Vec<Value> = page.shown(kind).map(|object| table::partial(&object)).collect();
+                let list = json!({
+                    "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+                    "items": items,
+                });
+                serde_json::to_vec(&dated(meta, list))
+            }
+            Form::Table(meta) => {
                 let objects: Vec<Cow<'_, Value>> = page.shown(kind).collect();
                 let objects = objects.iter().map(Borrow::<Value>::borrow);
                 let table = table::table(&Columns::of(kind), objects, &metadata, self.header, self.include, now);
-                serde_json::to_vec(&table)
+                serde_json::to_vec(&dated(meta, table))
             }
         };
         bytes.map_err(ApiError::internal)
     }
+}
+
+/// The same in the version of `meta.k8s.io` that was asked for: it, its items, and what its rows include of that group.
+fn dated(meta: Meta, mut shown: Value) -> Value {
+    const NOW: &str = "meta.k8s.io/v1";
+    let date = |value: &mut Value| {
+        if value.get("apiVersion").and_then(Value::as_str) == Some(NOW) {
+            value["apiVersion"] = json!("meta.k8s.io/v1beta1");
+        }
+    };
+    if meta == Meta::V1 {
+        return shown;
+    }
+    date(&mut shown);
+    shown.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten().for_each(date);
+    let rows = shown.get_mut("rows").and_then(Value::as_array_mut).into_iter().flatten();
+    rows.filter_map(|row| row.get_mut("object")).for_each(date);
+    shown
 }
 
 /// A list object, written without copying its items.

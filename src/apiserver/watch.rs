@@ -15,12 +15,13 @@ use tokio_util::sync::CancellationToken;
 use crate::apiserver::convert;
 use crate::apiserver::core::Core;
 use crate::apiserver::kinds::Kind;
+use crate::apiserver::lines::Shown;
 use crate::apiserver::list::Selection;
 use crate::apiserver::metadata;
 use crate::apiserver::request::Query;
 use crate::apiserver::route::Target;
 use crate::apiserver::status::{ApiError, Cause};
-use crate::apiserver::store::{Change, ChangeKind, Changes};
+use crate::apiserver::store::{Change, ChangeKind, Changes, revision_of};
 use crate::apiserver::view::View;
 
 /// How often a client that allows bookmarks gets one, at least.
@@ -28,7 +29,20 @@ const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// How long a watch lasts that says nothing about it.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// An open watch.
+/// Most changes that a watch holds while its client does not read; the others stay in the history of the store.
+const HELD: usize = 64;
+
+/// What is still to be told.
+enum Pending {
+    /// An object that was there when the watch began.
+    There(Arc<Value>),
+    /// All that was there has been told.
+    End,
+    /// A change since.
+    Changed(Arc<Change>),
+}
+
+/// An open watch. It encodes an event when its client is about to read it.
 struct Watch {
     core: Arc<Core>,
     kind: Arc<Kind>,
@@ -36,6 +50,7 @@ struct Watch {
     selection: Selection,
     view: View,
     changes: Changes,
+    pending: VecDeque<Pending>,
     ready: VecDeque<Bytes>,
     bookmarks: Option<Interval>,
     deadline: Instant,
@@ -46,7 +61,8 @@ struct Watch {
 /// Opens a watch: the lines of its events. It ends at its deadline, when it comes too late, or when the server closes.
 ///
 /// # Errors
-/// 400 for parameters that cannot be read, 422 for those that do not go together, 504 for a revision from the future.
+/// 400 for parameters that cannot be read, 422 for those that do not go together, 500 for a revision that is no number,
+/// 504 for a list from the future.
 pub(super) fn watch(
     core: &Arc<Core>,
     target: &Target,
@@ -56,9 +72,11 @@ pub(super) fn watch(
 ) -> Result<impl Stream<Item = Bytes> + Send + use<>, ApiError> {
     check(query)?;
     let selection = Selection::of(target, query)?;
-    let asked = query.number("resourceVersion")?.unwrap_or_default();
+    let asked = query.revision()?;
     let current = core.store().revision();
-    if asked > current {
+    let streams_list = query.flag("sendInitialEvents");
+    // A watch from the future waits for it; a list of the future is none.
+    if asked > current && streams_list {
         return Err(ApiError::too_new(asked, current));
     }
     let allowed = query.flag("allowWatchBookmarks");
@@ -69,15 +87,15 @@ pub(super) fn watch(
         namespace: target.namespace.clone(),
         selection,
         view,
-        changes: core.store().changes(Some(target.kind.stored_as.clone()), asked),
+        changes: core.store().changes(Some(target.kind.stored_as.clone()), if asked == 0 { current } else { asked }),
+        pending: VecDeque::new(),
         ready: VecDeque::new(),
         bookmarks: allowed.then(|| bookmarks(now)),
         deadline: now + query.timeout()?.unwrap_or(LONGEST).min(LONGEST),
         closing,
         over: false,
     };
-    let streams_list = query.flag("sendInitialEvents");
-    if streams_list || asked == 0 {
+    if streams_list || (asked == 0 && query.text("sendInitialEvents").is_none()) {
         watch.begin_with_what_is_there(streams_list && allowed);
     }
     Ok(stream::unfold(watch, Watch::next))
@@ -110,6 +128,10 @@ fn bookmarks(now: Instant) -> Interval {
     interval
 }
 
+fn line(kind: &str, object: &Value) -> Bytes {
+    Bytes::from(format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n"))
+}
+
 impl Watch {
     async fn next(mut self) -> Option<(Bytes, Self)> {
         loop {
@@ -119,7 +141,12 @@ impl Watch {
             if self.over {
                 return None;
             }
-            self.wait().await;
+            match self.pending.pop_front() {
+                Some(Pending::There(object)) => self.send("ADDED", &object),
+                Some(Pending::End) => self.bookmark(true),
+                Some(Pending::Changed(change)) => self.tell(&change),
+                None => self.wait().await,
+            }
         }
     }
 
@@ -133,8 +160,8 @@ impl Watch {
         tokio::select! {
             biased;
             () = self.closing.cancelled() => self.over = true,
-            changes = self.changes.next() => match changes {
-                Ok(changes) => changes.iter().for_each(|change| self.tell(change)),
+            changes = self.changes.next_few(HELD) => match changes {
+                Ok(changes) => self.pending.extend(changes.into_iter().map(Pending::Changed)),
                 Err(error) => self.fail(&ApiError::from_store(error, &self.kind.resource(), "")),
             },
             () = sleep_until(self.deadline) => self.over = true,
@@ -146,17 +173,13 @@ impl Watch {
         let resource = self.kind.stored_as.clone();
         let snapshot = self.core.store().list(&resource, self.namespace.as_deref());
         self.changes = self.core.store().changes(Some(resource), snapshot.revision);
-        for object in &snapshot.objects {
-            if self.selection.takes(object) {
-                self.send("ADDED", object);
-            }
-        }
-        if marks_end {
-            self.bookmark(true);
-        }
+        let there = snapshot.objects.into_iter().filter(|object| self.selection.takes(object));
+        self.pending.extend(there.map(Pending::There));
+        self.pending.extend(marks_end.then_some(Pending::End));
     }
 
-    /// The event that a client with these selectors sees: an object that comes into sight is new, one that leaves it is gone.
+    /// The event that a client with these selectors sees: an object that comes into sight is new, one that leaves it is
+    /// gone.
     fn tell(&mut self, change: &Change) {
         if self.namespace.as_ref().is_some_and(|namespace| *namespace != change.key.namespace) {
             return;
@@ -175,15 +198,27 @@ impl Watch {
         }
     }
 
+    /// Sends an event as the kind is now: its definition may have changed since the watch began.
     fn send(&mut self, kind: &'static str, object: &Value) {
-        let object = self.view.event(&self.kind, &convert::shown(&self.kind, object), self.core.now());
-        self.push(kind, &object);
+        let gvk = &self.kind.gvk;
+        if let Some(now) = self.core.kinds().find(&gvk.group, &gvk.version, &self.kind.plural).cloned() {
+            self.kind = now;
+        }
+        let shared = self.view.shared();
+        let (core, view, of) = (&self.core, &mut self.view, &self.kind);
+        let mut encode = || line(kind, &view.event(of, &convert::shown(of, object), core.now()));
+        let line = match shared {
+            Some(form) => {
+                let shown = Shown { revision: revision_of(object), event: kind, kind: Arc::clone(of), form };
+                core.lines().line(&shown, encode)
+            }
+            None => encode(),
+        };
+        self.ready.push_back(line);
     }
 
     fn push(&mut self, kind: &'static str, object: &Value) {
-        let mut line = json!({"type": kind, "object": object}).to_string();
-        line.push('\n');
-        self.ready.push_back(Bytes::from(line));
+        self.ready.push_back(line(kind, object));
     }
 
     fn bookmark(&mut self, ends_list: bool) {

@@ -1,21 +1,21 @@
 //! Creating and replacing objects.
 //!
-//! Order, as in the API server: read and default, own, prepare, validate, store; then what follows from it ([`super::life`]).
+//! Order, as in the API server: read and default, own, prepare, validate, store; then what follows from it
+//! ([`super::life`]).
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::apiserver::core::{Core, Writer, Written, top};
+use crate::apiserver::core::{Core, Writer, Written, crds, top};
 use crate::apiserver::judge::judge;
 use crate::apiserver::kinds::Kind;
 use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Key, StoreError, revision_of};
-use crate::apiserver::validate::keep_empties;
 use crate::apiserver::{addresses, admit, convert, decode, metadata, scale, zero};
-use crate::domain::krm::value::same;
-use crate::domain::krm::{ApplyOptions, Gvk, Path, update};
+use crate::domain::krm::rules::{definition_warnings, keep_empties};
+use crate::domain::krm::{ApplyOptions, Gvk, Path, managed, update};
 
 /// How often a write that names no revision is tried again after somebody else was faster.
 const ATTEMPTS: usize = 10;
@@ -47,7 +47,7 @@ impl Core {
             return Err(ApiError::unforeseen("resourceVersion should not be set on objects to be created"));
         }
         let place = (target.namespace.as_deref(), target.name.as_deref());
-        let warnings = decode::read(&self.kinds(), kind, &mut object, place, writer.validation)?;
+        let warnings = decode::read(&self.kinds(), kind, &mut object, place, writer)?;
         let object = self.owned(kind, None, &object, &Part::Whole, writer);
         let told = warnings.clone();
         self.insert(target, object, writer, warnings).map_err(|error| error.with_warnings(&told))
@@ -62,6 +62,7 @@ impl Core {
         warnings: Vec<String>,
     ) -> Result<Written, ApiError> {
         let kind = &target.kind;
+        self.check_lasting(kind, metadata::text(&object, "name"))?;
         self.give_name(kind, &mut object);
         let told = warnings_of(target, None, &object);
         metadata::begin(kind, &mut object, metadata::uid(&self.seed(&kind.gvk.kind)), self.now());
@@ -88,6 +89,16 @@ impl Core {
             object
         };
         Ok(Written { object, created: true, warnings: [warnings, told].concat() })
+    }
+
+    /// Nothing new comes of a definition on its way out.
+    fn check_lasting(&self, kind: &Kind, name: &str) -> Result<(), ApiError> {
+        let crd = kind.crd.as_ref().and_then(|crd| self.store().get(&Key::new(&crds(), "", crd)));
+        if !crd.as_deref().is_some_and(metadata::is_terminating) {
+            return Ok(());
+        }
+        let why = "create not allowed while custom resource definition is terminating";
+        Err(ApiError::forbidden(&kind.resource(), name, why))
     }
 
     fn could_create(&self, key: &Key) -> Result<(), StoreError> {
@@ -127,15 +138,15 @@ impl Core {
 
     /// Replicas without an owner get none by an update, and who scales does so at no known time.
     fn owned_scale(&self, kind: &Kind, old: Option<&Value>, new: &Value, writer: &Writer) -> Value {
-        if old.is_some_and(|old| !scale::has_owner(kind, old)) {
-            return new.clone();
+        let mut object = new.clone();
+        if old.is_none_or(|old| scale::has_owner(kind, old)) {
+            let options = self.options(writer, &Part::Scale, &[]);
+            let old = old.map(|old| scale::shown(kind, old));
+            let new_scale = scale::shown(kind, new);
+            object = update(old.as_ref(), &new_scale, &options, self.kinds().merge_schema(&kind.gvk));
+            scale::forget_times(&mut object);
+            scale::copy_replicas(kind, new, &mut object);
         }
-        let options = self.options(writer, &Part::Scale, &[]);
-        let old = old.map(|old| scale::shown(kind, old));
-        let new_scale = scale::shown(kind, new);
-        let mut object = update(old.as_ref(), &new_scale, &options, self.kinds().merge_schema(&kind.gvk));
-        scale::forget_times(&mut object);
-        scale::copy_replicas(kind, new, &mut object);
         scale::part_owners(kind, &mut object);
         object
     }
@@ -156,7 +167,7 @@ impl Core {
             return Err(self.nameless(target, &name, object, writer));
         }
         let place = (target.namespace.as_deref(), Some(name.as_str()));
-        let warnings = decode::read(&self.kinds(), &target.kind, &mut object, place, writer.validation)?;
+        let warnings = decode::read(&self.kinds(), &target.kind, &mut object, place, writer)?;
         if needs_revision(&target.kind) && metadata::text(&object, "resourceVersion").is_empty() {
             let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
             let absent = self.store().get(&target.key(&name)).is_none();
@@ -164,6 +175,7 @@ impl Core {
             let error = ApiError::invalid_as(&target.kind.resource(), &name, vec![cause]);
             return Err(if absent { missing() } else { error }.with_warnings(&warnings));
         }
+        let writer = &writer.once_told();
         let told = |written: Written| Written { warnings: [warnings.clone(), written.warnings].concat(), ..written };
         if creates_on_update(&target.kind) && self.store().get(&target.key(&name)).is_none() {
             check_uid(target, &name, &json!({}), &object, writer).map_err(|error| error.with_warnings(&warnings))?;
@@ -181,7 +193,7 @@ impl Core {
         let error = ApiError::nameless(name);
         let namespace = target.namespace.as_deref();
         let read = decode::check_envelope(&self.kinds(), &target.kind, &mut object, namespace, Some(name));
-        match read.and_then(|()| decode::settle(&self.kinds(), &target.kind, &mut object, writer.validation)) {
+        match read.and_then(|()| decode::settle(&self.kinds(), &target.kind, &mut object, writer)) {
             Ok(warnings) => error.with_warnings(&warnings),
             Err(unread) => unread,
         }
@@ -226,7 +238,7 @@ impl Core {
             let mut new = edit(&old)?;
             check_revision(target, name, &old, &new)?;
             let sent = new.clone();
-            let warnings = decode::settle(&self.kinds(), &target.kind, &mut new, writer.validation)?;
+            let warnings = decode::settle(&self.kinds(), &target.kind, &mut new, writer)?;
             keep_empties(&target.kind.gvk, &old, &sent, &mut new);
             match self.finish(target, &old, new, writer, Ownership::Update) {
                 Err(error) if error.is_stale_write() => last = error.with_warnings(&warnings),
@@ -267,7 +279,7 @@ impl Core {
         if target.part != Part::Status {
             metadata::count_generation(kind, old, &mut new);
         }
-        if same(old, &new) {
+        if managed::same_but_times(old, &new) {
             return Ok(Written { object: Arc::new(old.clone()), created: false, warnings: Vec::new() });
         }
         judge(kind, &target.part, Some(old), &new)?;
@@ -299,6 +311,12 @@ fn warnings_of(target: &Target, old: Option<&Value>, new: &Value) -> Vec<String>
         return Vec::new();
     }
     let mut found = metadata::finalizer_warnings(kind, old, new);
+    if old.is_none() && !kind.is_custom() {
+        found.extend(metadata::name_warning(&kind.gvk, metadata::text(new, "name")));
+    }
+    if kind.stored_as == crds() {
+        found.extend(definition_warnings(old, new));
+    }
     let is_service = kind.gvk == Gvk::new("", "v1", "Service");
     let text = |pointer: &str| new.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     if is_service && text("/spec/type") != "ExternalName" && !text("/spec/externalName").is_empty() {
@@ -315,8 +333,11 @@ pub(super) fn may_go(object: &Value) -> bool {
 }
 
 /// The revision that a new object names must be that of the old one.
-fn check_revision(target: &Target, name: &str, old: &Value, new: &Value) -> Result<(), ApiError> {
+pub(super) fn check_revision(target: &Target, name: &str, old: &Value, new: &Value) -> Result<(), ApiError> {
     let version = metadata::text(new, "resourceVersion");
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(ApiError::unforeseen(format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
+    }
     let fits = matches!(version, "" | "0") || version == metadata::text(old, "resourceVersion");
     if fits { Ok(()) } else { Err(ApiError::modified(&target.resource(), name)) }
 }

@@ -1,8 +1,8 @@
 //! What every object of a built-in kind has, whatever its creator wrote.
 //!
-//! The API server reads objects into structs of Go and writes them out again: fields that are not marked `omitempty` are
-//! always there, with the zero value of their type. Nobody comes to own them as long as they have it, so they are what a
-//! new object is compared with to tell what its creator owns.
+//! The API server reads objects into structs of Go and writes them out again: fields that are not marked `omitempty`
+//! are always there, with the zero value of their type. Nobody comes to own them as long as they have it, so they are
+//! what a new object is compared with to tell what its creator owns.
 
 use serde_json::{Value, json};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::adapters::git;
 use crate::adapters::oci::{self, Keychain, OciError, PublicKey, Registry};
@@ -11,6 +12,7 @@ use crate::domain::package::artifact::{ArtifactError, ImageName, SCHEME, Wanted}
 use crate::domain::package::reference::{Location, ReferenceError, Resolved, resolve};
 use crate::domain::source::FileTree;
 use crate::ports::git::{GitError, GitRepository, Refs, TreeBudget};
+use crate::ports::sign_in::SignIns;
 
 /// Commits that are looked through for the beginning of an id.
 const SEARCHED: usize = 100_000;
@@ -70,15 +72,25 @@ pub enum FetchError {
         /// Why.
         source: ReferenceError,
     },
-    /// Several commits begin like this, or none does.
-    #[error("{repo}: {found} commits begin with {prefix}; give the whole id [git.commit_missing]")]
-    Commit {
+    /// No commit has this id, or begins like it.
+    #[error("{repo}: there is no commit {id}{hint}")]
+    NoCommit {
+        /// The repository.
+        repo: String,
+        /// What was given.
+        id: String,
+        /// What to do, and a code: a shallow repository may only not have it yet.
+        hint: &'static str,
+    },
+    /// Several commits begin like this.
+    #[error("{repo}: several commits begin with {prefix}; give more of the one that is meant: {} [git.ref_ambiguous]", candidates.join(", "))]
+    Commits {
         /// The repository.
         repo: String,
         /// What was given.
         prefix: String,
-        /// How many there are.
-        found: usize,
+        /// Some of them.
+        candidates: Vec<String>,
     },
     /// The directory is not in that version.
     #[error("{repo}: there is no directory {directory} in {resolved}{known} [package.missing]")]
@@ -112,11 +124,12 @@ pub fn absolute(repo: &str) -> String {
 
 /// Fetches a package.
 ///
-/// *Flow*: a registry is asked for the manifest and its layers; of git, asks the repository for its refs, resolves the version, reads the directory's tree at that commit.
-/// Repositories behind http(s) are mirrored below `cache`; others are read in place.
+/// *Flow*: a registry is asked for the manifest and its layers; of git, asks the repository for its refs, resolves the
+/// version, reads the directory's tree at that commit. Repositories behind http(s) are mirrored below `cache`; others
+/// are read in place.
 ///
-/// `signed_by`, when given, is a file with who must have signed the version: a public key as `cosign.pub` for a registry,
-/// a PGP key or allowed signers of ssh for git. Nothing that is not signed is read further.
+/// `signed_by`, when given, is a file with who must have signed the version: a public key as `cosign.pub` for a
+/// registry, a PGP key or allowed signers of ssh for git. Nothing that is not signed is read further.
 ///
 /// *Assumptions*: called outside async code.
 ///
@@ -140,8 +153,9 @@ fn pull(location: &Location, signed_by: Option<&Path>) -> Result<Fetched, FetchE
         return Err(wrong(ArtifactError::Reference { text: location.repo.clone(), why }));
     };
     let wanted = Wanted::parse(reference).map_err(wrong)?;
-    let key = signed_by.map(key).transpose()?;
-    let pulled = Registry::open(&image, &Keychain::of_user())?.pull(&wanted, &Budget::default(), key.as_ref())?;
+    let as_user: Arc<dyn SignIns> = Arc::new(Keychain::of_user());
+    let keys: Vec<PublicKey> = signed_by.map(key).transpose()?.into_iter().collect();
+    let pulled = Registry::open(&image, &as_user)?.pull(&wanted, &Budget::default(), &keys)?;
     let tree = pulled.tree.below(&location.directory);
     if tree.is_empty() {
         let known = packages(&pulled.tree);
@@ -163,14 +177,14 @@ fn packages(tree: &FileTree) -> Vec<String> {
 
 fn clone(location: &Location, cache: &Path, signed_by: Option<&Path>) -> Result<Fetched, FetchError> {
     let place = opened(&location.repo);
-    let repository = git::open_cached(&place, cache)?;
+    let (repository, refs) = fetched(&place, cache)?;
     let url = repository.url().to_owned();
-    let refs = repository.fetch()?;
     let found = resolve(&refs, &location.directory, location.reference.as_deref());
     let (resolved, commit) = match found.map_err(|source| FetchError::Reference { repo: url.clone(), source })? {
         Resolved::Ref { name, commit } => (name, commit),
         Resolved::Commit(prefix) => {
-            let commit = commit(repository.as_ref(), &refs, &prefix)?;
+            let shallow = git::directory(&place, cache)?.join("shallow").is_file();
+            let commit = commit(repository.as_ref(), &refs, &prefix, shallow)?;
             (commit.to_string(), commit)
         }
     };
@@ -189,6 +203,22 @@ fn clone(location: &Location, cache: &Path, signed_by: Option<&Path>) -> Result<
     Ok(Fetched { tree, resolved, revision: commit.to_string() })
 }
 
+/// Opens and fetches a repository; when nobody is let in without credentials, with those that git's own configuration
+/// has for it.
+fn fetched(place: &str, cache: &Path) -> Result<(Arc<dyn GitRepository>, Refs), GitError> {
+    let repository = git::open_cached(place, cache, None)?;
+    match repository.fetch() {
+        Err(denied @ GitError::Denied { .. }) => {
+            let helpers: Arc<dyn SignIns> = Arc::new(git::Helpers::of(place));
+            // Where credentials may not be sent, the answer stays as it was.
+            let Ok(repository) = git::open_cached(place, cache, Some(helpers)) else { return Err(denied) };
+            let refs = repository.fetch()?;
+            Ok((repository, refs))
+        }
+        other => other.map(|refs| (repository, refs)),
+    }
+}
+
 /// A checkout is opened at its `.git`.
 fn opened(repo: &str) -> String {
     let path = PathBuf::from(repo.strip_prefix("file://").unwrap_or(repo));
@@ -196,23 +226,30 @@ fn opened(repo: &str) -> String {
     if !repo.contains("http") && inner.join("refs").is_dir() { inner.display().to_string() } else { repo.to_owned() }
 }
 
-fn commit(repository: &dyn GitRepository, refs: &Refs, prefix: &str) -> Result<CommitId, FetchError> {
+fn commit(repository: &dyn GitRepository, refs: &Refs, prefix: &str, is_shallow: bool) -> Result<CommitId, FetchError> {
+    let repo = repository.url().to_owned();
+    let hint = if is_shallow {
+        ": the repository is a shallow one; deepen it with `git fetch --unshallow` [git.shallow]"
+    } else {
+        "; is it pushed, and is it in a branch or a tag? [git.commit_missing]"
+    };
+    let missing = || FetchError::NoCommit { repo: repo.clone(), id: prefix.to_owned(), hint };
     if let Ok(whole) = CommitId::new(prefix) {
-        return Ok(repository.commit(&whole)?.id);
+        return match repository.commit(&whole) {
+            Err(GitError::Missing { .. }) => Err(missing()),
+            found => Ok(found?.id),
+        };
     }
     let mut found = BTreeSet::new();
     for tip in refs.values().collect::<BTreeSet<_>>() {
         let log = repository.log(tip, SEARCHED)?;
         found.extend(log.into_iter().map(|commit| commit.id).filter(|id| id.as_str().starts_with(prefix)));
     }
-    match found.len() {
-        1 => found.pop_first().ok_or_else(|| missing(repository, prefix, 0)),
-        count => Err(missing(repository, prefix, count)),
+    if found.len() > 1 {
+        let candidates = found.iter().take(SHOWN).map(ToString::to_string).collect();
+        return Err(FetchError::Commits { repo, prefix: prefix.to_owned(), candidates });
     }
-}
-
-fn missing(repository: &dyn GitRepository, prefix: &str, found: usize) -> FetchError {
-    FetchError::Commit { repo: repository.url().to_owned(), prefix: prefix.to_owned(), found }
+    found.pop_first().ok_or_else(missing)
 }
 
 /// A repository's URL without user and password, fit to be printed.

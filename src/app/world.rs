@@ -16,6 +16,7 @@ use crate::adapters::git;
 use crate::apiserver::{ApiServer, OpenError, Options, ServeError};
 use crate::cluster::{Apply, Cluster, ClusterError};
 use crate::config::Config;
+use crate::domain::hex::hex;
 use crate::domain::krm::Object;
 use crate::domain::source::{File, FileTree};
 use crate::domain::time::Timestamp;
@@ -276,7 +277,7 @@ fn token(file: &Path) -> Result<String, WorldError> {
     let source = Path::new("/dev/urandom");
     let mut random = std::fs::File::open(source).map_err(io("open", source))?;
     std::io::Read::read_exact(&mut random, &mut bytes).map_err(io("read", source))?;
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = hex(&bytes);
     write_private(file, &text)?;
     Ok(text)
 }

@@ -131,7 +131,7 @@ pub(crate) enum Verb {
     Demo(Demo),
     /// Start a world to play in, and keep it running: three API servers, three repositories, one reconciler
     Up(Up),
-    /// Serve the embedded Kubernetes API alone, for anybody's tests; in memory, unless --data-dir is given
+    /// Serve the embedded Kubernetes API alone, for anybody's tests; in memory without `--data-dir`
     Apiserver(Apiserver),
     /// Run the reconciler against the cluster of the kubeconfig (or the one it runs in)
     Controller(Controller),

@@ -4,14 +4,12 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
-use crate::domain::source::{File, FileMode, FileTree};
+use crate::domain::source::{File, FileMode, FileTree, InvalidPath, PACKAGE_BYTES, PACKAGE_FILES, check_path};
 
-/// Largest file that is read; a larger one is an error, not read.
-const FILE_LIMIT: u64 = 4 << 20;
-/// Most files of a package.
-const FILES_LIMIT: usize = 20_000;
+/// The bits setuid and setgid.
+const OTHERS_RIGHTS: u32 = 0o6000;
 /// Where an update puts files before they are moved, in the package.
 const STAGE: &str = "update";
 
@@ -20,12 +18,26 @@ fn is_left_out(name: &str) -> bool {
     name == ".git" || name == ".loggia" || name.starts_with(&format!(".{STAGE}.loggia-"))
 }
 
+/// Refuses a path from a present directory that was deleted: there, everything looks empty.
+pub(super) fn present(path: &Path) -> anyhow::Result<()> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    std::env::current_dir().map(drop).with_context(|| {
+        let path = path.display();
+        format!(
+            "cannot use {path}: the present directory is gone; change to one that is there, or give an absolute path"
+        )
+    })
+}
+
 /// Reads a package: all files but those of git and of Loggia itself, with exec bits; links as links.
 pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
+    present(root)?;
     if !root.is_dir() {
         bail!("{} is not a directory", root.display());
     }
-    let mut tree = FileTree::new();
+    let mut reading = Reading::new(root);
     let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {
         let told = || format!("cannot read {}", directory.display());
@@ -38,19 +50,52 @@ pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
                 open.push(entry.path());
                 continue;
             }
-            if tree.len() >= FILES_LIMIT {
-                bail!("{} holds more than {FILES_LIMIT} files", root.display());
-            }
-            let path = entry.path();
-            let name = path.strip_prefix(root).unwrap_or(&path).to_str().map(str::to_owned);
-            let Some(name) = name else { bail!("{} has a name that is not UTF-8", path.display()) };
-            tree.insert(name, file(&path)?).with_context(|| format!("cannot read {}", path.display()))?;
+            reading.take(&entry.path())?;
         }
     }
-    Ok(tree)
+    Ok(reading.tree)
 }
 
-fn file(path: &Path) -> anyhow::Result<File> {
+/// A package that is being read, within the limits of one.
+pub(super) struct Reading<'a> {
+    root: &'a Path,
+    bytes: u64,
+    /// What was read.
+    pub(super) tree: FileTree,
+}
+
+impl<'a> Reading<'a> {
+    /// Nothing yet of the package in a directory.
+    pub(super) fn new(root: &'a Path) -> Self {
+        Self { root, bytes: 0, tree: FileTree::new() }
+    }
+
+    /// Reads one file below the directory.
+    pub(super) fn take(&mut self, path: &Path) -> anyhow::Result<()> {
+        let root = self.root;
+        if self.tree.len() >= PACKAGE_FILES {
+            bail!("{} holds more than {PACKAGE_FILES} files; name the directory of one package", root.display());
+        }
+        let Some(name) = path.strip_prefix(root).unwrap_or(path).to_str() else {
+            bail!("cannot read {}: its name is not UTF-8; rename it [path.name_invalid]", shown(path))
+        };
+        let refused =
+            |wrong: InvalidPath| anyhow!("cannot read {}: {}; rename it [{}]", shown(path), wrong.why, wrong.code);
+        check_path(name).map_err(refused)?;
+        let file = file(path, PACKAGE_BYTES - self.bytes)?;
+        self.bytes = self.bytes.saturating_add(file.bytes.len() as u64).min(PACKAGE_BYTES);
+        self.tree.insert(name, file).map_err(refused)
+    }
+}
+
+/// A path on one line, whatever is in it.
+fn shown(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => path.as_os_str().as_encoded_bytes().escape_ascii().to_string(),
+    }
+}
+fn file(path: &Path, left: u64) -> anyhow::Result<File> {
     let told = || format!("cannot read {}", path.display());
     let meta = fs::symlink_metadata(path).with_context(told)?;
     if meta.is_symlink() {
@@ -58,12 +103,24 @@ fn file(path: &Path) -> anyhow::Result<File> {
         return Ok(File { mode: FileMode::Symlink, bytes: target.to_string_lossy().as_bytes().into() });
     }
     if !meta.is_file() {
-        bail!("{} is neither a file nor a directory nor a link [path.file_type]", path.display());
+        bail!("{} is neither a file nor a directory nor a link; move it away [path.file_type]", path.display());
     }
-    if meta.len() > FILE_LIMIT {
-        bail!("{} has {} bytes; the limit is {FILE_LIMIT} a file", path.display(), meta.len());
+    if meta.len() > left {
+        bail!(
+            "{} has {} bytes: with it, the package has more than {PACKAGE_BYTES}; move it out of the package \
+             [package.size_limit]",
+            path.display(),
+            meta.len()
+        );
     }
-    let mode = if meta.permissions().mode() & 0o111 == 0 { FileMode::Regular } else { FileMode::Executable };
+    let bits = meta.permissions().mode();
+    if bits & OTHERS_RIGHTS != 0 {
+        bail!(
+            "{} runs with the rights of its owner or group; take them away with chmod ug-s [path.file_type]",
+            path.display()
+        );
+    }
+    let mode = if bits & 0o111 == 0 { FileMode::Regular } else { FileMode::Executable };
     Ok(File { mode, bytes: fs::read(path).with_context(told)?.into() })
 }
 
@@ -109,6 +166,7 @@ impl Drop for Stage {
 
 /// Makes a directory with these files: beside its place first, then moved there.
 pub(super) fn create(destination: &Path, tree: &FileTree) -> anyhow::Result<()> {
+    present(destination)?;
     if fs::symlink_metadata(destination).is_ok() {
         bail!("{} is there already; name another directory", destination.display());
     }
@@ -141,8 +199,8 @@ pub(super) fn changes(old: &FileTree, new: &FileTree) -> Vec<Change> {
     paths.into_iter().filter_map(|path| Some(Change { path: path.to_owned(), change: change(path)? })).collect()
 }
 
-/// Turns the package `old` on disk into `new`. All new files are written before the first old one is touched, and each is
-/// moved into its place; when a move fails, all others are taken back.
+/// Turns the package `old` on disk into `new`. All new files are written before the first old one is touched, and each
+/// is moved into its place; when a move fails, all others are taken back.
 pub(super) fn replace(root: &Path, old: &FileTree, new: &FileTree) -> anyhow::Result<()> {
     let changes = changes(old, new);
     if changes.is_empty() {
@@ -243,6 +301,20 @@ mod tests {
         assert_eq!(read(&root).unwrap(), new);
         assert!(root.join(".git/config").exists());
         assert_eq!(fs::read_dir(root.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_package_has_one_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let large = fs::File::create(dir.path().join("a.bin")).unwrap();
+        large.set_len(PACKAGE_BYTES).unwrap();
+        assert_eq!(read(dir.path()).unwrap().len(), 1);
+        fs::write(dir.path().join("b.txt"), "x").unwrap();
+        let error = read(dir.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("the package has more than 67108864") && error.contains("[package.size_limit]"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) enum Done {
     Differs,
     /// Problems were found and printed: 2.
     Problems,
+    /// Told to end by the signal of this number: 128 and the number, as a shell has it.
+    Stopped(u8),
 }
 
 /// Runs the command line and gives its exit code: 0 done or no difference, 1 differences, 2 error.
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
         Ok(Done::Fine) => ExitCode::SUCCESS,
         Ok(Done::Differs) => ExitCode::from(1),
         Ok(Done::Problems) => ExitCode::from(2),
+        Ok(Done::Stopped(signal)) => ExitCode::from(session::code(signal)),
         Err(error) => {
             output::note(&format!("loggia: {}", told(&error)));
             ExitCode::from(2)

@@ -1,5 +1,6 @@
 //! Printing: tables a person can read at 80 columns, and machine formats.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
@@ -27,8 +28,8 @@ impl Table {
         self.rows.len() <= 1
     }
 
-    /// The table for standard output: on a terminal its cells fold so that lines fit, elsewhere a row is a line for each
-    /// line of its cells.
+    /// The table for standard output: on a terminal its cells fold so that lines fit, elsewhere a row is a line for
+    /// each line of its cells.
     pub(super) fn text(&self) -> String {
         self.indented(0)
     }
@@ -110,7 +111,8 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 /// Why something could not be printed, the first time.
 static UNPRINTED: OnceLock<String> = OnceLock::new();
 
-/// Writes to standard output; a closed pipe is the reader's choice, not an error. Any other failure is kept for the end.
+/// Writes to standard output; a closed pipe is the reader's choice, not an error. Any other failure is kept for the
+/// end.
 pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -124,10 +126,20 @@ pub(super) fn unprinted() -> Option<&'static str> {
     UNPRINTED.get().map(String::as_str)
 }
 
-/// Writes a line to standard error.
+/// Writes a line to standard error. What packages and functions say reaches a terminal without its escape codes.
 pub(super) fn note(text: &str) {
     let mut out = std::io::stderr().lock();
-    let _ = writeln!(out, "{text}");
+    let _ = writeln!(out, "{}", plain(text));
+}
+
+/// A text with control characters written out, but for line ends and tabs.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    let is_code = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(is_code) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if is_code(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
 }
 
 /// A value in a machine format; `None` when the format is one for people.

@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{self, Global};
+use super::files;
 use crate::app;
+use crate::app::functions::Ending;
 use crate::cluster::Cluster;
 use crate::config::{self, Config, ConfigFile, Given, Setting, kubeconfig};
-use crate::domain::source::{File, FileMode, FileTree};
+use crate::domain::source::FileTree;
 use crate::engine::Engine;
 use crate::engine::gather::World;
 
@@ -20,12 +24,59 @@ pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
 
 /// Waits for an interrupt or a termination.
 pub(super) async fn stopped() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         biased;
         _ = terminate.recv() => Ok(()),
         interrupted = tokio::signal::ctrl_c() => interrupted,
     }
+}
+
+/// What ends a process that a person or a terminal wants to end.
+const SIGNALS: [SignalKind; 4] =
+    [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate()];
+/// How long what holds may take to clear away, after the word came.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The exit code of a process that a signal ended, as a shell has it.
+pub(super) const fn code(signal: u8) -> u8 {
+    128_u8.saturating_add(signal)
+}
+
+/// From now on, a signal that ends this process is told to `ending` first. When nobody holds, and in any case after
+/// five seconds or another signal, the process ends; those who hold come to an end by themselves.
+pub(super) fn end_with(ending: &Ending) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let (say, mut heard) = tokio::sync::mpsc::channel(1);
+    let ignored = ignored();
+    for kind in SIGNALS.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0) {
+        let mut came = {
+            let _in_runtime = runtime.enter();
+            signal(kind).context("cannot wait for signals")?
+        };
+        let (say, number) = (say.clone(), u8::try_from(kind.as_raw_value()).unwrap_or(u8::MAX));
+        runtime.spawn(async move { while came.recv().await.is_some() && say.send(number).await.is_ok() {} });
+    }
+    let ending = ending.clone();
+    std::thread::spawn(move || {
+        runtime.block_on(async move {
+            let Some(signal) = heard.recv().await else { return };
+            ending.tell(signal);
+            if ending.is_held() {
+                let _ = tokio::time::timeout(GRACE, heard.recv()).await;
+            }
+            std::process::exit(i32::from(code(signal)));
+        });
+    });
+    Ok(())
+}
+
+/// Signals that this process was started to ignore, such as by `nohup`; the lowest bit is signal 1. None where there is
+/// no `/proc`.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 /// Connects to the management cluster.
@@ -99,22 +150,18 @@ pub(super) fn person(given: Option<&str>) -> anyhow::Result<(String, String)> {
     }
 }
 
-/// Largest file that is read from a checkout; a larger one is reported, not read.
-const FILE_LIMIT: u64 = 4 << 20;
-/// Most files of a checkout.
-const FILES_LIMIT: usize = 20_000;
-
 /// Reads a directory as a tree; hidden folders such as `.git` are left out.
 pub(super) fn tree(root: &Path) -> anyhow::Result<FileTree> {
-    let mut tree = FileTree::new();
+    files::present(root)?;
     if !root.is_dir() {
         bail!("{} is not a directory", root.display());
     }
-    walk(root, root, &mut tree)?;
-    Ok(tree)
+    let mut reading = files::Reading::new(root);
+    walk(root, &mut reading)?;
+    Ok(reading.tree)
 }
 
-fn walk(root: &Path, directory: &Path, tree: &mut FileTree) -> anyhow::Result<()> {
+fn walk(directory: &Path, reading: &mut files::Reading<'_>) -> anyhow::Result<()> {
     let mut entries: Vec<_> = std::fs::read_dir(directory)
         .with_context(|| format!("cannot read {}", directory.display()))?
         .collect::<Result<_, _>>()
@@ -123,31 +170,13 @@ fn walk(root: &Path, directory: &Path, tree: &mut FileTree) -> anyhow::Result<()
     for entry in entries {
         let path = entry.path();
         let told = || format!("cannot read {}", path.display());
-        let relative = path.strip_prefix(root).unwrap_or(&path);
-        let Some(name) = relative.to_str() else { bail!("{} has a name that is not UTF-8", path.display()) };
-        let meta = std::fs::symlink_metadata(&path).with_context(told)?;
-        if meta.is_dir() {
-            if !name.split('/').any(|part| part.starts_with('.')) {
-                walk(root, &path, tree)?;
+        if std::fs::symlink_metadata(&path).with_context(told)?.is_dir() {
+            if !entry.file_name().to_string_lossy().starts_with('.') {
+                walk(&path, reading)?;
             }
             continue;
         }
-        if !meta.is_file() && !meta.is_symlink() {
-            bail!("{} is neither a file nor a directory nor a link", path.display());
-        }
-        if meta.len() > FILE_LIMIT {
-            bail!("{} has {} bytes; the limit is {FILE_LIMIT} a file", path.display(), meta.len());
-        }
-        if tree.len() >= FILES_LIMIT {
-            bail!("{} holds more than {FILES_LIMIT} files", root.display());
-        }
-        let file = if meta.is_symlink() {
-            let target = std::fs::read_link(&path).with_context(told)?;
-            File { mode: FileMode::Symlink, bytes: target.to_string_lossy().as_bytes().into() }
-        } else {
-            File::regular(std::fs::read(&path).with_context(told)?)
-        };
-        tree.insert(name, file)?;
+        reading.take(&path)?;
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ pub enum ClusterError {
         reason: String,
     },
     /// The server asks to be left alone for a while, or fails in itself.
-    #[error("{cluster}: {act} {what} failed for now: {reason}")]
+    #[error("{cluster}: {act} {what} failed, but may succeed later: {reason}")]
     Busy {
         /// Which cluster.
         cluster: String,

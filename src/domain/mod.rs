@@ -1,8 +1,10 @@
 //! Decisions: pure functions over plain values. Nothing here reads a clock, the environment, files or the network.
 
 pub mod approval;
+pub mod credentials;
 pub mod error;
 pub mod health;
+pub mod hex;
 pub mod id;
 pub mod intent;
 pub mod inventory;

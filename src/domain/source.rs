@@ -35,6 +35,11 @@ impl File {
     }
 }
 
+/// Most files of a package.
+pub const PACKAGE_FILES: usize = 20_000;
+/// Most bytes of all files of a package together, and so of one. What is YAML has narrower limits, those of its reader.
+pub const PACKAGE_BYTES: u64 = 64 << 20;
+
 /// A directory as sorted paths to files. Paths are relative, `/`-separated, without `.`, `..` or empty parts;
 /// directories exist only through the files in them, as in git.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +55,8 @@ pub struct InvalidPath {
     pub path: String,
     /// The rule it breaks.
     pub why: &'static str,
+    /// `path.escape` when it leads out of the package, else `path.name_invalid`.
+    pub code: &'static str,
 }
 
 impl FileTree {
@@ -131,32 +138,66 @@ impl FileTree {
 
 /// Checks one relative path against the rules of [`FileTree`].
 ///
+/// Every system that may hold the files has a say: what macOS and Windows read as `.git`, names that Windows has for
+/// devices, and parts whose end it drops are refused too (see `core.protectHFS` and `core.protectNTFS` of git).
+///
 /// # Errors
 /// [`InvalidPath`] naming the rule.
 pub fn check_path(path: &str) -> Result<(), InvalidPath> {
-    let refuse = |why| Err(InvalidPath { path: path.chars().take(300).collect(), why });
+    let refuse = |code, why| Err(InvalidPath { path: path.chars().take(300).collect(), why, code });
     if path.is_empty() {
-        return refuse("it is empty");
+        return refuse(NAME, "it is empty");
     }
     if path.len() > 4096 {
-        return refuse("it is longer than 4096 bytes");
+        return refuse(NAME, "it is longer than 4096 bytes");
     }
     if path.starts_with('/') {
-        return refuse("it is absolute");
+        return refuse(ESCAPE, "it is absolute");
     }
     if path.chars().any(|c| c.is_control() || c == '\\') {
-        return refuse("it holds a control character or a backslash");
+        return refuse(NAME, "it holds a control character or a backslash");
     }
-    for part in path.split('/') {
-        match part {
-            "" => return refuse("it has an empty part"),
-            "." | ".." => return refuse("it leaves the package"),
-            part if part.eq_ignore_ascii_case(".git") => return refuse("it names .git"),
-            part if part.len() > 255 => return refuse("a part is longer than 255 bytes"),
-            _ => {}
+    match path.split('/').find_map(wrong_part) {
+        Some((code, why)) => refuse(code, why),
+        None => Ok(()),
+    }
+}
+
+const ESCAPE: &str = "path.escape";
+const NAME: &str = "path.name_invalid";
+
+/// Longest part of a path, in bytes.
+const PART_BYTES: usize = 255;
+
+/// What is wrong with one part of a path: code and rule.
+fn wrong_part(part: &str) -> Option<(&'static str, &'static str)> {
+    match part {
+        "" => Some((NAME, "it has an empty part")),
+        "." | ".." => Some((ESCAPE, "it leaves the package")),
+        part if is_git(part) => Some((NAME, "it names .git")),
+        part if part.len() > PART_BYTES => Some((NAME, "a part is longer than 255 bytes")),
+        part if part.ends_with(['.', ' ']) => Some((NAME, "a part ends with a dot or a space")),
+        part if DEVICES.iter().any(|name| part.eq_ignore_ascii_case(name)) => {
+            Some((NAME, "a part is the name of a device on Windows"))
         }
+        _ => None,
     }
-    Ok(())
+}
+
+/// Names that Windows has for devices.
+const DEVICES: [&str; 10] = ["CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3", "COM4", "LPT1", "LPT2"];
+
+/// Whether a system may read a name as `.git`: case does not count, macOS leaves out characters that are not seen,
+/// Windows has a short name for it, drops dots and spaces at the end, and takes what is behind a colon for a stream.
+fn is_git(part: &str) -> bool {
+    let seen: String = part.chars().filter(|c| !is_unseen(*c)).collect::<String>().to_ascii_lowercase();
+    let name = seen.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']);
+    matches!(name, ".git" | "git~1")
+}
+
+/// Characters that HFS+ leaves out of comparisons.
+const fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A precise version of a source: never a branch or a tag name.
@@ -188,4 +229,47 @@ pub struct Snapshot {
     pub revision: Revision,
     /// The files.
     pub tree: FileTree,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of git's own tests for `verify_path`, and what Windows makes of names.
+    #[test]
+    fn paths_that_some_system_reads_as_something_else_are_refused() {
+        let long = "x".repeat(256);
+        let table = [
+            ("/etc/x", ESCAPE, "it is absolute"),
+            ("../x", ESCAPE, "it leaves the package"),
+            ("a/./b", ESCAPE, "it leaves the package"),
+            ("", NAME, "it is empty"),
+            ("a//b", NAME, "it has an empty part"),
+            ("a\nb", NAME, "it holds a control character or a backslash"),
+            ("a\u{1b}[31m", NAME, "it holds a control character or a backslash"),
+            ("a\0b", NAME, "it holds a control character or a backslash"),
+            ("a\\b", NAME, "it holds a control character or a backslash"),
+            (&long, NAME, "a part is longer than 255 bytes"),
+            (".git/config", NAME, "it names .git"),
+            ("sub/.GIT", NAME, "it names .git"),
+            ("git~1/config", NAME, "it names .git"),
+            ("GIT~1", NAME, "it names .git"),
+            (".git::$INDEX_ALLOCATION/config", NAME, "it names .git"),
+            (".git /config", NAME, "it names .git"),
+            (".git...", NAME, "it names .git"),
+            (".g\u{200c}it/config", NAME, "it names .git"),
+            ("\u{feff}.git", NAME, "it names .git"),
+            ("a. /b", NAME, "a part ends with a dot or a space"),
+            ("end.", NAME, "a part ends with a dot or a space"),
+            ("con", NAME, "a part is the name of a device on Windows"),
+            ("a/NUL/b", NAME, "a part is the name of a device on Windows"),
+        ];
+        for (path, code, why) in table {
+            let told = InvalidPath { path: path.to_owned(), why, code };
+            assert_eq!(check_path(path), Err(told), "{path:?}");
+        }
+        for path in [".gitignore", ".github/x", "git~10", "a b", "...a", "console", "con.yaml", "\u{200c}a", "ü"] {
+            assert_eq!(check_path(path), Ok(()), "{path:?}");
+        }
+    }
 }

@@ -20,8 +20,8 @@ pub(super) struct Known {
     object: Option<Object>,
 }
 
-/// The definitions of the custom kinds of which objects are declared without theirs. A definition that is declared is the
-/// one that will be there, so that of the target does not count.
+/// The definitions of the custom kinds of which objects are declared without theirs. A definition that is declared is
+/// the one that will be there, so that of the target does not count.
 ///
 /// # Guarantees
 /// Each kind is asked for once in ten minutes at most; built-in kinds never.

@@ -4,6 +4,7 @@ use crate::cluster::ClusterError;
 use crate::domain::error::{Class, Classify};
 use crate::domain::id::InvalidId;
 use crate::domain::package::RenderError;
+use crate::domain::package::upgrade::UpgradeError;
 use crate::ports::forge::ForgeError;
 use crate::ports::git::GitError;
 use crate::ports::revisions::RevisionError;
@@ -36,6 +37,14 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// What was asked for is not possible as things are.
+    #[error("{what} is not possible: {reason}")]
+    Refused {
+        /// What was asked for.
+        what: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A package does not render.
     #[error("cannot render {package}: {source}")]
     Render {
@@ -43,6 +52,16 @@ pub enum EngineError {
         package: String,
         /// Why.
         source: RenderError,
+    },
+    /// What was changed in a package cannot be kept.
+    #[error("cannot bring what was changed in {package} to {to}: {source}")]
+    Upgrade {
+        /// Which package.
+        package: String,
+        /// The revision of its blueprint.
+        to: String,
+        /// Why.
+        source: UpgradeError,
     },
     /// A package revision could not be read or moved.
     #[error(transparent)]
@@ -61,12 +80,37 @@ pub enum EngineError {
     State(#[from] StateError),
 }
 
+impl EngineError {
+    /// Whether it is for want of credentials that a repository cannot be read.
+    #[must_use]
+    pub fn is_sign_in(&self) -> bool {
+        let is_git = |error: &GitError| matches!(error, GitError::SignIn { .. } | GitError::Denied { .. });
+        match self {
+            Self::Git(error) | Self::Revision(RevisionError::Git(error)) => is_git(error),
+            Self::Revision(RevisionError::Registry { class, .. }) => matches!(class, Class::Denied),
+            _ => false,
+        }
+    }
+
+    /// Why nothing is made from a blueprint, when that is what failed: what was made from it before goes on as it is.
+    #[must_use]
+    pub const fn concerns_blueprint(&self) -> bool {
+        match self {
+            Self::Render { .. } | Self::Upgrade { .. } => true,
+            Self::Revision(error) => error.concerns_source(),
+            _ => false,
+        }
+    }
+}
+
 impl Classify for EngineError {
     fn class(&self) -> Class {
         match self {
             Self::NotLeader => Class::Transient,
             Self::Reference { .. } => Class::NotFound,
-            Self::Id(_) | Self::Object { .. } | Self::Render { .. } => Class::Invalid,
+            Self::Id(_) | Self::Object { .. } | Self::Refused { .. } | Self::Render { .. } | Self::Upgrade { .. } => {
+                Class::Invalid
+            }
             Self::Revision(error) => error.class(),
             Self::Forge(error) => error.class(),
             Self::Git(error) => error.class(),

@@ -11,6 +11,7 @@ use super::targets::Session;
 use super::{Engine, EngineError};
 use crate::cluster::Cluster;
 use crate::domain::id::{NamespacedName, PackageName, RepositoryName, TargetName};
+use crate::domain::intent::repository::{CONTENT, violations};
 use crate::domain::intent::{Repository, Sync, Target};
 use crate::domain::krm::Gvk;
 use crate::domain::placement::{Placement, TargetFacts, choose};
@@ -97,19 +98,38 @@ impl World {
 /// Where a Repository is.
 ///
 /// # Errors
-/// [`EngineError::Object`] when it is no git repository.
+/// [`EngineError::Object`] naming everything that is wrong with it.
 pub fn location(repository: &Repository) -> Result<Location, EngineError> {
-    let name = repository.name_any();
-    let git = repository.spec.git.as_ref().ok_or_else(|| EngineError::Object {
-        what: format!("Repository {name}"),
-        reason: "spec.git is missing; only git repositories are supported so far".to_owned(),
-    })?;
-    Ok(Location {
-        name: RepositoryName::new(name)?,
-        url: git.repo.clone(),
-        branch: git.branch.clone(),
-        directory: git.directory.clone(),
-    })
+    let (name, spec) = (repository.name_any(), &repository.spec);
+    let wrong = violations(spec, holds_intents(repository));
+    if !wrong.is_empty() {
+        let reason = wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        return Err(EngineError::Object { what: format!("Repository {name}"), reason });
+    }
+    let id = RepositoryName::new(name)?;
+    let namespace = repository.namespace().unwrap_or_default();
+    let secret = spec.secret().map(|name| NamespacedName { namespace, name: name.to_owned() });
+    if let (Some(url), Some(oci)) = (spec.registry(), &spec.oci) {
+        let packages = oci.packages.iter().map(|name| PackageName::new(name.as_str())).collect::<Result<_, _>>()?;
+        return Ok(Location {
+            name: id,
+            url,
+            branch: String::new(),
+            directory: String::new(),
+            packages,
+            keys: spec.keys(),
+            secret,
+        });
+    }
+    let place = spec.git.as_ref().map(|git| Location::git(id.clone(), &git.repo, &git.branch, &git.directory));
+    let missing = || EngineError::Object { what: format!("Repository {id}"), reason: "spec.git is missing".to_owned() };
+    Ok(Location { keys: spec.keys(), secret, ..place.ok_or_else(missing)? })
+}
+
+/// Whether a Repository holds intents, not packages.
+#[must_use]
+pub fn holds_intents(repository: &Repository) -> bool {
+    repository.annotations().get(CONTENT).is_some_and(|content| content == "intents")
 }
 
 /// One target of a Sync: its wave, and its session or why there is none.

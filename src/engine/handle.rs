@@ -1,26 +1,43 @@
 //! What people ask for, whether by command line or, later, by API: previews and decisions. No rule lives here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube::api::ObjectMeta;
 
 use super::agenda::{Agenda, Wanted};
+use super::candidate::Existing;
 use super::confirm::Answers;
 use super::gather::{Situation, World, all, key};
 use super::planning::{Planned, schemas};
-use super::propose::REVERTS;
+use super::propose::{CONFLICT, REVERTS};
 use super::{Engine, EngineError, MANAGER};
 use crate::cluster::ClusterError;
 use crate::domain::id::{Digest, NamespacedName, PackageName, RepositoryName, TargetName, WorkspaceName};
 use crate::domain::intent::read::{Declared, cnf_deployment, sync_of};
+use crate::domain::intent::repository::RepositorySpec;
+use crate::domain::intent::sync::{SyncSpec, ignore_rules};
 use crate::domain::intent::{CNFDeployment, SOURCE_REPOSITORY, Sync, expand};
-use crate::domain::krm::{Gvk, ObjectDiff, ObjectId};
+use crate::domain::krm::{Gvk, IgnoreRule, ObjectDiff, ObjectId};
 use crate::domain::plan::{DeclaredObject, Plan, declared_digest, differences};
 use crate::domain::rollout::{Hold, Record};
 use crate::domain::source::FileTree;
 use crate::ports::forge::{Forge, Proposal};
 use crate::ports::revisions::{DraftContent, PackageRevision};
+
+/// Rules of `spec.ignore` that are about no object: often a kind that is misspelt.
+fn idle_rules(spec: &SyncSpec, objects: &[DeclaredObject]) -> Vec<String> {
+    let rules = ignore_rules(spec).unwrap_or_default();
+    let idle = |(_, rule): &(usize, IgnoreRule)| !objects.iter().any(|wanted| rule.matches(&wanted.object));
+    let told = |(number, rule): (usize, IgnoreRule)| {
+        let parts =
+            [("kind", &rule.kind), ("group", &rule.group), ("namespace", &rule.namespace), ("name", &rule.name)];
+        let parts = parts.iter().filter_map(|(name, part)| Some(format!("{name} {:?}", part.as_ref()?)));
+        let about = parts.collect::<Vec<_>>().join(", ");
+        format!("spec.ignore[{number}] is about no object of the package: {about}")
+    };
+    if objects.is_empty() { Vec::new() } else { rules.into_iter().enumerate().filter(idle).map(told).collect() }
+}
 
 /// What would happen to one Sync.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +46,8 @@ pub struct Preview {
     pub sync: NamespacedName,
     /// The plan over all targets that answer.
     pub plan: Plan,
-    /// What it changes on each of them, object by object.
-    pub differences: BTreeMap<TargetName, Vec<ObjectDiff>>,
+    /// The same target by target, with what each holds and answered.
+    pub judged: Vec<(Planned, Answers)>,
     /// Targets that do not answer, and why.
     pub silent: Vec<String>,
     /// What else to know: why it would not be carried out, such as a hold; settings that do nothing.
@@ -103,13 +120,11 @@ impl Engine {
             .map_err(|error| EngineError::Object { what: who.clone(), reason: error.to_string() })?;
         let sync = sync_object(&demand.unit, demand.sync.clone());
         let situation = self.gather(&sync, world).await?;
-        let published = match &situation.agenda.published {
-            Some(revision) => Some(situation.packages.content(revision).await?),
-            None => None,
-        };
-        let found = self.candidate(&who, world, &unit.namespace, &demand, published.as_ref()).await?;
+        let existing = Existing::read(situation.packages.as_ref(), &situation.agenda).await?;
+        let found = self.candidate(&who, world, &unit.namespace, &demand, &existing).await?;
         let mut preview = self.preview_objects(situation, &found.rendered.objects, judge).await?;
         preview.notes.extend(found.remarks);
+        preview.notes.extend(found.conflicts.iter().map(|conflict| format!("{CONFLICT} {conflict}")));
         Ok(preview)
     }
 
@@ -157,18 +172,24 @@ impl Engine {
             Judge::Targets => self.confirm(&situation.seats, planned).await?,
             Judge::Schemas | Judge::Teardown => planned.into_iter().map(|planned| (planned, Answers::new())).collect(),
         };
-        let differences = judged.iter().map(|(planned, answers)| {
-            let Planned { declared, observed, plan } = planned;
-            let schemas = schemas(&self.schemas, declared, observed);
-            let found = differences(plan, declared, observed, &schemas, MANAGER, answers);
-            (plan.unit.target.clone(), found)
-        });
-        let differences = differences.collect();
-        let units = judged.into_iter().map(|(planned, _)| planned.plan).collect();
+        let units = judged.iter().map(|(planned, _)| planned.plan.clone()).collect();
         let plan = Plan::new(declared_digest(wanted.unwrap_or_default()), units);
         let state = self.state.get(&situation.key).await?.value;
-        let notes = state.holds.get(&plan.declared).map(Hold::told).into_iter().collect();
-        Ok(Preview { sync: situation.key, plan, differences, silent, notes })
+        let holds = state.holds.get(&plan.declared).map(Hold::told);
+        let notes = holds.into_iter().chain(idle_rules(&situation.sync.spec, objects)).collect();
+        Ok(Preview { sync: situation.key, plan, judged, silent, notes })
+    }
+
+    /// What a preview changes on each target, object by object: every change is foretold once more, so ask only to show
+    /// it.
+    #[must_use]
+    pub fn differences(&self, preview: &Preview) -> BTreeMap<TargetName, Vec<ObjectDiff>> {
+        let of = |(planned, answers): &(Planned, Answers)| {
+            let Planned { declared, observed, plan } = planned;
+            let schemas = schemas(&self.schemas, declared, observed);
+            (plan.unit.target.clone(), differences(plan, declared, observed, &schemas, MANAGER, answers))
+        };
+        preview.judged.iter().map(of).collect()
     }
 
     /// A Sync by name; `None` when there is none.
@@ -183,16 +204,20 @@ impl Engine {
         found.map(|object| serde_json::from_value(object.into_value()).map_err(unreadable)).transpose()
     }
 
-    /// Every proposal of the namespace's deployment repositories.
+    /// Every proposal of the namespace's repositories of deployments, and of those whose packages its Syncs apply.
     ///
     /// # Errors
     /// [`EngineError`].
     pub async fn proposals(&self, world: &World, namespace: &str) -> Result<Vec<Found>, EngineError> {
+        let syncs: Vec<Sync> = all(&self.management, &Gvk::new("loggia.dev", "v1alpha1", "Sync"), namespace).await?;
+        let applied: BTreeSet<&str> = syncs.iter().map(|sync| sync.spec.package.repository.as_str()).collect();
+        let asked =
+            |key: &NamespacedName, spec: &RepositorySpec| spec.deployment || applied.contains(key.name.as_str());
         let mut found = Vec::new();
-        for (key, object) in
-            world.repositories.iter().filter(|(key, r)| key.namespace == namespace && r.spec.deployment)
-        {
-            let location = super::gather::location(object)?;
+        let here = world.repositories.iter().filter(|(key, _)| key.namespace == namespace);
+        for (key, object) in here.filter(|(key, object)| asked(key, &object.spec)) {
+            // One that cannot be read as a place holds no proposals; its own conditions say why.
+            let Ok(location) = super::gather::location(object) else { continue };
             let forge = self.repositories.forge(&location)?;
             for proposal in forge.list().await? {
                 found.push(Found {
@@ -301,7 +326,7 @@ impl Engine {
         let package = PackageName::new(sync.spec.package.name.clone())?;
         let agenda = Agenda::of(&store.list().await?, &package, &Wanted::Latest);
         let present = agenda.published.as_ref().map_or(0, |published| published.revision);
-        let none = || EngineError::Object {
+        let none = || EngineError::Refused {
             what: format!("rollback of {name}"),
             reason: format!(
                 "no revision before v{present} was healthy; name one with --to, see `loggia history {}`",
@@ -313,11 +338,11 @@ impl Engine {
                 "{} is waiting ({:?}); approve it, or take the change back where it was asked for, see `loggia get proposals`",
                 candidate.name, candidate.lifecycle
             );
-            return Err(EngineError::Object { what: format!("rollback of {name}"), reason });
+            return Err(EngineError::Refused { what: format!("rollback of {name}"), reason });
         }
         if to == Some(present) {
             let reason = format!("v{present} is the present revision; name an older one");
-            return Err(EngineError::Object { what: format!("rollback of {name}"), reason });
+            return Err(EngineError::Refused { what: format!("rollback of {name}"), reason });
         }
         let known = self.state.get(&name).await?.value;
         let number = to.or_else(|| known.healthy_before(present)).ok_or_else(none)?;

@@ -16,8 +16,8 @@ use crate::ports::clock::Clock;
 /// Takes part in an election until it is stopped.
 ///
 /// # Flow
-/// Looks at the Lease every `timing.retry`; takes or renews it by compare-and-swap; publishes a [`Claim`] whose deadline
-/// counts from before the request. [`Elector::run`] ends when `stop` is cancelled, after releasing the Lease.
+/// Looks at the Lease every `timing.retry`; takes or renews it by compare-and-swap; publishes a [`Claim`] whose
+/// deadline counts from before the request. [`Elector::run`] ends when `stop` is cancelled, after releasing the Lease.
 ///
 /// # Guarantees
 /// A claim ends before anybody else can take the Lease, even when this process stands still in between.

@@ -12,11 +12,12 @@ use crate::domain::time::Timestamp;
 /// What is on a target, as far as a unit is concerned.
 ///
 /// # Flow
-/// Every kind that is declared or owned is kept by a watch on members; a declared object that is no member is asked for,
-/// because it may exist and belong to somebody else.
+/// Every kind that is declared or owned is kept by a watch on members; a declared object that is no member is asked
+/// for, because it may exist and belong to somebody else.
 ///
 /// # Guarantees
-/// A settled unit costs no request, but one in ten minutes for each custom kind that it does not define. What could not be seen makes the view partial, never empty.
+/// A settled unit costs no request, but one in ten minutes for each custom kind that it does not define. What could not
+/// be seen makes the view partial, never empty.
 ///
 /// # Errors
 /// [`EngineError::Cluster`] when the target does not answer at all.
@@ -57,13 +58,35 @@ pub async fn observe(
     }
     let missing_namespaces = missing_namespaces(session, declared, &objects).await?;
     let definitions = definitions(session, declared, builtin, now).await?;
-    Ok(Observed { objects, inventory, unknown_kinds, missing_namespaces, definitions, seen, at: now })
+    let without_namespace = without_namespace(session, declared).await?;
+    Ok(Observed {
+        objects,
+        inventory,
+        unknown_kinds,
+        missing_namespaces,
+        without_namespace,
+        definitions,
+        seen,
+        at: now,
+    })
 }
 
 fn wanted(declared: &Declared, inventory: &crate::domain::inventory::Inventory) -> BTreeMap<ObjectId, Gvk> {
     let mut wanted: BTreeMap<ObjectId, Gvk> = inventory.iter().map(|(id, kind)| (id.clone(), kind)).collect();
     wanted.extend(declared.objects.iter().map(|declared| (declared.object.id(), declared.object.gvk())));
     wanted
+}
+
+/// Which scope a kind has is known since its objects were looked for.
+async fn without_namespace(session: &Session, declared: &Declared) -> Result<BTreeSet<ObjectId>, EngineError> {
+    let mut found = BTreeSet::new();
+    for wanted in declared.objects.iter().filter(|wanted| wanted.object.id().namespace.is_empty()) {
+        let resource = session.cluster.resource(&wanted.object.gvk()).await?;
+        if resource.is_some_and(|resource| resource.namespaced) {
+            found.insert(wanted.object.id());
+        }
+    }
+    Ok(found)
 }
 
 /// Namespaces are only asked for when something would be created in them.

@@ -89,8 +89,8 @@ pub async fn plan_target(
     Ok(Planned { declared, observed, plan })
 }
 
-/// Built-in schemas, those of CRDs that the target has, and those of CRDs that the package brings: they are what will be
-/// there, so they win.
+/// Built-in schemas, those of CRDs that the target has, and those of CRDs that the package brings: they are what will
+/// be there, so they win.
 pub(super) fn schemas(builtin: &Schemas, declared: &Declared, observed: &Observed) -> Schemas {
     let mut schemas = builtin.clone();
     let brought = declared.objects.iter().map(|wanted| &wanted.object);
@@ -151,8 +151,6 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
     use serde_json::{Value, json};
 
     use super::*;
@@ -160,7 +158,6 @@ mod tests {
     use crate::domain::krm::merge::merge;
     use crate::domain::krm::schema::Grade;
     use crate::domain::krm::{Gvk, Object};
-    use crate::domain::plan::Seen;
     use crate::domain::time::Timestamp;
 
     fn definition(list_type: &str) -> Object {
@@ -181,15 +178,8 @@ mod tests {
     }
 
     fn observed(definitions: Vec<Object>) -> Observed {
-        Observed {
-            objects: BTreeMap::new(),
-            inventory: crate::domain::inventory::Inventory::default(),
-            unknown_kinds: BTreeSet::new(),
-            missing_namespaces: BTreeSet::new(),
-            definitions,
-            seen: Seen::Complete,
-            at: Timestamp::UNIX_EPOCH,
-        }
+        let inventory = crate::domain::inventory::Inventory::default();
+        Observed { definitions, ..Observed::whole([], inventory, Timestamp::UNIX_EPOCH) }
     }
 
     /// The grade of a thing, and what its tags are after an apply.

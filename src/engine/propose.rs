@@ -7,9 +7,11 @@ use super::{Engine, EngineError, MANAGER};
 use crate::domain::approval::{Consent, Gate, gate_plan, what_changed};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::lease::Claim;
+use crate::domain::package::kptfile::{FILE, Kptfile, Upstream};
 use crate::domain::plan::{DeclaredObject, Plan, UnitPlan, declared_digest, markdown};
 use crate::domain::revision::Lifecycle;
 use crate::domain::rollout::{Record, SyncState};
+use crate::domain::source::FileTree;
 use crate::ports::forge::{Proposal, ProposalContent, ProposalKey, ProposalKind, ProposalState};
 use crate::ports::git::Person;
 use crate::ports::revisions::{ApprovalNote, PackageRevision};
@@ -17,6 +19,11 @@ use crate::ports::state::Versioned;
 
 /// Trailer on the commit of a revert: why it is one.
 pub(super) const REVERTS: &str = "Loggia-Reverts";
+
+/// Trailer on the commit of a draft: what both the intent or its blueprint and a person changed.
+pub(super) const CONFLICTS: &str = "Loggia-Conflicts";
+/// What stands before each of them.
+pub(super) const CONFLICT: &str = "Changed in the deployment and by the intent or its blueprint, whose value is taken:";
 
 /// What became of a candidate in this round.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +177,9 @@ impl Asking<'_> {
             None => (ProposalKind::Publish, format!("Publish {package}: {}", headline(plan))),
         };
         let evidence = reverts.map(|text| format!("This reverts what failed: {text}\n\n")).unwrap_or_default();
-        let body = format!("{evidence}{}", body(plan, silent, candidate, BY_NUMBER_OR_MERGE));
+        let conflicts = trailers.get(CONFLICTS).map(|text| format!("> {CONFLICT} {text}\n\n")).unwrap_or_default();
+        let origin = made_from(&self.situation.packages.content(candidate).await?);
+        let body = format!("{evidence}{conflicts}{origin}{}", body(plan, silent, candidate, BY_NUMBER_OR_MERGE));
         let branch = crate::domain::revision::refs::branch(
             Lifecycle::Proposed,
             &self.situation.location.directory,
@@ -300,7 +309,8 @@ impl Asking<'_> {
         Ok(())
     }
 
-    /// A plan for targets that what is published had not reached, or that it leaves: the rollout found nothing more to ask.
+    /// A plan for targets that what is published had not reached, or that it leaves: the rollout found nothing more to
+    /// ask.
     async fn tidy_targets(&self, pending: &Proposal, report: &RolloutReport) -> Result<(), EngineError> {
         if matches!(pending.verdict, ProposalState::Approved { .. }) {
             return self.conclude(pending, "approved; applied").await;
@@ -424,6 +434,16 @@ const BY_NUMBER: &str = "Approve it by its number with `loggia approve`.";
 /// How to agree to a candidate.
 const BY_NUMBER_OR_MERGE: &str =
     "Approve it by its number with `loggia approve`, or merge the branch with git and push.";
+
+/// Which version of which blueprint a package was made from; empty when it was made from none.
+fn made_from(tree: &FileTree) -> String {
+    let kptfile = tree.get(FILE).and_then(|file| Kptfile::parse(FILE, &file.bytes).ok());
+    let upstream = kptfile.and_then(|kptfile| kptfile.upstream).filter(|upstream| !upstream.commit.is_empty());
+    let told = upstream.map(|Upstream { repo, reference, commit, .. }| {
+        format!("Made from `{reference}` of {repo} at `{commit}`.\n\n")
+    });
+    told.unwrap_or_default()
+}
 
 fn body(plan: &Plan, silent: &[String], revision: &PackageRevision, how: &str) -> String {
     let silent: String = silent.iter().map(|line| format!("> {line}. It is not part of this plan.\n\n")).collect();

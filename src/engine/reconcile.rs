@@ -68,8 +68,8 @@ impl Engine {
     /// reverting draft when it failed, ask about the candidate. History is stored when it changed.
     ///
     /// # Guarantees
-    /// Writes only with a live claim and only what the gate let through. A settled Sync costs no request. A round that is
-    /// killed anywhere is finished by the next one.
+    /// Writes only with a live claim and only what the gate let through. A settled Sync costs no request. A round that
+    /// is killed anywhere is finished by the next one.
     ///
     /// # Errors
     /// [`EngineError`] when something does not answer; waiting and being blocked are outcomes.

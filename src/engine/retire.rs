@@ -77,8 +77,8 @@ impl Asking<'_> {
 }
 
 impl Engine {
-    /// Ends what is kept about a package of which no revision is left: what is pending on its forge, then the history of
-    /// its Sync. Whoever lets go of an intent calls it before, because nobody looks at the package afterwards.
+    /// Ends what is kept about a package of which no revision is left: what is pending on its forge, then the history
+    /// of its Sync. Whoever lets go of an intent calls it before, because nobody looks at the package afterwards.
     ///
     /// # Guarantees
     /// May be repeated, and by several callers at once: what has ended stays as it ended.

@@ -63,8 +63,8 @@ impl Targets {
     /// The session with a target; connects when there is none or when the Target changed.
     ///
     /// # Errors
-    /// [`EngineError::Cluster`] when the target or its Secret is out of reach, [`EngineError::Reference`] when the Secret
-    /// is not there.
+    /// [`EngineError::Cluster`] when the target or its Secret is out of reach, [`EngineError::Reference`] when the
+    /// Secret is not there.
     pub async fn session(&self, management: &Cluster, target: &Target) -> Result<Arc<Session>, EngineError> {
         let name = TargetName::new(target.name_any())?;
         let fingerprint =

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use crate::domain::error::{Class, Classify};
 use crate::domain::id::{CommitId, TreeId};
 use crate::domain::lease::Claim;
-use crate::domain::source::FileTree;
+use crate::domain::source::{FileTree, PACKAGE_BYTES, PACKAGE_FILES};
 use crate::domain::time::Timestamp;
+use crate::ports::sign_in::SignInError;
 
 /// Full ref names, such as `refs/heads/main`, with the commit they lead to (annotated tags are peeled).
 pub type Refs = BTreeMap<String, CommitId>;
@@ -72,7 +73,7 @@ pub struct RefUpdate {
 pub struct TreeBudget {
     /// Largest number of files. Default 20,000.
     pub files: usize,
-    /// Largest file in bytes. Default 4 MiB.
+    /// Largest file in bytes. Default 64 MiB.
     pub file_bytes: u64,
     /// Largest sum of file sizes in bytes. Default 64 MiB.
     pub total_bytes: u64,
@@ -80,7 +81,7 @@ pub struct TreeBudget {
 
 impl Default for TreeBudget {
     fn default() -> Self {
-        Self { files: 20_000, file_bytes: 4 << 20, total_bytes: 64 << 20 }
+        Self { files: PACKAGE_FILES, file_bytes: PACKAGE_BYTES, total_bytes: PACKAGE_BYTES }
     }
 }
 
@@ -103,8 +104,8 @@ pub enum GitError {
         /// Why.
         reason: String,
     },
-    /// An object that should be there is not.
-    #[error("{url}: object {id} is missing: {reason}")]
+    /// An object that should be there is not, or is damaged.
+    #[error("{url}: object {id} cannot be read: {reason}")]
     Missing {
         /// Which repository.
         url: String,
@@ -137,6 +138,34 @@ pub enum GitError {
         /// The id that is there, or `nothing`.
         found: String,
     },
+    /// It is not signed by anybody who counts.
+    #[error("{url}: {id} is not signed as spec.verify of its Repository demands: {reason} [git.signature]")]
+    Unsigned {
+        /// Which repository.
+        url: String,
+        /// The commit, and the tag that leads to it.
+        id: String,
+        /// What is wrong with its signatures.
+        reason: String,
+    },
+    /// There are no credentials that could be tried.
+    #[error("{url}: {source}")]
+    SignIn {
+        /// Which repository.
+        url: String,
+        /// Why.
+        source: SignInError,
+    },
+    /// The server does not let us in.
+    #[error("{url}: {act}: the server does not let us in: {reason} [git.auth]")]
+    Denied {
+        /// Which repository.
+        url: String,
+        /// What was tried.
+        act: &'static str,
+        /// What it was told, and what to do.
+        reason: String,
+    },
     /// Our claim to write ran out; nothing was changed.
     #[error(transparent)]
     Claim(#[from] crate::domain::lease::ClaimExpired),
@@ -156,11 +185,22 @@ impl Classify for GitError {
     fn class(&self) -> Class {
         match self {
             Self::Open { .. } | Self::Io { .. } | Self::Claim(_) => Class::Transient,
-            Self::Url { .. } | Self::Refused { .. } => Class::Invalid,
+            Self::Url { .. } | Self::Refused { .. } | Self::Unsigned { .. } => Class::Invalid,
             Self::Missing { .. } => Class::NotFound,
             Self::RefMoved { .. } => Class::Conflict,
+            Self::SignIn { source, .. } => source.class(),
+            Self::Denied { .. } => Class::Denied,
         }
     }
+}
+
+/// Who must have signed what is read from a repository.
+pub trait Signatures: Send + Sync {
+    /// Whether a commit is signed, or the annotated tag `name` (without `refs/tags/`) that leads to it. Blocks.
+    ///
+    /// # Errors
+    /// [`GitError::Unsigned`] when neither is; [`GitError::Io`] when that cannot be told.
+    fn check(&self, commit: &CommitId, name: &str) -> Result<(), GitError>;
 }
 
 /// A bare repository.

@@ -7,4 +7,5 @@ pub mod function;
 pub mod git;
 pub mod repositories;
 pub mod revisions;
+pub mod sign_in;
 pub mod state;

@@ -29,9 +29,9 @@ pub struct PackageRevision {
     pub lifecycle: Lifecycle,
     /// Whether it is the highest published number of its package.
     pub latest: bool,
-    /// The commit it lives at: the draft's head or the tagged commit.
+    /// The commit it lives at: the draft's head or the tagged commit. In a registry, the digest of its manifest.
     pub commit: CommitId,
-    /// The package's tree at that commit.
+    /// The package's tree at that commit; in a registry, the same digest: one digest, one content.
     pub tree: TreeId,
 }
 
@@ -98,17 +98,98 @@ pub enum RevisionError {
         /// Where it is now.
         now: CommitId,
     },
+    /// The tag of an artifact does not lead where it did.
+    #[error(
+        "the tag {image} moved from {was} to {now}: published revisions never change; push the new content under the next tag          and set this one back [oci.moved]"
+    )]
+    ArtifactMoved {
+        /// Registry, repository and tag.
+        image: String,
+        /// The digest that was first seen, or that a package is locked to.
+        was: String,
+        /// The digest that it leads to now.
+        now: String,
+    },
+    /// The revision that a package was made from is not there any more.
+    #[error(
+        "{name}, which the package was made from, is gone from repository {repository}; publish it there again, or another          revision that the package is upgraded to"
+    )]
+    BlueprintGone {
+        /// Which revision of which blueprint.
+        name: String,
+        /// Where it was.
+        repository: RepositoryName,
+    },
+    /// An artifact is not signed by anybody who counts.
+    #[error("{image} is not signed as spec.verify of its Repository demands: {reason}")]
+    Unsigned {
+        /// Registry, repository and tag.
+        image: String,
+        /// What is wrong with its signatures.
+        reason: String,
+    },
+    /// The registry does not answer, or gives no package.
+    #[error("{reason}")]
+    Registry {
+        /// What failed on what, and why.
+        reason: String,
+        /// Whether it may pass.
+        class: Class,
+    },
+    /// Registries are only read.
+    #[error("cannot {act} in repository {repository}: it is a registry, which is only read; keep deployments in git")]
+    ReadOnly {
+        /// What was asked.
+        act: &'static str,
+        /// Of which repository.
+        repository: RepositoryName,
+    },
     /// The repository failed.
     #[error(transparent)]
     Git(#[from] GitError),
 }
 
+impl RevisionError {
+    /// Whether a signature is missing that is demanded.
+    #[must_use]
+    pub const fn is_unsigned(&self) -> bool {
+        matches!(self, Self::Unsigned { .. } | Self::Git(GitError::Unsigned { .. }))
+    }
+
+    /// Whether somebody has to do something about a blueprint, or a registry has to answer again: what was made from
+    /// the blueprint goes on as it is until then.
+    #[must_use]
+    pub const fn concerns_source(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound(_)
+                | Self::TagMoved { .. }
+                | Self::ArtifactMoved { .. }
+                | Self::BlueprintGone { .. }
+                | Self::Unsigned { .. }
+                | Self::Registry { .. }
+                | Self::Git(
+                    GitError::Unsigned { .. }
+                        | GitError::Open { .. }
+                        | GitError::Refused { .. }
+                        | GitError::SignIn { .. }
+                        | GitError::Denied { .. }
+                )
+        )
+    }
+}
+
 impl Classify for RevisionError {
     fn class(&self) -> Class {
         match self {
-            Self::NotFound(_) => Class::NotFound,
+            Self::NotFound(_) | Self::BlueprintGone { .. } => Class::NotFound,
             Self::Exists(_) | Self::Stale { .. } => Class::Conflict,
-            Self::Lifecycle { .. } | Self::TagMoved { .. } => Class::Invalid,
+            Self::Lifecycle { .. }
+            | Self::TagMoved { .. }
+            | Self::ArtifactMoved { .. }
+            | Self::Unsigned { .. }
+            | Self::ReadOnly { .. } => Class::Invalid,
+            Self::Registry { class, .. } => *class,
             Self::Git(error) => error.class(),
         }
     }
@@ -123,6 +204,10 @@ impl Classify for RevisionError {
 pub trait PackageStore: Send + Sync {
     /// Every revision, ordered by package, number, workspace. Reads refs, not content.
     async fn list(&self) -> Result<Vec<PackageRevision>, RevisionError>;
+
+    /// Whether a revision may be taken: it stands where it was first seen, and is signed when that is demanded.
+    /// [`PackageStore::content`] refuses it with the same error otherwise.
+    async fn vouch(&self, revision: &PackageRevision) -> Result<(), RevisionError>;
 
     /// The files of a revision.
     async fn content(&self, revision: &PackageRevision) -> Result<FileTree, RevisionError>;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::servers::{Answer, Request};
 
-/// Fields that two servers tell differently: identities, times, revisions. What stands in them is only that there is a text.
+/// Fields that two servers tell differently: identities, times, revisions. What stands in them is only that there is a
+/// text.
 const BLURRED: [&str; 8] = [
     "uid",
     "resourceVersion",
@@ -35,6 +36,21 @@ const EXCEPTIONS: &[Exception] = &[
     Exception {
         reason: "types that the decoder of Go names: it knows structs and sizes of integers, a schema does not",
         rewrite: |body| cut_after(body, "json: cannot unmarshal"),
+    },
+    Exception {
+        reason: "what a reader of YAML does not understand is told in its own words",
+        rewrite: |body| {
+            cut_after(body, "error converting YAML to JSON: yaml: ");
+            let unread =
+                body["message"].as_str().is_some_and(|message| message.contains("): yaml: ") && body["code"] == 400);
+            if unread {
+                cut_after(body, "): yaml: ");
+            }
+        },
+    },
+    Exception {
+        reason: "the age of an object in a table depends on when it is asked for, and its columns are described by prose",
+        rewrite: hide_ages,
     },
     Exception {
         reason: "the update of a pod is told as a textual diff of Go structures",
@@ -82,10 +98,10 @@ const EXCEPTIONS: &[Exception] = &[
     Exception { reason: "addresses of services are drawn by chance", rewrite: hide_addresses },
 ];
 
-/// Takes out of a watch of the real server what changed nothing. It fills some defaults in as it reads what it stored: the
-/// labels of a job, the phase of a claim; and it stores the empty labels and finalizers that an apply gives a custom resource,
-/// to leave them out when it reads them. The first write afterwards stores what was read, whatever it says; there is no such
-/// write in ours, and no answer but the events shows it.
+/// Takes out of a watch of the real server what changed nothing. It fills some defaults in as it reads what it stored:
+/// the labels of a job, the phase of a claim; and it stores the empty labels and finalizers that an apply gives a
+/// custom resource, to leave them out when it reads them. The first write afterwards stores what was read, whatever it
+/// says; there is no such write in ours, and no answer but the events shows it.
 fn forget_empty_changes(events: &mut Vec<Value>) {
     const LAZY: [&str; 3] = ["Job", "PersistentVolumeClaim", "Thing"];
     let is_lazy = |event: &Value| event["object"]["kind"].as_str().is_some_and(|kind| LAZY.contains(&kind));
@@ -154,6 +170,20 @@ fn cut_values_of_apply(body: &mut Value) {
     let mut lines: Vec<String> = told.lines().map(cut).collect();
     lines.sort();
     body["message"] = json!(format!("{head}{}", lines.join("\n")));
+}
+
+fn hide_ages(body: &mut Value) {
+    static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d+[smh](\d+s)?$").unwrap());
+    if body["kind"] != "Table" {
+        return;
+    }
+    let columns = body["columnDefinitions"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut);
+    columns.for_each(|column| drop(column.remove("description")));
+    walk(body, &mut |_, value| {
+        if value.as_str().is_some_and(|text| AGE.is_match(text)) {
+            *value = json!("some age");
+        }
+    });
 }
 
 fn cut_patched(body: &mut Value) {

@@ -15,8 +15,8 @@ pub(crate) enum Body {
     Edited(String, Value, Value),
 }
 
-/// One request of a program, still without what only an answer can tell: `NS` is the program's namespace, `$RV`, `$UID` and
-/// `$CONTINUE` are what the server last said of the object or list, `$LIST` is the revision of its last list.
+/// One request of a program, still without what only an answer can tell: `NS` is the program's namespace, `$RV`, `$UID`
+/// and `$CONTINUE` are what the server last said of the object or list, `$LIST` is the revision of its last list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Step {
     pub(crate) method: String,

@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// With query; `patch=KIND` in it says how the body patches.
+    /// With query; `patch=KIND` in it says how the body patches or is written, `accept=FORM` how the answer looks.
     pub(crate) path: String,
     pub(crate) body: String,
 }
@@ -36,13 +36,26 @@ impl Request {
             Some("merge") => "application/merge-patch+json",
             Some("strategic") => "application/strategic-merge-patch+json",
             Some("apply") => "application/apply-patch+yaml",
+            Some("yaml") => "application/yaml",
             _ => "application/json",
+        }
+    }
+
+    fn accept(&self) -> &'static str {
+        match self.path.split_once("accept=").map(|(_, form)| form) {
+            Some("old-table") => "application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+            Some("old-metadata") if self.path.contains("/judged") => {
+                "application/json;as=PartialObjectMetadata;v=v1beta1;g=meta.k8s.io"
+            }
+            Some("old-metadata") => "application/json;as=PartialObjectMetadataList;v=v1beta1;g=meta.k8s.io",
+            _ => "*/*",
         }
     }
 
     fn to_http(&self, base: &str) -> http::Request<String> {
         let request = http::Request::builder().method(self.method.as_str()).uri(format!("{base}{}", self.path));
         let request = request.header("user-agent", "conform/1").header("authorization", "Bearer secret");
+        let request = request.header("accept", self.accept());
         request.header("content-type", self.content_type()).body(self.body.clone()).unwrap()
     }
 }
@@ -58,7 +71,9 @@ pub(crate) struct Answer {
 impl Answer {
     fn of(head: &http::response::Parts, body: &[u8]) -> Self {
         let warnings = head.headers.get_all("warning").iter().map(|text| text.to_str().unwrap().to_owned()).collect();
-        Self { code: head.status.as_u16(), warnings, body: serde_json::from_slice(body).unwrap() }
+        // What is not served at all is told as plain text.
+        let body = serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
+        Self { code: head.status.as_u16(), warnings, body }
     }
 }
 

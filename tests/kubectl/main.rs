@@ -1,8 +1,8 @@
 //! The real kubectl says the same about our API server as about the real one.
 //!
 //! `script.txt` holds what is typed, one line of a shell each; both servers are told the whole script, and what kubectl
-//! prints, its errors and its exit codes are compared. The real server has the controllers that collect garbage and empty
-//! namespaces; there is no kubelet, and ours runs without workloads.
+//! prints, its errors and its exit codes are compared. The real server has the controllers that collect garbage and
+//! empty namespaces; there is no kubelet, and ours runs without workloads.
 
 #![allow(
     clippy::unwrap_used,

@@ -27,13 +27,15 @@ static BLURRED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r":3[0-2]\d{3}/TCP", ":PORT/TCP"),
         (r"(?m) +\d+(s|ms|m\d*s?)( |$)", " AGE$2"),
         (r"/tmp/[A-Z]+-\d+", "TEMPORARY"),
+        // The log of a watch that is begun again in the moment in which the time is over, or is not.
+        (r"(?m)^E\d{4} .* reflector\.go:\d+\] .*\n", ""),
         (r"HERE/[A-Z]+-\d+/|HERE/kubectl-edit-\w+\.yaml", "TEMPORARY"),
     ];
     rows.into_iter().map(|(pattern, word)| (Regex::new(pattern).unwrap(), word)).collect()
 });
 
-/// A reviewed difference: why, in which lines of the script (a pattern), and how both outputs, the real one first, are made
-/// the same.
+/// A reviewed difference: why, in which lines of the script (a pattern), and how both outputs, the real one first, are
+/// made the same.
 struct Exception {
     #[expect(dead_code, reason = "for readers: no exception without a reason")]
     reason: &'static str,

@@ -1,4 +1,5 @@
-//! Cases kept as directories: a folder per case, its files, and what differs between files that were made and those expected.
+//! Cases kept as directories: a folder per case, its files, and what differs between files that were made and those
+//! expected.
 
 #![allow(
     dead_code,

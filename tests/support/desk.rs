@@ -31,7 +31,8 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config { stable_for: SignedDuration::from_secs(1), ..Config::new("test") };
+        let second = SignedDuration::from_secs(1);
+        let config = Config { stable_for: second, poll: second, ..Config::new("test") };
         let world = World::start(&dir.path().join("world"), config).await.unwrap();
         let management = world.servers[0].connect();
         let edges = world.servers[1..].iter().map(loggia::app::world::Served::connect).collect();
@@ -89,10 +90,26 @@ impl Desk {
 
     /// Status and message of the condition Ready of a Repository.
     pub(crate) async fn repository(&self, name: &str) -> (String, String) {
+        self.condition(name, "Ready").await
+    }
+
+    /// Reason and message of a condition of a Repository.
+    pub(crate) async fn reason(&self, name: &str, kind: &str) -> (String, String) {
+        let found = self.found(name, kind).await;
+        let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
+        (text("reason"), text("message"))
+    }
+
+    async fn found(&self, name: &str, kind: &str) -> Value {
         let repository = self.get("config.porch.kpt.dev", "v1alpha1", "Repository", name).await;
         let conditions = repository["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let ready = conditions.into_iter().find(|c| c["type"] == "Ready").unwrap_or_default();
-        let text = |field: &str| ready[field].as_str().unwrap_or_default().to_owned();
+        conditions.into_iter().find(|c| c["type"] == kind).unwrap_or_default()
+    }
+
+    /// Status and message of a condition of a Repository.
+    pub(crate) async fn condition(&self, name: &str, kind: &str) -> (String, String) {
+        let found = self.found(name, kind).await;
+        let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
         (text("status"), text("message"))
     }
 

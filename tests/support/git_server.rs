@@ -22,7 +22,11 @@ pub(crate) enum Moment {
 /// Sees each request twice: method and path as `POST /r.git/git-receive-pack`, and its body.
 pub(crate) type Witness = Arc<dyn Fn(Moment, &str, &[u8]) + Send + Sync>;
 
-/// Serves the repositories of a folder to anybody; it asks for a password at `/locked.git`.
+/// Changes an answer of the real git, headers and all, before it is sent.
+pub(crate) type Tamper = Arc<dyn Fn(&str, &mut Vec<u8>) + Send + Sync>;
+
+/// Serves the repositories of a folder to anybody; it asks for a password at `/locked.git`. A repository with a file
+/// `authorization` is served only to who sends that header.
 pub(crate) struct GitServer {
     port: u16,
     _stop: tokio::sync::oneshot::Sender<()>,
@@ -31,13 +35,18 @@ pub(crate) struct GitServer {
 impl GitServer {
     /// `None`, and a line that says so, where git has no http-backend.
     pub(crate) fn start(root: &Path, witness: Witness) -> Option<Self> {
+        Self::tampering(root, witness, Arc::new(|_, _| {}))
+    }
+
+    /// The same, with answers that somebody changes on the way.
+    pub(crate) fn tampering(root: &Path, witness: Witness, tamper: Tamper) -> Option<Self> {
         let output = Command::new("git").arg("--exec-path").output().unwrap().stdout;
         let backend = Path::new(String::from_utf8(output).unwrap().trim()).join("git-http-backend");
         if !backend.exists() {
             println!("not run: there is no {}", backend.display());
             return None;
         }
-        let gateway = Gateway { backend, root: root.to_owned(), witness };
+        let gateway = Gateway { backend, root: root.to_owned(), witness, tamper };
         let (tell_port, port) = std::sync::mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         std::thread::spawn(move || serve(gateway, &tell_port, stopped));
@@ -55,6 +64,7 @@ struct Gateway {
     backend: PathBuf,
     root: PathBuf,
     witness: Witness,
+    tamper: Tamper,
 }
 
 fn serve(gateway: Gateway, port: &std::sync::mpsc::Sender<u16>, stopped: tokio::sync::oneshot::Receiver<()>) {
@@ -79,13 +89,22 @@ impl Gateway {
     fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response<Body> {
         let request = format!("{method} {}", uri.path());
         (self.witness)(Moment::Asked, &request, body);
-        if uri.path().starts_with("/locked.git/") {
+        if uri.path().starts_with("/locked.git/") || self.keeps_out(uri, headers) {
             let asked = Response::builder().status(StatusCode::UNAUTHORIZED);
             return asked.header("www-authenticate", "Basic realm=\"git\"").body(Body::empty()).unwrap();
         }
-        let answer = from_cgi(&self.run(method, uri, headers, body));
+        let mut output = self.run(method, uri, headers, body);
+        (self.tamper)(&request, &mut output);
+        let answer = from_cgi(&output);
         (self.witness)(Moment::Landed, &request, body);
         answer
+    }
+
+    fn keeps_out(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let name = uri.path().split('/').nth(1).unwrap_or_default();
+        let wanted = std::fs::read_to_string(self.root.join(name).join("authorization"));
+        let told = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        wanted.is_ok_and(|wanted| wanted != told)
     }
 
     fn run(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {

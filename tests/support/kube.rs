@@ -148,15 +148,14 @@ impl Control {
 
     fn wait_ready(&self) {
         let deadline = Instant::now() + Duration::from_mins(1);
-        let kubectl = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let cluster = Cluster::from_kubeconfig("wait", &self.kubeconfig(), None, false).await?;
-                cluster.list(&Gvk::new("", "v1", "Namespace"), "", "").await
-            })
+        // Lists are answered before the server serves all of its groups.
+        let ready = || {
+            let mut kubectl = Command::new(&self.kubectl);
+            let file = format!("--kubeconfig={}", self.path("kubeconfig").display());
+            kubectl.args([&file, "get", "--raw", "/readyz"]).output().is_ok_and(|output| output.status.success())
         };
         while Instant::now() < deadline {
-            if std::thread::scope(|scope| scope.spawn(kubectl).join().unwrap()).is_ok() {
+            if ready() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(200));

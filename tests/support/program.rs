@@ -68,9 +68,14 @@ impl Folder {
     pub(crate) fn loggia(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loggia"));
         command.current_dir(self.root()).env("XDG_CACHE_HOME", self.path("cache"));
-        for setting in
-            ["LOGGIA_DATA_DIR", "KRM_FN_RUNTIME", "KPT_IMAGE_PREFIX", "KPT_EXTERNAL_DIFF", "KPT_EXTERNAL_DIFF_OPTS"]
-        {
+        for setting in [
+            "LOGGIA_DATA_DIR",
+            "KRM_FN_RUNTIME",
+            "KPT_CACHE_DIR",
+            "KPT_IMAGE_PREFIX",
+            "KPT_EXTERNAL_DIFF",
+            "KPT_EXTERNAL_DIFF_OPTS",
+        ] {
             command.env_remove(setting);
         }
         command

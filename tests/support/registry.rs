@@ -28,6 +28,7 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
 
 /// The registry.
 pub(crate) struct Registry {
+    program: PathBuf,
     child: Child,
     port: u16,
     home: PathBuf,
@@ -45,28 +46,26 @@ impl Registry {
         fs::write(home.join("users"), USERS).unwrap();
         let mut config = json!({
             "version": 0.1, "log": {"level": "info"},
-            "storage": {"filesystem": {"rootdirectory": home.join("store")}},
+            "storage": {"filesystem": {"rootdirectory": home.join("store")}, "delete": {"enabled": true}},
             "http": {"addr": "127.0.0.1:0"}
         });
         if locked {
             config["auth"] = json!({"htpasswd": {"realm": "loggia", "path": home.join("users")}});
         }
         fs::write(home.join("config.yml"), config.to_string()).unwrap();
-        let mut child = Command::new(registry)
-            .args(["serve", "config.yml"])
-            .current_dir(home)
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let line = lines.find(|line| line.contains("listening on 127.0.0.1:")).expect("the registry listens");
-        let port = line.split("listening on 127.0.0.1:").nth(1).unwrap();
-        let port = port.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap();
-        // What it says later is read too, or it would wait for ever.
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { child, port, home: home.to_owned(), crane })
+        let (child, port) = launch(&registry, home, "127.0.0.1:0");
+        Some(Self { program: registry, child, port, home: home.to_owned(), crane })
+    }
+
+    /// Ends it.
+    pub(crate) fn down(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again, at the same place with the same content.
+    pub(crate) fn up(&mut self) {
+        self.child = launch(&self.program, &self.home, &format!("127.0.0.1:{}", self.port)).0;
     }
 
     /// Where a repository is, without a scheme.
@@ -108,6 +107,10 @@ impl Registry {
 
     /// Uploads content; gives its descriptor.
     pub(crate) fn blob(&self, repository: &str, media_type: &str, content: &[u8]) -> Value {
+        aside(|| self.upload(repository, media_type, content))
+    }
+
+    fn upload(&self, repository: &str, media_type: &str, content: &[u8]) -> Value {
         let digest = format!("sha256:{}", hex(content));
         let client = client();
         let base = format!("http://127.0.0.1:{}", self.port);
@@ -121,14 +124,53 @@ impl Registry {
 
     /// Uploads a manifest of these layers; gives its digest.
     pub(crate) fn manifest(&self, repository: &str, tag: &str, config: &str, layers: &[Value]) -> String {
+        aside(|| self.describe(repository, tag, config, layers))
+    }
+
+    fn describe(&self, repository: &str, tag: &str, config: &str, layers: &[Value]) -> String {
         let kind = "application/vnd.oci.image.manifest.v1+json";
         let config = self.blob(repository, config, b"{}");
-        let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers}).to_string();
-        let url = format!("http://127.0.0.1:{}/v2/{repository}/manifests/{tag}", self.port);
-        let done = client().put(url).header("content-type", kind).body(manifest.clone()).send().unwrap();
-        assert!(done.status().is_success(), "{done:?}");
-        format!("sha256:{}", hex(manifest.as_bytes()))
+        self.put(repository, tag, &json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers}))
     }
+
+    /// Uploads a manifest as it is, under a tag or its own digest; gives its digest.
+    pub(crate) fn document(&self, repository: &str, tag: Option<&str>, manifest: &Value) -> String {
+        let digest = format!("sha256:{}", hex(manifest.to_string().as_bytes()));
+        aside(|| self.put(repository, tag.unwrap_or(&digest), manifest))
+    }
+
+    fn put(&self, repository: &str, reference: &str, manifest: &Value) -> String {
+        let (kind, body) = (manifest["mediaType"].as_str().unwrap(), manifest.to_string());
+        let url = format!("http://127.0.0.1:{}/v2/{repository}/manifests/{reference}", self.port);
+        let done = client().put(url).header("content-type", kind).body(body.clone()).send().unwrap();
+        assert!(done.status().is_success(), "{done:?}");
+        format!("sha256:{}", hex(body.as_bytes()))
+    }
+}
+
+/// Starts the program with its files in a folder; gives the port where it listens.
+fn launch(program: &Path, home: &Path, address: &str) -> (Child, u16) {
+    let mut child = Command::new(program)
+        .args(["serve", "config.yml"])
+        .current_dir(home)
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .env("REGISTRY_HTTP_ADDR", address)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("listening on 127.0.0.1:")).expect("the registry listens");
+    let port = line.split("listening on 127.0.0.1:").nth(1).unwrap();
+    let port = port.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap();
+    // What it says later is read too, or it would wait for ever.
+    std::thread::spawn(move || lines.for_each(drop));
+    (child, port)
+}
+
+/// Does something that blocks, for tests that are async and for those that are not.
+fn aside<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(act).join().unwrap())
 }
 
 fn client() -> reqwest::blocking::Client {

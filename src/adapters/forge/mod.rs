@@ -4,10 +4,12 @@
 
 mod body;
 mod local;
+mod none;
 mod rules;
 mod stored;
 
 pub use local::LocalForge;
+pub use none::NoForge;
 
 #[cfg(test)]
 mod tests;

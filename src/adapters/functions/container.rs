@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::Ending;
 use super::process::{self, Limits};
 use crate::domain::package::external::{Answer, Failure};
 
@@ -47,7 +48,8 @@ static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 impl Containers {
     /// Runs an image on a list.
-    pub(super) fn run(&self, image: &str, list: &str, limits: &Limits) -> Result<Answer, Failure> {
+    pub(super) fn run(&self, image: &str, list: &str, limits: &Limits, ending: &Ending) -> Result<Answer, Failure> {
+        let _hold = ending.hold();
         if image.starts_with('-') || image.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(Failure::new("fn.failed", format!("{image:?} is no name of an image")));
         }
@@ -61,7 +63,7 @@ impl Containers {
         let name = format!("loggia-fn-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new(&engine);
         command.args(self.arguments(&name)).arg(image);
-        let answer = process::run(command, image, list, limits);
+        let answer = process::run_engine(command, image, list, limits, ending);
         if answer.as_ref().is_err_and(|failure| failure.exit_code.is_none()) {
             // The engine's client is gone; the container may not be.
             let remove =
@@ -84,9 +86,10 @@ impl Containers {
         let folders: Vec<PathBuf> = std::env::split_paths(&self.path).collect();
         let found = wanted.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
         found.into_iter().find(|path| is_program(path)).ok_or_else(|| {
+            let unpin = if image.contains('@') { ", without a digest" } else { "" };
             let message = format!(
                 "{image} is not built in, and {} is not on the PATH: install it to run functions in containers, use a \
-                 function that is built in (`loggia fn list`), or give the function as a program with `exec`",
+                 function that is built in (`loggia fn list`){unpin}, or give the function as a program with `exec`",
                 wanted.join(", ")
             );
             Failure::new("fn.no_runner", message)

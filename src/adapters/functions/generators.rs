@@ -1,11 +1,12 @@
-//! Charts by `helm`, overlays by `kustomize` or `kubectl`: programs that are on the `PATH`, without the network unless that
-//! is allowed, and without anything of the user's own configuration unless they fetch something.
+//! Charts by `helm`, overlays by `kustomize` or `kubectl`: programs that are on the `PATH`, without the network unless
+//! that is allowed, and without anything of the user's own configuration unless they fetch something.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::Ending;
 use super::container::is_program;
 use super::process::{self, Limits};
 use crate::domain::package::external::{Answer, Failure, Request};
@@ -31,13 +32,22 @@ const NOWHERE: &str = "http://127.0.0.1:9";
 impl Generators {
     /// Runs one of the two functions; `None` when the image is another one, or charts are left to a container because
     /// there is no `helm`.
-    pub(super) fn run(&self, image: &str, request: &Request, limits: &Limits) -> Option<Result<Answer, Failure>> {
+    pub(super) fn run(
+        &self,
+        image: &str,
+        request: &Request,
+        limits: &Limits,
+        ending: &Ending,
+    ) -> Option<Result<Answer, Failure>> {
         let generator = match Generator::of(image, request)? {
             Ok(generator) => generator,
             Err(failure) => return Some(Err(failure)),
         };
         match (&generator, self.program(&generator)) {
-            (_, Some(program)) => Some(self.generate(&generator, &program, request, limits)),
+            (_, Some(program)) => {
+                let _hold = ending.hold();
+                Some(self.generate(&generator, &program, request, (limits, ending)))
+            }
             (Generator::Helm(_), None) if self.has_engine() => None,
             (_, None) => {
                 let names = names(&generator).join(" or ");
@@ -64,9 +74,9 @@ impl Generators {
         generator: &Generator,
         program: &Path,
         request: &Request,
-        limits: &Limits,
+        (limits, ending): (&Limits, &Ending),
     ) -> Result<Answer, Failure> {
-        let work = Work { generators: self, program, limits, scratch: Scratch::new(&request.files)? };
+        let work = Work { generators: self, program, limits, ending, scratch: Scratch::new(&request.files)? };
         let version = work.version()?;
         let mut remarks = Vec::new();
         let mut outputs = Vec::new();
@@ -85,7 +95,7 @@ impl Generators {
         }
         let stderr = outputs.iter().map(|answer| answer.stderr.as_str()).collect();
         let lists: Vec<Vec<u8>> = outputs.into_iter().map(|answer| answer.list).collect();
-        Ok(Answer { list: generator.answer(request, &lists, &remarks)?, stderr })
+        Ok(Answer { list: generator.answer(request, &lists, &remarks)?, stderr, ..Answer::default() })
     }
 }
 
@@ -101,6 +111,7 @@ struct Work<'a> {
     generators: &'a Generators,
     program: &'a Path,
     limits: &'a Limits,
+    ending: &'a Ending,
     scratch: Scratch,
 }
 
@@ -138,7 +149,7 @@ impl Work<'_> {
             command.env("PATH", self.scratch.0.join("none"));
             command.envs(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"].map(|name| (name, NOWHERE)));
         }
-        process::run(command, self.name(), "", self.limits)
+        process::run(command, self.name(), "", self.limits, self.ending)
     }
 
     fn chart(&self, chart: &Chart, files: &FileTree) -> Result<Answer, Failure> {
@@ -170,7 +181,7 @@ impl Work<'_> {
         if is_on_this_machine(&chart.repo) {
             command.arg("--plain-http");
         }
-        process::run(command, self.name(), "", self.limits)?;
+        process::run(command, self.name(), "", self.limits, self.ending)?;
         let leaf = chart.name.rsplit('/').next().unwrap_or(&chart.name);
         Ok(format!("../charts/{leaf}"))
     }

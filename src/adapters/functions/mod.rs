@@ -1,18 +1,23 @@
 //! Programs, WASM modules, containers and function runners as functions.
 
 mod container;
+mod ending;
 mod evaluator;
+mod family;
 mod generators;
 mod process;
 mod wasm;
 mod words;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use crate::domain::package::Catalog;
 use crate::domain::package::external::{Answer, Failure, Program, Request};
-use crate::ports::function::FunctionRunner;
+use crate::ports::function::{FunctionRunner, ModuleSource};
 
 pub use container::{Containers, Pull};
+pub use ending::{Ending, Hold};
 pub use evaluator::serve;
 pub use generators::Generators;
 pub use process::Limits;
@@ -26,14 +31,18 @@ pub struct LocalRunner {
     pub containers: Option<Containers>,
     /// How charts and overlays are rendered; by images when this is not set.
     pub generators: Option<Generators>,
-    /// Whether functions are WASM modules: files that `exec` names, which may do nothing here.
+    /// Whether functions are WASM modules, which may do nothing here: files that `exec` names, and images.
     pub wasm: bool,
+    /// Where the modules of images are found; without it, images are no modules.
+    pub modules: Option<Arc<dyn ModuleSource>>,
     /// Where a function runner is, as `host:port`: it is asked for images before containers are run.
     pub evaluator: Option<String>,
     /// Time, memory and output of one function.
     pub limits: Limits,
     /// Where programs run [default: where this process does].
     pub directory: Option<PathBuf>,
+    /// Whether this process is to end, and with it the programs that run.
+    pub ending: Ending,
 }
 
 impl FunctionRunner for LocalRunner {
@@ -49,10 +58,22 @@ impl FunctionRunner for LocalRunner {
             )),
             Program::Exec(command) => self.program(command, &request.list),
             Program::Image(image) => {
-                let generated = self.generators.as_ref().and_then(|all| all.run(image, request, &self.limits));
-                generated.unwrap_or_else(|| self.image(image, &request.list))
+                let generated =
+                    self.generators.as_ref().and_then(|all| all.run(image, request, &self.limits, &self.ending));
+                generated.unwrap_or_else(|| self.image(image, &request.list).map_err(|failure| hinted(image, failure)))
             }
         }
+    }
+}
+
+/// A failure of an image that may be misspelt.
+fn hinted(image: &str, failure: Failure) -> Failure {
+    match Catalog.similar(image) {
+        // First, for what an engine says of an image that it cannot find is long.
+        Some(name) => {
+            Failure { message: format!("did you mean {name}, which is built in? {}", failure.message), ..failure }
+        }
+        None => failure,
     }
 }
 
@@ -64,20 +85,23 @@ impl LocalRunner {
             return answer;
         }
         match &self.containers {
-            _ if self.wasm => Err(Failure::new(
-                "fn.no_runner",
-                format!(
-                    "{image} is not built in, and WASM modules are not pulled from registries: compile it for WASI (in \
-                     Go with GOOS=wasip1 GOARCH=wasm) and write exec: FILE.wasm, or leave out --allow-alpha-wasm to run \
-                     it in a container"
-                ),
-            )),
-            Some(containers) => containers.run(image, list, &self.limits),
+            _ if self.wasm => self.pulled(image, list),
+            Some(containers) => containers.run(image, list, &self.limits, &self.ending),
             None => {
                 let message = format!("{image} is not built in, and no containers are run here");
                 Err(Failure::new("fn.no_runner", message))
             }
         }
+    }
+
+    fn pulled(&self, image: &str, list: &str) -> Result<Answer, Failure> {
+        let Some(modules) = &self.modules else {
+            let message = format!("{image} is not built in, and no WASM modules are pulled here");
+            return Err(Failure::new("fn.no_runner", message));
+        };
+        let found = modules.find(image)?;
+        let answer = wasm::run_bytes(&found.bytes, image, list, &self.limits)?;
+        Ok(Answer { by: found.digest, ..answer })
     }
 
     fn module(&self, command: &str, list: &str) -> Result<Answer, Failure> {
@@ -97,7 +121,7 @@ impl LocalRunner {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        process::run(command, program, list, &self.limits)
+        process::run(command, program, list, &self.limits, &self.ending)
     }
 }
 

@@ -1,11 +1,14 @@
 //! One process: text in, text out, within limits, and nothing of it left when it is over.
 
 use std::io::{Read, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+use super::{Ending, family};
 use crate::domain::package::external::{Answer, Failure};
 
 /// What one function may use.
@@ -37,6 +40,8 @@ impl Default for Limits {
 
 /// How often it is asked whether a process that closed its output has ended.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How often it is asked whether this process is to end.
+const ASK: Duration = Duration::from_millis(20);
 
 /// What a reading thread says when it is done.
 enum Heard {
@@ -45,31 +50,67 @@ enum Heard {
     TooMuch,
 }
 
-/// Runs a command in a process group of its own; the group is killed when a limit is reached.
-pub(super) fn run(mut command: Command, name: &str, input: &str, limits: &Limits) -> Result<Answer, Failure> {
+/// Runs a command; nothing that it started is left when this returns, with the exceptions of [`family`].
+pub(super) fn run(
+    command: Command,
+    name: &str,
+    input: &str,
+    limits: &Limits,
+    ending: &Ending,
+) -> Result<Answer, Failure> {
+    run_to_end(command, name, input, (limits, ending), false)
+}
+
+/// Runs the client of an engine, of which nothing is left but what it started to outlive it.
+pub(super) fn run_engine(
+    command: Command,
+    name: &str,
+    input: &str,
+    limits: &Limits,
+    ending: &Ending,
+) -> Result<Answer, Failure> {
+    run_to_end(command, name, input, (limits, ending), true)
+}
+
+fn run_to_end(
+    mut command: Command,
+    name: &str,
+    input: &str,
+    (limits, ending): (&Limits, &Ending),
+    leaves: bool,
+) -> Result<Answer, Failure> {
+    let _hold = ending.hold();
     let deadline = Instant::now() + limits.time;
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut child = command.spawn().map_err(|error| {
+    if ending.told().is_some() {
+        return Err(stopped(name, &Stop::Ending, limits));
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = family::start(&mut command).map_err(|error| {
         Failure::new("fn.failed", format!("{name} cannot be started: {error}; is it there, and may it be run?"))
     })?;
     let heard = converse(&mut child, input, limits);
-    match ended(&mut child, &heard, deadline) {
-        Ok((status, output, stderr)) => answer(name, status, output, &stderr),
-        Err(Stop::Time) => {
-            kill(&mut child);
-            Err(Failure::new("fn.timeout", format!("{name} was stopped: it took longer than {:?}", limits.time)))
-        }
-        Err(Stop::Output) => {
-            kill(&mut child);
+    let outcome = ended(&child, &heard, deadline, ending);
+    let status = family::end(&mut child, leaves);
+    let (output, stderr) = outcome.map_err(|stop| stopped(name, &stop, limits))?;
+    let lost = |error| Failure::new("fn.failed", format!("how {name} ended is not known: {error}"));
+    answer(name, status.map_err(lost)?, output, &stderr)
+}
+
+fn stopped(name: &str, stop: &Stop, limits: &Limits) -> Failure {
+    match stop {
+        Stop::Time => Failure::new("fn.timeout", format!("{name} was stopped: it took longer than {:?}", limits.time)),
+        Stop::Output => {
             let message = format!("{name} was stopped: it wrote more than {} bytes", limits.output);
-            Err(Failure::new("fn.output_limit", message))
+            Failure::new("fn.output_limit", message)
         }
+        Stop::Ending => Failure::new("fn.stopped", format!("{name} was stopped: loggia was told to end")),
     }
 }
 
 /// Threads that write and read; each ends when its pipe does.
 fn converse(child: &mut Child, input: &str, limits: &Limits) -> Receiver<Heard> {
-    let (say, heard) = channel();
+    // Each of the two who say something says it once.
+    let (say, heard) = sync_channel(2);
     if let Some(mut stdin) = child.stdin.take() {
         let input = input.to_owned();
         // A function need not read its input: a closed pipe is no error.
@@ -90,7 +131,7 @@ fn converse(child: &mut Child, input: &str, limits: &Limits) -> Receiver<Heard> 
     heard
 }
 
-fn listen(mut stderr: impl Read + Send + 'static, most: u64, say: Sender<Heard>) {
+fn listen(mut stderr: impl Read + Send + 'static, most: u64, say: SyncSender<Heard>) {
     std::thread::spawn(move || {
         let mut kept = Vec::new();
         let _ = stderr.by_ref().take(most).read_to_end(&mut kept);
@@ -104,46 +145,51 @@ fn listen(mut stderr: impl Read + Send + 'static, most: u64, say: Sender<Heard>)
 enum Stop {
     Time,
     Output,
+    Ending,
 }
 
-/// Waits until both pipes are closed and the process has ended.
+/// Waits until both pipes are closed and the process has ended; gives what it wrote.
 fn ended(
-    child: &mut Child,
+    child: &Child,
     heard: &Receiver<Heard>,
     deadline: Instant,
-) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Stop> {
+    ending: &Ending,
+) -> Result<(Vec<u8>, Vec<u8>), Stop> {
     let (mut output, mut stderr) = (None, None);
     while output.is_none() || stderr.is_none() {
-        match heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match heard.recv_timeout(ASK) {
             Ok(Heard::Output(bytes)) => output = Some(bytes),
             Ok(Heard::Stderr(bytes)) => stderr = Some(bytes),
             Ok(Heard::TooMuch) => return Err(Stop::Output),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(Stop::Time),
+            Err(RecvTimeoutError::Timeout) => go_on(deadline, ending)?,
+            Err(RecvTimeoutError::Disconnected) => return Err(Stop::Time),
         }
     }
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Ok((status, output.unwrap_or_default(), stderr.unwrap_or_default()));
-        }
-        if Instant::now() >= deadline {
-            return Err(Stop::Time);
-        }
+    while !is_over(child) {
+        go_on(deadline, ending)?;
         std::thread::sleep(PAUSE);
+    }
+    Ok((output.unwrap_or_default(), stderr.unwrap_or_default()))
+}
+
+fn go_on(deadline: Instant, ending: &Ending) -> Result<(), Stop> {
+    match ending.told() {
+        Some(_) => Err(Stop::Ending),
+        None if Instant::now() >= deadline => Err(Stop::Time),
+        None => Ok(()),
     }
 }
 
-/// Kills the process and those that it started, and takes note of its end.
-fn kill(child: &mut Child) {
-    let group = format!("-{}", child.id());
-    let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
-    let _ = child.kill();
-    let _ = child.wait();
+/// Whether the process has ended. No note of it is taken yet: its number stays its own until its group was killed.
+fn is_over(child: &Child) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    family::leader(child).is_none_or(|pid| !matches!(waitid(WaitId::Pid(pid), options), Ok(None)))
 }
 
 fn answer(name: &str, status: ExitStatus, list: Vec<u8>, stderr: &[u8]) -> Result<Answer, Failure> {
     let stderr = String::from_utf8_lossy(stderr).into_owned();
     if status.success() {
-        return Ok(Answer { list, stderr });
+        return Ok(Answer { list, stderr, ..Answer::default() });
     }
     let message = match (status.code(), status.signal()) {
         (Some(code), _) => format!("{name} ended with exit code {code}"),

@@ -52,7 +52,7 @@ fn limits_end_the_program_and_what_it_started() {
     let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
     let began = Instant::now();
     let failure = exec(&format!("sh -c 'sleep 60 & echo $! > {}; wait'", pid.display()), limits).unwrap_err();
-    assert_eq!(failure.code, "fn.timeout");
+    assert_eq!(failure.to_string(), "sh was stopped: it took longer than 300ms [fn.timeout]");
     assert!(began.elapsed() < Duration::from_secs(30), "it was waited for");
     let child = std::fs::read_to_string(&pid).unwrap();
     let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
@@ -67,7 +67,7 @@ fn limits_end_the_program_and_what_it_started() {
     );
 
     let failure = exec("yes", Limits { output: 1000, ..Limits::default() }).unwrap_err();
-    assert!(failure.code == "fn.output_limit" && failure.message.contains("1000 bytes"), "{failure}");
+    assert_eq!(failure.to_string(), "yes was stopped: it wrote more than 1000 bytes [fn.output_limit]");
     let answer = exec("sh -c 'yes | head -c 5000 >&2'", Limits { stderr: 10, ..Limits::default() }).unwrap();
     assert_eq!(answer.stderr.len(), 10);
 }
@@ -121,6 +121,9 @@ fn a_missing_engine_is_told_with_what_helps() {
     let failure = image(none.clone(), "f:v1").unwrap_err();
     assert_eq!(failure.code, "fn.no_runner");
     assert!(failure.message.contains("docker, podman, nerdctl is not on the PATH"), "{failure}");
+    assert!(!failure.message.contains("did you mean"), "{failure}");
+    let failure = image(none.clone(), "set-namspace:v0.4").unwrap_err();
+    assert!(failure.message.starts_with("did you mean set-namespace, which is built in? "), "{failure}");
     let other = Containers { engine: Some("rkt".to_owned()), ..none.clone() };
     assert!(image(other, "f:v1").unwrap_err().message.contains("KRM_FN_RUNTIME"));
     assert!(image(none.clone(), "f:~0.2").unwrap_err().message.contains("a range of versions"));

@@ -18,6 +18,9 @@ use crate::ports::git::{Commit, GitError, GitRepository, NewCommit, Person, RefU
 /// Keeps decoded trees and commits at hand: reading thousands of Kptfiles at a tag gets seven times faster.
 const OBJECT_CACHE: usize = 32 << 20;
 
+/// Largest commit that is read: its parents and its message.
+const COMMIT_BYTES: u64 = 1 << 20;
+
 /// A repository in place.
 pub struct LocalRepository {
     url: String,
@@ -86,10 +89,21 @@ impl LocalRepository {
 
     fn read_commit(&self, repo: &gix::Repository, id: ObjectId) -> Result<Commit, GitError> {
         let failed = |reason: String| self.missing(&id, reason);
+        let size = repo.find_header(id).map_err(|error| failed(error.to_string()))?.size();
+        if size > COMMIT_BYTES {
+            let reason = format!("it has {size} bytes; the limit is {COMMIT_BYTES} [git.object_limit]");
+            return Err(GitError::Refused {
+                url: self.url.clone(),
+                id: id.to_string(),
+                path: "the commit".into(),
+                reason,
+            });
+        }
+        let malformed = |error: String| failed(format!("it is no proper commit: {error} [git.object_malformed]"));
         let commit = repo.find_commit(id).map_err(|error| failed(error.to_string()))?;
-        let decoded = commit.decode().map_err(|error| failed(error.to_string()))?;
-        let author = decoded.author().map_err(|error| failed(error.to_string()))?;
-        let seconds = commit.time().map_err(|error| failed(error.to_string()))?.seconds;
+        let decoded = commit.decode().map_err(|error| malformed(error.to_string()))?;
+        let author = decoded.author().map_err(|error| malformed(error.to_string()))?;
+        let seconds = commit.time().map_err(|error| malformed(error.to_string()))?.seconds;
         Ok(Commit {
             id: commit_id(id)?,
             tree: tree_id(decoded.tree())?,

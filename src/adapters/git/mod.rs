@@ -1,6 +1,8 @@
 //! Git repositories through gix: object database and refs only, never a work tree.
 
+mod helpers;
 mod local;
+mod pack;
 mod remote;
 mod send_pack;
 mod signature;
@@ -11,10 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::ports::git::{GitError, GitRepository};
+use crate::ports::sign_in::SignIns;
 
+pub use helpers::Helpers;
 pub use local::LocalRepository;
 pub use remote::RemoteRepository;
-pub use signature::{SignatureError, Signers};
+pub use signature::{SignatureError, Signers, TrustedKeys};
 pub use watch::{poll, watch_path};
 
 /// Opens a repository on this machine by path or URL; for others there is [`open_cached`].
@@ -36,13 +40,22 @@ pub fn init(path: &Path) -> Result<Arc<dyn GitRepository>, GitError> {
     Ok(Arc::new(LocalRepository::init(path)?))
 }
 
-/// Opens a repository by path or URL, http(s) ones through a mirror below `cache_dir` (see [`RemoteRepository`]).
+/// Opens a repository by path or URL, http(s) ones through a mirror below `cache_dir` (see [`RemoteRepository`]) and
+/// with the credentials of `sign_ins`.
 ///
 /// # Errors
 /// [`GitError::Url`] for refused forms, [`GitError::Open`] when there is no repository or the mirror cannot be made.
-pub fn open_cached(url: &str, cache_dir: &Path) -> Result<Arc<dyn GitRepository>, GitError> {
+pub fn open_cached(
+    url: &str,
+    cache_dir: &Path,
+    sign_ins: Option<Arc<dyn SignIns>>,
+) -> Result<Arc<dyn GitRepository>, GitError> {
     if url.starts_with("http://") || url.starts_with("https://") {
-        Ok(Arc::new(RemoteRepository::open(url, cache_dir)?))
+        let repository = RemoteRepository::open(url, cache_dir)?;
+        Ok(Arc::new(match sign_ins {
+            Some(sign_ins) => repository.with_sign_ins(sign_ins)?,
+            None => repository,
+        }))
     } else {
         open(url)
     }
@@ -67,22 +80,28 @@ pub fn directory(url: &str, cache_dir: &Path) -> Result<PathBuf, GitError> {
 pub fn local_path(url: &str) -> Result<PathBuf, GitError> {
     let refuse = |reason: &str| Err(GitError::Url { url: without_credentials(url), reason: reason.to_owned() });
     if url.is_empty() || url.starts_with('-') || url.chars().any(char::is_control) {
-        return refuse("it is empty, starts with a dash or holds a control character");
+        return refuse("it is empty, starts with a dash or holds a control character [git.url_invalid]");
     }
     if let Some(path) = url.strip_prefix("file://") {
-        return if path.starts_with('/') { Ok(PathBuf::from(path)) } else { refuse("file:// needs an absolute path") };
+        return if path.starts_with('/') {
+            Ok(PathBuf::from(path))
+        } else {
+            refuse("file:// needs an absolute path [git.url_invalid]")
+        };
     }
     if url.contains("::") {
-        return refuse("remote helpers are not run");
+        return refuse("remote helpers are not run; allowed are paths, file://, http:// and https:// [git.url_scheme]");
     }
     if url.contains("://") {
         return refuse(
-            "it is neither a local path nor file://; http and https need a cache folder, others are not supported",
+            "allowed are paths and file://, and http:// and https:// where there is a cache folder [git.url_scheme]",
         );
     }
     let scp_like = url.split('/').next().is_some_and(|first| first.contains(':'));
     if scp_like && !Path::new(url).exists() {
-        return refuse("ssh is not supported so far");
+        return refuse(
+            "ssh is not supported so far; allowed are paths, file://, http:// and https:// [git.url_scheme]",
+        );
     }
     Ok(PathBuf::from(url))
 }

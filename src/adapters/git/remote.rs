@@ -1,13 +1,15 @@
-//! A repository behind http(s): a bare mirror in a cache folder answers every read; asking and fetching are gix, pushing
-//! is ours.
+//! A repository behind http(s): a bare mirror in a cache folder answers every read; asking and fetching are gix,
+//! pushing is ours.
 
+mod signed;
 mod turn;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gix::ObjectId;
@@ -19,13 +21,16 @@ use gix::remote::{Direction, ref_map};
 
 use self::turn::Turn;
 use super::local::{LocalRepository, object_id};
-use super::send_pack::{self, Command, Offer, Receiver, said};
+use super::pack::pack;
+use super::send_pack::{Command, Offer, Receiver, said};
 use super::without_credentials;
+use crate::domain::credentials::SignIn;
 use crate::domain::id::{CommitId, Digest, TreeId};
 use crate::domain::lease::Claim;
 use crate::domain::source::FileTree;
 use crate::domain::time::Timestamp;
 use crate::ports::git::{Commit, GitError, GitRepository, NewCommit, RefUpdate, Refs, TreeBudget};
+use crate::ports::sign_in::SignIns;
 
 /// What is mirrored. Forges hold a ref for each pull request that ever was; those are nobody's package.
 const MIRRORED: [&str; 3] = ["refs/heads/", "refs/tags/", "refs/loggia/"];
@@ -40,7 +45,9 @@ const FETCH_DEADLINE: Duration = Duration::from_mins(30);
 /// has, and lets the remote compare again while it moves all refs as one.
 ///
 /// *Guarantees*: no program is run, no git configuration, credential helper or prompt of the user is consulted; user
-/// and password come from the URL, are sent over https only, and appear in no error. Redirected pushes are not followed.
+/// and password come from the URL or from [`RemoteRepository::with_sign_ins`], are sent over https only, and appear in
+/// no error. Redirects are followed as git follows them, but not those of pushes and of requests that carry credentials
+/// from elsewhere than the URL.
 ///
 /// *Assumptions*: called outside async code (`spawn_blocking`). Whoever shares a cache folder shares what is in it.
 pub struct RemoteRepository {
@@ -50,6 +57,7 @@ pub struct RemoteRepository {
     mirror: LocalRepository,
     shared: gix::ThreadSafeRepository,
     fetching: Mutex<()>,
+    sign_ins: Option<Arc<dyn SignIns>>,
 }
 
 /// A ref at the remote: its own id, and the one that a tag leads to.
@@ -80,7 +88,7 @@ impl RemoteRepository {
             gix::open_opts(&dir, gix::open::Options::isolated()).map_err(|error| damaged(said(&error)))?.into_sync();
         // gix and reqwest share one TLS provider; whoever comes first installs the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { url: printable, full: url.to_owned(), dir, mirror, shared, fetching: Mutex::new(()) })
+        Ok(Self { url: printable, full: url.to_owned(), dir, mirror, shared, fetching: Mutex::new(()), sign_ins: None })
     }
 
     fn failed(&self, act: &'static str) -> impl Fn(String) -> GitError + '_ {
@@ -103,19 +111,25 @@ impl RemoteRepository {
         Ok(remote.with_refspecs(specs.iter().map(gix::bstr::BStr::new), Direction::Fetch)?.with_fetch_tags(Tags::None))
     }
 
-    fn ask(&self) -> gix::Result<Advertisement> {
-        let repo = self.shared.to_thread_local();
+    fn ask(&self, sign_in: Option<&SignIn>, asked: &Cell<bool>) -> gix::Result<Advertisement> {
+        let repo = self.local(sign_in)?;
         let remote = self.remote(&repo)?;
-        let connection = remote.connect(Direction::Fetch)?.with_credentials(|_| Ok(None));
+        let connection = remote.connect(Direction::Fetch)?.with_credentials(|_| {
+            asked.set(true);
+            Ok(None)
+        });
         let (map, _) = connection.ref_map(Discard, ref_map::Options::default())?;
         Ok(advertisement(&map.remote_refs))
     }
 
-    fn bring(&self) -> gix::Result<Advertisement> {
-        let mut repo = self.shared.to_thread_local();
+    fn bring(&self, sign_in: Option<&SignIn>, asked: &Cell<bool>) -> gix::Result<Advertisement> {
+        let mut repo = self.local(sign_in)?;
         repo.committer_or_set_generic_fallback()?;
         let remote = self.remote(&repo)?;
-        let connection = remote.connect(Direction::Fetch)?.with_credentials(|_| Ok(None));
+        let connection = remote.connect(Direction::Fetch)?.with_credentials(|_| {
+            asked.set(true);
+            Ok(None)
+        });
         let fetch = connection.prepare_fetch(Discard, ref_map::Options::default())?;
         let there = advertisement(&fetch.ref_map().remote_refs);
         let here = mirrored(&repo)?;
@@ -175,7 +189,8 @@ impl RemoteRepository {
             return Ok(Vec::new());
         }
         let present: Vec<ObjectId> = offer.refs.values().copied().collect();
-        send_pack::pack(&self.dir, &wanted, &present).map_err(|error| self.failed("packing objects")(said(&error)))
+        let repo = self.shared.to_thread_local();
+        pack(&repo, &wanted, &present).map_err(|error| self.failed("packing objects")(said(&*error)))
     }
 
     /// Which ref moved in the meantime, else what the remote has against the push.
@@ -221,19 +236,39 @@ fn check_url(url: &str) -> Result<(), GitError> {
     let refuse = |shown: String, reason: &str| Err(GitError::Url { url: shown, reason: reason.to_owned() });
     let Ok(parsed) = reqwest::Url::parse(url) else {
         // Nobody can tell where the password ends in what is no URL.
-        return refuse("(not shown)".to_owned(), "it is no URL; special characters in a password are percent-encoded");
+        let why = "it is no URL; special characters in a password are percent-encoded [git.url_invalid]";
+        return refuse("(not shown)".to_owned(), why);
     };
     let shown = without_credentials(url);
     if !(url.starts_with("https://") || url.starts_with("http://")) {
-        return refuse(shown, "only http:// and https:// are fetched");
+        return refuse(shown, "only http:// and https:// are fetched [git.url_scheme]");
+    }
+    // Parsers of URLs on the web would take the path's first part for the host.
+    if url.split_once("://").is_none_or(|(_, rest)| rest.starts_with('/')) {
+        return refuse(shown, "it names no host [git.url_invalid]");
     }
     if parsed.query().is_some() || parsed.fragment().is_some() || url.chars().any(char::is_control) {
-        return refuse(shown, "it holds a query, a fragment or a control character");
+        return refuse(shown, "it holds a query, a fragment or a control character [git.url_invalid]");
     }
     if parsed.scheme() == "http" && !(parsed.username().is_empty() && parsed.password().is_none()) {
-        return refuse(shown, "user and password are not sent in clear text; use https");
+        return refuse(shown, "user and password are not sent in clear text; use https [git.url_credentials]");
+    }
+    if is_of_the_machine(&parsed) {
+        return refuse(shown, "link-local addresses are those of a machine's own services [net.denied]");
     }
     Ok(())
+}
+
+/// Whether a host is a link-local address, where clouds tell a machine its secrets.
+fn is_of_the_machine(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    match host.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(address)) => address.is_link_local(),
+        Ok(std::net::IpAddr::V6(address)) => {
+            address.is_unicast_link_local() || address.to_ipv4_mapped().is_some_and(|address| address.is_link_local())
+        }
+        Err(_) => false,
+    }
 }
 
 /// The place of a mirror.
@@ -299,14 +334,16 @@ impl GitRepository for RemoteRepository {
     }
 
     fn refs(&self) -> Result<Refs, GitError> {
-        self.commits(&self.ask().map_err(|error| self.failed("listing refs")(said(&error)))?)
+        let run = |sign_in: Option<&SignIn>| Self::request(|asked| self.ask(sign_in, asked));
+        self.commits(&self.signed("listing refs", run)?)
     }
 
     fn fetch(&self) -> Result<Refs, GitError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn =
             Turn::take(&self.dir).map_err(|error| self.failed("taking turns at the mirror")(error.to_string()))?;
-        self.commits(&self.bring().map_err(|error| self.failed("fetching")(said(&error)))?)
+        let run = |sign_in: Option<&SignIn>| Self::request(|asked| self.bring(sign_in, asked));
+        self.commits(&self.signed("fetching", run)?)
     }
 
     fn commit(&self, id: &CommitId) -> Result<Commit, GitError> {
@@ -355,8 +392,7 @@ impl GitRepository for RemoteRepository {
         if updates.is_empty() {
             return Ok(());
         }
-        let receiver = Receiver::new(&self.full).map_err(&failed)?;
-        let offer = receiver.offer().map_err(&failed)?;
+        let (receiver, offer) = self.signed("pushing", |sign_in| self.offered(sign_in))?;
         let commands = self.commands(&offer, updates)?;
         let pack = self.pack(&offer, &commands)?;
         // Asking and packing took time; the claim has to hold now.

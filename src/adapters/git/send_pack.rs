@@ -2,15 +2,17 @@
 //!
 //! Sources: git's `gitprotocol-http`, `gitprotocol-pack` (reference update request, report status) and
 //! `gitprotocol-capabilities`. Neither gix (no push) nor libgit2 (no `atomic`, no TLS without OpenSSL, no deadline)
-//! does this; libgit2 only puts the pack together.
+//! does this.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Read as _;
-use std::path::Path;
 use std::time::Duration;
 
 use gix::ObjectId;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+
+use crate::domain::credentials::SignIn;
 
 /// How long an answer is awaited, and each read of it; a server runs its hooks in that time.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -41,10 +43,19 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// The service of the repository at `url`, whose user and password are sent as HTTP basic authentication.
-    pub(super) fn new(url: &str) -> Result<Self, String> {
+    /// The service of the repository at `url`, whose user and password are sent as HTTP basic authentication; or the
+    /// credentials that are given.
+    pub(super) fn new(url: &str, sign_in: Option<&SignIn>) -> Result<Self, String> {
+        let mut headers = HeaderMap::new();
+        if let Some(sign_in) = sign_in {
+            let value = HeaderValue::from_str(&sign_in.authorization());
+            let mut value = value.map_err(|_| "the credentials fit into no header".to_owned())?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
         let client = reqwest::blocking::Client::builder()
             .user_agent("git/loggia")
+            .default_headers(headers)
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -73,27 +84,6 @@ impl Receiver {
             .map_err(|error| said(&error.without_url()))?;
         parse_report(&read(answer, "application/x-git-receive-pack-result")?)
     }
-}
-
-/// A pack with everything that `wanted` commits need and who has `present` lacks; objects come from the bare
-/// repository `dir`. Ids in `present` that are not in it are ignored.
-pub(super) fn pack(dir: &Path, wanted: &[ObjectId], present: &[ObjectId]) -> Result<Vec<u8>, git2::Error> {
-    let repo = git2::Repository::open_bare(dir)?;
-    let mut walk = repo.revwalk()?;
-    for id in wanted {
-        walk.push(git2::Oid::from_bytes(id.as_slice())?)?;
-    }
-    for id in present {
-        let object = repo.find_object(git2::Oid::from_bytes(id.as_slice())?, None);
-        if let Ok(commit) = object.and_then(|object| object.peel_to_commit()) {
-            walk.hide(commit.id())?;
-        }
-    }
-    let mut builder = repo.packbuilder()?;
-    builder.insert_walk(&mut walk)?;
-    let mut buffer = git2::Buf::new();
-    builder.write_buf(&mut buffer)?;
-    Ok(buffer.to_vec())
 }
 
 fn request(commands: &[Command], offer: &Offer) -> Result<Vec<u8>, String> {

@@ -1,12 +1,16 @@
 //! Signatures of commits and tags, by the programs that made them: `git` reads the object and has `ssh-keygen` or `gpg`
 //! judge it. Nothing of this machine's settings counts, nor of the repository's: who may sign is told by one file.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::domain::id::CommitId;
+use crate::domain::intent::repository::KeyForm;
+use crate::ports::git::{GitError, Signatures};
 
 /// Largest file of signers.
 const FILE_BYTES: u64 = 1 << 20;
@@ -66,15 +70,11 @@ impl Signers {
             return Err(wrong(format!("it has {size} bytes; the limit is {FILE_BYTES}")));
         }
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
-        if text.contains("-----BEGIN PGP PUBLIC KEY BLOCK-----") {
-            return Ok(Self::OpenPgp(path));
+        match KeyForm::of(&text) {
+            Some(KeyForm::OpenPgp) => Ok(Self::OpenPgp(path)),
+            Some(KeyForm::Ssh) => Ok(Self::Ssh(path)),
+            _ => Err(wrong("it holds neither an armoured OpenPGP key nor lines of allowed signers of ssh".to_owned())),
         }
-        let is_signer = |line: &str| ["ssh-", "sk-", "ecdsa-"].iter().any(|kind| line.contains(kind));
-        let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).peekable();
-        if lines.peek().is_some() && lines.all(is_signer) {
-            return Ok(Self::Ssh(path));
-        }
-        Err(wrong("it holds neither an armoured OpenPGP key nor lines of allowed signers of ssh".to_owned()))
     }
 
     fn file(&self) -> &Path {
@@ -85,13 +85,14 @@ impl Signers {
 
     /// Checks that a commit is signed, or the annotated tag that led to it.
     ///
-    /// *Flow*: the commit's own signature decides; where it has none that counts, that of the tag `name`, whose object has
-    /// to bear this name and to lead to this commit.
+    /// *Flow*: the commit's own signature decides; where it has none that counts, that of the tag `name`, whose object
+    /// has to bear this name and to lead to this commit.
     ///
     /// # Errors
     /// [`SignatureError`].
     pub fn verify(&self, directory: &Path, commit: &CommitId, name: &str) -> Result<(), SignatureError> {
-        let check = Check { signers: self, directory, commit, home: Home::new(commit)? };
+        let failed = |reason| SignatureError::Program { commit: commit.clone(), program: "git", reason };
+        let check = Check { signers: self, directory, commit, home: Home::new().map_err(failed)? };
         check.import()?;
         let Err(about_commit) = check.git(&["verify-commit", commit.as_str()])? else { return Ok(()) };
         let reasons = match check.tag(name)? {
@@ -100,6 +101,85 @@ impl Signers {
         };
         let file = self.file().display().to_string();
         Err(SignatureError::Untrusted { commit: commit.clone(), file, reasons })
+    }
+}
+
+/// Most commits that are remembered as signed.
+const REMEMBERED: usize = 10_000;
+
+/// The keys that count for one repository, and what is known to be signed with them.
+pub struct TrustedKeys {
+    url: String,
+    directory: PathBuf,
+    /// Files of one form each.
+    signers: Vec<Signers>,
+    /// Where the files are.
+    _home: Home,
+    signed: Mutex<BTreeSet<(CommitId, String)>>,
+}
+
+impl TrustedKeys {
+    /// Takes the keys of a Repository for what is read from `directory`, a bare repository or a checkout; `url` is its
+    /// name for people.
+    ///
+    /// # Errors
+    /// [`GitError::Io`] when the keys cannot be written for the programs that use them.
+    pub fn new(url: &str, directory: &Path, keys: &[String]) -> Result<Self, GitError> {
+        let failed =
+            |reason: String| GitError::Io { url: url.to_owned(), act: "preparing to check signatures", reason };
+        let home = Home::new().map_err(failed)?;
+        let inner = directory.join(".git");
+        let directory = if inner.is_dir() { inner } else { directory.to_owned() };
+        let mut signers = Vec::new();
+        for (form, file) in [(KeyForm::Ssh, "allowed_signers"), (KeyForm::OpenPgp, "keys.asc")] {
+            let texts: Vec<String> =
+                keys.iter().filter(|key| KeyForm::of(key) == Some(form)).flat_map(|key| lines(key, form)).collect();
+            if !texts.is_empty() {
+                let path = home.0.join(file);
+                std::fs::write(&path, texts.join("\n") + "\n").map_err(|error| failed(error.to_string()))?;
+                signers.push(Signers::read(&path).map_err(|error| failed(error.to_string()))?);
+            }
+        }
+        Ok(Self { url: url.to_owned(), directory, signers, _home: home, signed: Mutex::default() })
+    }
+}
+
+/// A key as its file holds it. A plain public key of ssh may sign as anybody, in git only.
+fn lines(key: &str, form: KeyForm) -> Vec<String> {
+    let begins = |line: &str| ["ssh-", "sk-", "ecdsa-"].iter().any(|kind| line.starts_with(kind));
+    let line = |line: &str| match form {
+        KeyForm::Ssh if begins(line) => format!("* namespaces=\"git\" {line}"),
+        _ => line.to_owned(),
+    };
+    key.lines().map(line).collect()
+}
+
+impl Signatures for TrustedKeys {
+    fn check(&self, commit: &CommitId, name: &str) -> Result<(), GitError> {
+        let key = (commit.clone(), name.to_owned());
+        if self.signed.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
+            return Ok(());
+        }
+        let mut reasons = Vec::new();
+        for signers in &self.signers {
+            match signers.verify(&self.directory, commit, name) {
+                Ok(()) => {
+                    let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+                    if signed.len() >= REMEMBERED {
+                        signed.clear();
+                    }
+                    signed.insert(key);
+                    return Ok(());
+                }
+                Err(SignatureError::Untrusted { reasons: said, .. }) => reasons.push(said),
+                Err(error) => {
+                    let (url, reason) = (self.url.clone(), error.to_string());
+                    return Err(GitError::Io { url, act: "checking a signature", reason });
+                }
+            }
+        }
+        let id = format!("{name} at {}", commit.short());
+        Err(GitError::Unsigned { url: self.url.clone(), id, reason: reasons.join("; ") })
     }
 }
 
@@ -187,16 +267,13 @@ struct Home(PathBuf);
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 impl Home {
-    fn new(commit: &CommitId) -> Result<Self, SignatureError> {
+    fn new() -> Result<Self, String> {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("loggia-signature-{}-{number}", std::process::id()));
         let made = std::fs::create_dir(&path)
             .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)));
-        let reason = |error: std::io::Error| format!("{} cannot be made: {error}", path.display());
-        match made.map_err(reason) {
-            Ok(()) => Ok(Self(path)),
-            Err(reason) => Err(SignatureError::Program { commit: commit.clone(), program: "git", reason }),
-        }
+        made.map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
+        Ok(Self(path))
     }
 }
 

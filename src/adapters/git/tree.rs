@@ -1,12 +1,12 @@
 //! Trees as files and back, within budgets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gix::ObjectId;
 use gix::bstr::ByteSlice as _;
 use gix::objs::tree::{Entry, EntryKind};
 
-use crate::domain::source::{File, FileMode, FileTree};
+use crate::domain::source::{File, FileMode, FileTree, InvalidPath, check_path};
 use crate::ports::git::TreeBudget;
 
 /// Deepest directory that is read; git itself has no limit.
@@ -31,7 +31,17 @@ fn entries(repo: &gix::Repository, id: ObjectId) -> Result<Vec<Entry>, String> {
         filename: entry.filename.to_owned(),
         oid: entry.oid.to_owned(),
     };
-    Ok(decoded.entries.iter().map(own).collect())
+    let entries: Vec<Entry> = decoded.entries.iter().map(own).collect();
+    if is_well_formed(&entries) {
+        return Ok(entries);
+    }
+    Err(format!("the entries of tree {id} are not in order, or one is there twice [git.tree_malformed]"))
+}
+
+/// Whether a tree is as git writes it. Others are read by each program in its own way.
+fn is_well_formed(entries: &[Entry]) -> bool {
+    let names: BTreeSet<_> = entries.iter().map(|entry| &entry.filename).collect();
+    names.len() == entries.len() && entries.is_sorted()
 }
 
 /// The tree at `path` below `root`.
@@ -88,19 +98,22 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn directory(&mut self, id: ObjectId, path: &str, depth: usize) -> Result<(), Failure> {
         if depth > MAX_DEPTH {
-            return refuse(path, &format!("it is deeper than {MAX_DEPTH} directories"));
+            return refuse(path, &format!("it is deeper than {MAX_DEPTH} directories [git.object_limit]"));
         }
         for entry in entries(self.repo, id).map_err(Failure::Missing)? {
             let Ok(name) = entry.filename.to_str() else {
-                return refuse(&format!("{path}/{:?}", entry.filename), "its name is not UTF-8");
+                return refuse(&format!("{path}/{:?}", entry.filename), "its name is not UTF-8 [git.entry_forbidden]");
             };
             let below = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+            if let Err(error) = check_path(name) {
+                return refuse(&below, &format!("{} [git.entry_forbidden]", error.why));
+            }
             match entry.mode.kind() {
                 EntryKind::Tree => self.directory(entry.oid, &below, depth + 1)?,
                 EntryKind::Blob => self.file(entry.oid, &below, FileMode::Regular)?,
                 EntryKind::BlobExecutable => self.file(entry.oid, &below, FileMode::Executable)?,
                 EntryKind::Link => self.file(entry.oid, &below, FileMode::Symlink)?,
-                EntryKind::Commit => return refuse(&below, "submodules are not read"),
+                EntryKind::Commit => return refuse(&below, "submodules are not read [git.submodule_denied]"),
             }
         }
         Ok(())
@@ -110,24 +123,37 @@ impl Reader<'_> {
         let size = self.repo.find_header(id).map_err(|error| Failure::Missing(error.to_string()))?.size();
         self.total = self.total.saturating_add(size);
         if size > self.budget.file_bytes {
-            return refuse(path, &format!("it has {size} bytes; the limit is {} a file", self.budget.file_bytes));
+            let limit = self.budget.file_bytes;
+            return refuse(path, &format!("it has {size} bytes; the limit is {limit} a file [git.object_limit]"));
         }
         if self.total > self.budget.total_bytes {
-            return refuse(path, &format!("all files together exceed {} bytes", self.budget.total_bytes));
+            let limit = self.budget.total_bytes;
+            return refuse(path, &format!("all files together exceed {limit} bytes [git.object_limit]"));
         }
         if self.files.len() >= self.budget.files {
-            return refuse(path, &format!("there are more than {} files", self.budget.files));
+            return refuse(path, &format!("there are more than {} files [git.object_limit]", self.budget.files));
         }
         let mut blob = self.repo.find_object(id).map_err(|error| Failure::Missing(error.to_string()))?;
         let bytes = std::mem::take(&mut blob.data);
-        self.files
-            .insert(path, File { mode, bytes: bytes.into() })
-            .map_err(|error| Failure::Refused { path: path.to_owned(), reason: error.why.to_owned() })
+        if bytes.starts_with(LFS) {
+            let why = "it is a pointer of git LFS instead of the file; commit the file itself [git.lfs_unsupported]";
+            return refuse(path, why);
+        }
+        let refused = |error: InvalidPath| Failure::Refused { path: shown(path), reason: error.why.to_owned() };
+        self.files.insert(path, File { mode, bytes: bytes.into() }).map_err(refused)
     }
 }
 
+/// How a pointer of git LFS begins.
+const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
+
 fn refuse<T>(path: &str, reason: &str) -> Result<T, Failure> {
-    Err(Failure::Refused { path: path.to_owned(), reason: reason.to_owned() })
+    Err(Failure::Refused { path: shown(path), reason: reason.to_owned() })
+}
+
+/// A path with what a terminal would not show written out.
+fn shown(path: &str) -> String {
+    path.escape_debug().to_string()
 }
 
 /// One directory while a tree is put together.

@@ -16,8 +16,8 @@ use crate::ports::git::GitError;
 /// not watched from its first moment.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// How often it is looked whether the repository is still the same one: a system that watches a folder does not tell what
-/// becomes of its path.
+/// How often it is looked whether the repository is still the same one: a system that watches a folder does not tell
+/// what becomes of its path.
 const RENEW: Duration = Duration::from_secs(2);
 
 /// Shortest interval of [`poll`].

@@ -80,7 +80,8 @@ impl Inner {
         Ok(found.into_iter().next().filter(|(below, _)| below.is_empty()).map(|(_, tree)| tree))
     }
 
-    /// Adds what refs do not tell. A revision whose commit does not hold its package, or whose name is too long, is none.
+    /// Adds what refs do not tell. A revision whose commit does not hold its package, or whose name is too long, is
+    /// none.
     fn resolve(
         &self,
         found: Vec<Found>,

@@ -22,7 +22,7 @@ use crate::domain::revision::{Lifecycle, message, refs};
 use crate::domain::source::FileTree;
 use crate::domain::time::Timestamp;
 use crate::ports::clock::Clock;
-use crate::ports::git::{GitError, GitRepository, Person, TreeBudget};
+use crate::ports::git::{GitError, GitRepository, Person, Signatures, TreeBudget};
 use crate::ports::revisions::{ApprovalNote, DraftContent, PackageRevision, PackageStore, RevisionError};
 
 /// Committer of everything that a package server commits.
@@ -42,11 +42,13 @@ struct Inner {
     directory: String,
     branch: String,
     clock: Arc<dyn Clock>,
+    signatures: Option<Arc<dyn Signatures>>,
     memory: Mutex<Memory>,
 }
 
 impl NativeStore {
-    /// A store of the packages below `directory` on `branch`.
+    /// A store of the packages below `directory` on `branch`; with `signatures`, content is read only when it is
+    /// signed.
     #[must_use]
     pub fn new(
         repository: RepositoryName,
@@ -54,6 +56,7 @@ impl NativeStore {
         directory: &str,
         branch: &str,
         clock: Arc<dyn Clock>,
+        signatures: Option<Arc<dyn Signatures>>,
     ) -> Self {
         let inner = Inner {
             repository,
@@ -61,6 +64,7 @@ impl NativeStore {
             directory: directory.trim_matches('/').to_owned(),
             branch: format!("refs/heads/{branch}"),
             clock,
+            signatures,
             memory: Mutex::new(Memory::default()),
         };
         Self { inner: Arc::new(inner) }
@@ -101,10 +105,15 @@ impl PackageStore for NativeStore {
         self.run("listing revisions", Inner::list).await
     }
 
+    async fn vouch(&self, revision: &PackageRevision) -> Result<(), RevisionError> {
+        let revision = revision.clone();
+        self.run("checking a revision", move |inner| inner.vouch(&revision)).await
+    }
+
     async fn content(&self, revision: &PackageRevision) -> Result<FileTree, RevisionError> {
         let revision = revision.clone();
         self.run("reading a package", move |inner| {
-            inner.verify(&revision)?;
+            inner.vouch(&revision)?;
             Ok(inner.git.read_tree(&revision.tree, &TreeBudget::default())?)
         })
         .await

@@ -50,7 +50,7 @@ fn open(bare: &Path, directory: &str) -> NativeStore {
 }
 
 fn over(git: Arc<dyn GitRepository>, directory: &str) -> NativeStore {
-    NativeStore::new(RepositoryName::new("r").unwrap(), git, directory, "main", Arc::new(At(1_700_000_000)))
+    NativeStore::new(RepositoryName::new("r").unwrap(), git, directory, "main", Arc::new(At(1_700_000_000)), None)
 }
 
 async fn published(world: &World, name: &str, text: &str, ws: &str) -> PackageRevision {

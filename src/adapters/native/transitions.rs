@@ -1,5 +1,5 @@
-//! Moving revisions through their life. Every move is one push from the ids that were read; when a ref moved in between,
-//! everything is read again, and the move is built anew only if the revision itself is as the caller saw it.
+//! Moving revisions through their life. Every move is one push from the ids that were read; when a ref moved in
+//! between, everything is read again, and the move is built anew only if the revision itself is as the caller saw it.
 
 use super::Inner;
 use crate::domain::id::{CommitId, PackageName, RevisionName, TreeId, WorkspaceName};
@@ -65,7 +65,8 @@ impl Inner {
         }
     }
 
-    /// Whether the revision still is as the caller saw it. A placeholder follows its branch, so its tree is what counts.
+    /// Whether the revision still is as the caller saw it. A placeholder follows its branch, so its tree is what
+    /// counts.
     fn unchanged(&self, step: &Move<'_>, refs: &Refs) -> Result<(), RevisionError> {
         let seen = step.revision;
         let now = self.list_package(refs, &seen.package)?.into_iter().find(|r| r.name == seen.name);

@@ -7,6 +7,14 @@ use crate::ports::git::{Commit, GitError};
 use crate::ports::revisions::{PackageRevision, RevisionError};
 
 impl Inner {
+    /// Refuses a revision that moved, or that is not signed where that is demanded.
+    pub(super) fn vouch(&self, revision: &PackageRevision) -> Result<(), RevisionError> {
+        self.verify(revision)?;
+        let Some(signatures) = &self.signatures else { return Ok(()) };
+        let tag = refs::tag(&self.directory, &revision.package, revision.revision.max(0));
+        Ok(signatures.check(&revision.commit, tag.trim_start_matches("refs/tags/"))?)
+    }
+
     /// Refuses the content of a number whose tag moved since it was first seen, or stands elsewhere than the branch's
     /// history says. An approval that is part of the branch vouches for itself; a tag that a person set counts as long
     /// as it is part of the branch and the history knows no approval of that number, as Porch reads it.

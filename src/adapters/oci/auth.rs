@@ -79,7 +79,7 @@ pub(super) fn realm(realm: &str, registry: &Url) -> Result<Url, &'static str> {
 }
 
 /// Whether a host is the registry's own, or one of the domain that the registry is in: `auth.docker.io` for
-/// `registry-1.docker.io`, `gitlab.com` for `registry.gitlab.com`.
+/// `registry-1.docker.io`, `packages.example.com` for `registry.packages.example.com`.
 fn is_of_one_site(host: &str, own: &str) -> bool {
     let parent = own.split_once('.').map_or("", |(_, parent)| parent);
     let below = |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
@@ -93,8 +93,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether a host is an address that no public registry has its content at: of this machine, of a private network or of a
-/// machine's metadata.
+/// Whether a host is an address that no public registry has its content at: of this machine, of a private network or of
+/// a machine's metadata.
 pub(super) fn is_private(host: &str) -> bool {
     match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
         Ok(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
@@ -151,7 +151,7 @@ mod tests {
     fn tokens_come_from_the_registrys_own_site() {
         let table = [
             ("https://registry-1.docker.io", "https://auth.docker.io/token", true),
-            ("https://registry.gitlab.com", "https://gitlab.com/jwt/auth", true),
+            ("https://images.example.org", "https://example.org/token", true),
             ("https://ghcr.io", "https://ghcr.io/token", true),
             ("https://ghcr.io", "https://auth.ghcr.io/token", true),
             ("https://ghcr.io", "https://other.io/token", false),

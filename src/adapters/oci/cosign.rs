@@ -1,18 +1,24 @@
-//! Signatures by a key, as cosign keeps them beside an image: a manifest under the tag `sha256-HEX.sig` whose layers are
-//! signed payloads (Red Hat's simple signing, cosign's signature specification). Sigstore bundles and certificates are
-//! not read.
+//! Signatures by a key, as cosign keeps them beside an image: a manifest under the tag `sha256-HEX.sig` whose layers
+//! are signed payloads (Red Hat's simple signing, cosign's signature specification), or bundles that refer to it
+//! (cosign 3). Either is enough. No transparency log is asked; certificates are not read.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use serde_json::Value;
 
-use super::{OciError, Registry};
-use crate::domain::package::artifact::{ContentDigest, Descriptor, layers};
+use super::bundle::{self, BUNDLE};
+use super::http::Accept;
+use super::{OciError, Registry, Stored};
+use crate::domain::package::artifact::{ContentDigest, Descriptor, layers, referring};
 
 const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const TYPE: &str = "cosign container image signature";
+/// A list of manifests; the largest one of referrers, and the largest bundle, in bytes.
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const REFERRERS_BYTES: u64 = 4 << 20;
+const BUNDLE_BYTES: u64 = 1 << 20;
 /// Largest payload in bytes, and most signatures that are tried.
 const PAYLOAD_BYTES: u64 = 64 << 10;
 const SIGNATURES: usize = 32;
@@ -22,6 +28,15 @@ const P256: [u8; 26] = [
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
+/// How a signature is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As a layer of the manifest under a tag.
+    Tag,
+    /// As a bundle that refers to what it signs.
+    Bundle,
+}
+
 /// Why an image is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
@@ -29,15 +44,15 @@ pub enum SignatureError {
     #[error("the key is no public key of ECDSA P-256 in PEM, as cosign.pub is [oci.signature]")]
     Key,
     /// There is no signature.
-    #[error("{digest} is not signed: there is no tag {tag} [oci.signature]")]
+    #[error("{digest} is not signed: there is no tag {tag}, and no sigstore bundle that refers to it [oci.signature]")]
     Unsigned {
         /// Which manifest.
         digest: ContentDigest,
         /// Where a signature would be.
         tag: String,
     },
-    /// There are signatures, but not by this key or not of this image.
-    #[error("{digest} is not signed with this key: {reasons} [oci.signature]")]
+    /// There are signatures, but not by a key that counts, or not of this image.
+    #[error("{digest} is not signed with any key that counts: {reasons} [oci.signature]")]
     Untrusted {
         /// Which manifest.
         digest: ContentDigest,
@@ -65,43 +80,117 @@ impl PublicKey {
         }
     }
 
-    fn signed(&self, payload: &[u8], signature: &[u8]) -> bool {
+    pub(super) fn signed(&self, payload: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &self.0).verify(payload, signature).is_ok()
     }
 }
 
 impl Registry {
-    /// Whether a manifest is signed with a key.
+    /// Whether a manifest is signed with one of the keys; without keys, nothing has to be signed.
     ///
     /// # Errors
     /// [`OciError::Signature`] when it is not, and whatever keeps the signatures from being read.
-    pub(super) fn verify(&self, digest: &ContentDigest, key: &PublicKey) -> Result<(), OciError> {
-        let tag = format!("sha256-{}.sig", digest.hex());
-        let wrong = |source| OciError::Signature { image: self.image.to_string(), source };
-        let found = match self.manifest(&tag) {
-            Err(OciError::NotFound { .. }) => {
-                return Err(wrong(SignatureError::Unsigned { digest: digest.clone(), tag }));
-            }
-            other => other?,
-        };
+    pub(super) fn verify(&self, digest: &ContentDigest, keys: &[PublicKey]) -> Result<(), OciError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
         let mut reasons = Vec::new();
-        for layer in layers(&found.bytes).map_err(self.wrong())?.iter().take(SIGNATURES) {
-            match self.judge(layer, digest, key)? {
-                Ok(()) => return Ok(()),
-                Err(reason) => reasons.push(reason),
+        for form in [Form::Tag, Form::Bundle] {
+            for layer in self.signatures(form, digest, &mut reasons)? {
+                match self.judge(form, &layer, digest, keys)? {
+                    Ok(()) => return Ok(()),
+                    Err(reason) => reasons.push(reason),
+                }
             }
         }
-        let reasons =
-            if reasons.is_empty() { "its manifest of signatures is empty".to_owned() } else { reasons.join("; ") };
-        Err(wrong(SignatureError::Untrusted { digest: digest.clone(), reasons }))
+        let digest = digest.clone();
+        let source = if reasons.is_empty() {
+            let tag = tag(&digest);
+            SignatureError::Unsigned { digest, tag }
+        } else {
+            SignatureError::Untrusted { digest, reasons: reasons.join("; ") }
+        };
+        Err(OciError::Signature { image: self.image.to_string(), source })
+    }
+
+    /// What may hold a signature of a manifest, and why there is nothing where something should be.
+    fn signatures(
+        &self,
+        form: Form,
+        digest: &ContentDigest,
+        reasons: &mut Vec<String>,
+    ) -> Result<Vec<Descriptor>, OciError> {
+        let mut found = Vec::new();
+        for (manifest, most) in self.signing(form, digest)? {
+            let layers = layers(&manifest.bytes).map_err(self.wrong())?;
+            if layers.is_empty() {
+                reasons.push(format!("its manifest of signatures, {}, is empty", manifest.digest));
+            }
+            found.extend(layers.into_iter().take(most));
+        }
+        Ok(found)
+    }
+
+    /// The manifests that hold signatures, and how many layers of each are looked at.
+    fn signing(&self, form: Form, digest: &ContentDigest) -> Result<Vec<(Stored, usize)>, OciError> {
+        if form == Form::Tag {
+            let tagged = found(self.manifest(&tag(digest)))?;
+            return Ok(tagged.into_iter().map(|manifest| (manifest, SIGNATURES)).collect());
+        }
+        let Some(index) = self.referrers(digest)? else { return Ok(Vec::new()) };
+        let referring = referring(&index, BUNDLE).map_err(self.wrong())?;
+        referring.iter().take(SIGNATURES).map(|referrer| Ok((self.manifest(&referrer.to_string())?, 1))).collect()
     }
 
     /// What is wrong with one signature.
     fn judge(
         &self,
+        form: Form,
         layer: &Descriptor,
         digest: &ContentDigest,
-        key: &PublicKey,
+        keys: &[PublicKey],
+    ) -> Result<Result<(), String>, OciError> {
+        match form {
+            Form::Tag => self.judge_payload(layer, digest, keys),
+            Form::Bundle => {
+                let judged = self.judge_bundle(layer, digest, keys)?;
+                Ok(judged.map_err(|reason| format!("the bundle {}: {reason}", layer.digest)))
+            }
+        }
+    }
+
+    /// What refers to a manifest: a list of manifests, from the registry or, where it keeps none, from the tag where
+    /// whoever pushes notes them.
+    fn referrers(&self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, OciError> {
+        let path = format!("/v2/{}/referrers/{digest}", self.image.repository);
+        let act = format!("listing what refers to {digest}");
+        let answer = self.exchange.get(&path, &act, &Accept::Manifest(INDEX.to_owned()), REFERRERS_BYTES);
+        if let Some(answer) = found(answer)? {
+            return Ok(Some(answer.body));
+        }
+        let noted = found(self.manifest(&format!("sha256-{}", digest.hex())))?;
+        Ok(noted.map(|noted| noted.bytes))
+    }
+
+    fn judge_bundle(
+        &self,
+        layer: &Descriptor,
+        digest: &ContentDigest,
+        keys: &[PublicKey],
+    ) -> Result<Result<(), String>, OciError> {
+        if !layer.media_type.starts_with(BUNDLE) || layer.size > BUNDLE_BYTES {
+            return Ok(Err(format!("it is {}, {} bytes, and not read", layer.media_type, layer.size)));
+        }
+        let bundle = self.blob(layer)?;
+        let manifest = self.manifest(&digest.to_string())?;
+        Ok(bundle::judge(&bundle, digest, &manifest.bytes, keys))
+    }
+
+    fn judge_payload(
+        &self,
+        layer: &Descriptor,
+        digest: &ContentDigest,
+        keys: &[PublicKey],
     ) -> Result<Result<(), String>, OciError> {
         if layer.media_type != PAYLOAD || layer.size > PAYLOAD_BYTES {
             return Ok(Err(format!("{} is no signed payload", layer.digest)));
@@ -111,7 +200,7 @@ impl Registry {
             return Ok(Err(format!("{} has no signature", layer.digest)));
         };
         let payload = self.blob(layer)?;
-        if !key.signed(&payload, &signature) {
+        if !keys.iter().any(|key| key.signed(&payload, &signature)) {
             return Ok(Err(format!("the signature of {} is by another key", layer.digest)));
         }
         Ok(match signed_digest(&payload) {
@@ -119,6 +208,19 @@ impl Registry {
             Some(signed) => Err(format!("the signature is of {signed}")),
             None => Err(format!("{} says not which image it signs", layer.digest)),
         })
+    }
+}
+
+/// Where cosign keeps the signatures of a manifest.
+fn tag(digest: &ContentDigest) -> String {
+    format!("sha256-{}.sig", digest.hex())
+}
+
+/// What is there; nothing when the registry says that it is not.
+fn found<T>(answer: Result<T, OciError>) -> Result<Option<T>, OciError> {
+    match answer {
+        Err(OciError::NotFound { .. }) => Ok(None),
+        other => other.map(Some),
     }
 }
 

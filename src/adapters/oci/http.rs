@@ -1,11 +1,9 @@
 //! Requests to one registry: authentication, redirects, limits and a bounded number of tries.
 
 use std::io::Read as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{StatusCode, Url};
@@ -13,8 +11,9 @@ use serde::Deserialize;
 
 use super::OciError;
 use super::auth::{Challenge, challenge, is_loopback, is_private, realm, token};
-use super::keychain::Credentials;
+use crate::domain::credentials::{Door, SignIn};
 use crate::domain::package::artifact::ImageName;
+use crate::ports::sign_in::SignIns;
 
 /// How long one answer may take, all of it; and how long a connection is awaited.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -51,15 +50,18 @@ pub(super) struct Answer {
 pub(super) struct Exchange {
     client: Client,
     image: String,
-    repository: String,
+    /// What a token is asked for.
+    scope: String,
     base: Url,
-    credentials: Option<Credentials>,
+    /// As it is written in image names.
+    registry: String,
+    sign_ins: Arc<dyn SignIns>,
     /// The `Authorization` that worked last.
     known: Mutex<Option<String>>,
 }
 
 impl Exchange {
-    pub(super) fn new(image: &ImageName, credentials: Option<Credentials>) -> Result<Self, OciError> {
+    pub(super) fn new(image: &ImageName, sign_ins: Arc<dyn SignIns>) -> Result<Self, OciError> {
         // Whoever comes first installs the one TLS provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let unreachable = |reason: String| OciError::Unreachable {
@@ -82,8 +84,23 @@ impl Exchange {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| unreachable(said(&error)))?;
-        let (image, repository) = (image.to_string(), image.repository.clone());
-        Ok(Self { client, image, repository, base, credentials, known: Mutex::new(None) })
+        let (registry, scope) = (image.registry.clone(), pull(&image.repository));
+        Ok(Self { client, image: image.to_string(), scope, base, registry, sign_ins, known: Mutex::new(None) })
+    }
+
+    /// Requests about another repository of the same registry, over the same connections.
+    pub(super) fn beside(&self, image: &ImageName) -> Self {
+        self.with_scope(image.to_string(), pull(&image.repository))
+    }
+
+    /// Requests about the registry itself.
+    pub(super) fn of_catalogue(&self) -> Self {
+        self.with_scope(self.image.clone(), "registry:catalog:*".to_owned())
+    }
+
+    fn with_scope(&self, image: String, scope: String) -> Self {
+        let (client, base, registry) = (self.client.clone(), self.base.clone(), self.registry.clone());
+        Self { client, image, scope, base, registry, sign_ins: self.sign_ins.clone(), known: Mutex::new(None) }
     }
 
     /// Asks for what is at `path` of the registry, at most `limit` bytes of it.
@@ -93,17 +110,50 @@ impl Exchange {
         let first = self.follow(&url, act, accept, known.as_deref())?;
         let answer = match first.status() {
             StatusCode::UNAUTHORIZED => {
-                let authorization = self.authorization(first.headers(), act)?;
-                let second = self.follow(&url, act, accept, Some(&authorization))?;
-                if second.status() == StatusCode::UNAUTHORIZED {
-                    return Err(self.denied(act, "the registry takes neither these credentials nor a token for them"));
-                }
-                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
-                second
+                self.signed_in(first.headers(), |known| self.follow(&url, act, accept, known), act)?
             }
             _ => first,
         };
         self.read(answer, act, limit)
+    }
+
+    /// Asks with credentials; when they are refused, once more with what is there instead of them by now.
+    fn signed_in(
+        &self,
+        wanted: &HeaderMap,
+        ask: impl Fn(Option<&str>) -> Result<Response, OciError>,
+        act: &str,
+    ) -> Result<Response, OciError> {
+        let door = Door::Registry(&self.registry);
+        let sign_in = self.sign_ins.sign_in(door)?;
+        match (self.ask_as(sign_in.as_ref(), wanted, &ask, act), sign_in) {
+            (Err(denied @ OciError::Auth { .. }), Some(refused)) => match self.sign_ins.instead_of(&refused, door)? {
+                Some(other) => self.ask_as(Some(&other), wanted, &ask, act),
+                None => Err(denied),
+            },
+            (other, _) => other,
+        }
+    }
+
+    fn ask_as(
+        &self,
+        sign_in: Option<&SignIn>,
+        wanted: &HeaderMap,
+        ask: impl Fn(Option<&str>) -> Result<Response, OciError>,
+        act: &str,
+    ) -> Result<Response, OciError> {
+        let authorization = self.authorization(wanted, sign_in, act)?;
+        let answer = ask(Some(&authorization))?;
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => {
+                Err(self.denied(act, "the registry takes neither these credentials nor a token for them"))
+            }
+            StatusCode::FORBIDDEN => Err(self.failed(answer, act)),
+            _ => {
+                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
+                Ok(answer)
+            }
+        }
     }
 
     fn unreachable(&self, act: &str, reason: String) -> OciError {
@@ -173,12 +223,10 @@ impl Exchange {
     }
 
     /// What the registry wants to see.
-    fn authorization(&self, headers: &HeaderMap, act: &str) -> Result<String, OciError> {
+    fn authorization(&self, headers: &HeaderMap, sign_in: Option<&SignIn>, act: &str) -> Result<String, OciError> {
         let told: Vec<&str> =
             headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
-        let basic = self.credentials.as_ref().map(|credentials| {
-            format!("Basic {}", STANDARD.encode(format!("{}:{}", credentials.user, credentials.password)))
-        });
+        let basic = sign_in.map(SignIn::authorization);
         match challenge(&told) {
             Some(Challenge::Basic) => basic.ok_or_else(|| self.denied(act, "the registry wants a user and a password")),
             Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref(), basic.as_deref(), act),
@@ -193,8 +241,9 @@ impl Exchange {
             why,
         })?;
         // Only what is needed is asked for, whatever the registry proposes.
-        let scope = format!("repository:{}:pull", self.repository);
-        url.query_pairs_mut().extend_pairs(service.map(|service| ("service", service))).append_pair("scope", &scope);
+        url.query_pairs_mut()
+            .extend_pairs(service.map(|service| ("service", service)))
+            .append_pair("scope", &self.scope);
         let answer = self.send(act, || {
             let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
             match basic {
@@ -246,6 +295,11 @@ impl Exchange {
         }
         Ok(body)
     }
+}
+
+/// What a token for reading a repository is for.
+fn pull(repository: &str) -> String {
+    format!("repository:{repository}:pull")
 }
 
 fn may_pass(status: StatusCode) -> bool {

@@ -1,62 +1,35 @@
 //! Credentials as Docker keeps them.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-
-use super::OciError;
+use super::helper;
+use crate::domain::credentials::{CredentialsError, Door, SignIn, helper_in_docker_config, in_docker_config};
+use crate::ports::sign_in::{SignInError, SignIns};
 
 /// Largest file of credentials that is read.
 const FILE_BYTES: u64 = 1 << 20;
 
-/// Where credentials are: Docker's `config.json`, which podman, helm, crane and oras read too. Programs that keep
-/// credentials (`credHelpers`, `credsStore`) are not run.
+/// Where credentials are: Docker's `config.json`, which podman, helm, crane and oras read too, and the programs that
+/// keep credentials for it (`credHelpers`, `credsStore`). What such a program has counts more than `auths`, as for
+/// Docker.
 #[derive(Debug, Clone, Default)]
 pub struct Keychain {
     file: Option<PathBuf>,
-}
-
-/// A user and a password; never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Credentials {
-    pub(super) user: String,
-    pub(super) password: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(..)")
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Config {
-    #[serde(default)]
-    auths: BTreeMap<String, Auth>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Auth {
-    #[serde(rename = "auth")]
-    encoded: String,
-    username: String,
-    password: String,
-    identitytoken: String,
+    /// Where programs are looked for instead of on the `PATH`.
+    programs: Option<PathBuf>,
 }
 
 impl Keychain {
     /// The file of credentials at a path; one that is not there holds none.
     #[must_use]
     pub fn at(file: &Path) -> Self {
-        Self { file: Some(file.to_owned()) }
+        Self { file: Some(file.to_owned()), programs: None }
+    }
+
+    /// The same, with the programs that keep credentials in a folder instead of on the `PATH`.
+    #[cfg(test)]
+    pub(super) fn with_programs(self, folder: &Path) -> Self {
+        Self { programs: Some(folder.to_owned()), ..self }
     }
 
     /// That of the user of this process: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
@@ -64,13 +37,13 @@ impl Keychain {
     pub fn of_user() -> Self {
         let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let folder = named("DOCKER_CONFIG").or_else(|| Some(named("HOME")?.join(".docker")));
-        Self { file: folder.map(|folder| folder.join("config.json")) }
+        Self { file: folder.map(|folder| folder.join("config.json")), programs: None }
     }
 
     /// The credentials of a registry; none when there are none.
-    pub(super) fn of(&self, registry: &str) -> Result<Option<Credentials>, OciError> {
+    fn of(&self, registry: &str) -> Result<Option<SignIn>, SignInError> {
         let Some(file) = self.file.as_deref().filter(|file| file.exists()) else { return Ok(None) };
-        let wrong = |reason: String| OciError::Keychain {
+        let wrong = |reason: String| SignInError::File {
             registry: registry.to_owned(),
             file: file.display().to_string(),
             reason,
@@ -80,40 +53,29 @@ impl Keychain {
             return Err(wrong(format!("it has {size} bytes; the limit is {FILE_BYTES}")));
         }
         let text = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
-        // An error of the parser could hold a part of a password.
-        let config: Config = serde_json::from_slice(&text)
-            .map_err(|error| wrong(format!("it is not Docker's config.json: line {}", error.line())))?;
-        match config.auths.iter().find(|(key, _)| host(key) == registry) {
-            Some((_, auth)) if !is_empty(auth) => credentials(auth).map(Some).map_err(wrong),
-            _ => match config.cred_helpers.get(registry) {
-                Some(helper) => Err(wrong(format!(
-                    "they are kept by the program docker-credential-{helper}, which is not run; sign in without it"
-                ))),
-                None => Ok(None),
-            },
+        let helper = helper_in_docker_config(&text, registry).map_err(|error| wrong(error.to_string()))?;
+        if let Some(name) = helper
+            && let Some(kept) = helper::ask(&name, self.programs.as_deref(), registry).map_err(&wrong)?
+        {
+            return Ok(Some(kept));
+        }
+        match in_docker_config(&text, registry) {
+            // Who keeps them has none.
+            Err(CredentialsError::Helper(_)) => Ok(None),
+            other => other.map_err(|error| wrong(error.to_string())),
         }
     }
 }
 
-fn is_empty(auth: &Auth) -> bool {
-    auth.encoded.is_empty() && auth.username.is_empty() && auth.identitytoken.is_empty()
-}
-
-/// The host of a key, which may be a URL.
-fn host(key: &str) -> &str {
-    let key = key.split_once("://").map_or(key, |(_, rest)| rest);
-    key.split('/').next().unwrap_or(key)
-}
-
-fn credentials(auth: &Auth) -> Result<Credentials, String> {
-    if !auth.identitytoken.is_empty() {
-        return Err("an identity token is not supported; sign in with user and password".to_owned());
+impl SignIns for Keychain {
+    fn sign_in(&self, door: Door<'_>) -> Result<Option<SignIn>, SignInError> {
+        match door {
+            Door::Registry(registry) => self.of(registry),
+            Door::Git => Ok(None),
+        }
     }
-    if auth.encoded.is_empty() {
-        return Ok(Credentials { user: auth.username.clone(), password: auth.password.clone() });
+
+    fn instead_of(&self, refused: &SignIn, door: Door<'_>) -> Result<Option<SignIn>, SignInError> {
+        Ok(self.sign_in(door)?.filter(|new| new != refused))
     }
-    let text = STANDARD.decode(auth.encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let pair = text.as_deref().and_then(|text| text.split_once(':'));
-    let (user, password) = pair.ok_or("the field auth is not base64 of user:password")?;
-    Ok(Credentials { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() })
 }

@@ -1,25 +1,35 @@
 //! OCI registries: an own client of the distribution API, for pulling packages.
 //!
 //! Sources: OCI distribution specification 1.1 (pull, list of tags), Docker's token authentication, RFC 9110, RFC 8288
-//! (pages). Nothing is pushed, no program is run.
+//! (pages). Nothing is pushed; no program is run but those that keep a user's credentials.
 
 mod auth;
+mod bundle;
 mod cosign;
+mod helper;
 mod http;
 mod keychain;
+mod modules;
+mod packages;
+
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use self::http::{Accept, Exchange};
+use crate::domain::credentials::Door;
 use crate::domain::package::archive::Budget;
 use crate::domain::package::artifact::{
-    Artifact, ArtifactError, ContentDigest, Descriptor, ImageName, MANIFEST_BYTES, Manifest, Wanted, accepted,
-    manifest, newest,
+    Artifact, ArtifactError, ContentDigest, Descriptor, ImageName, MANIFEST_BYTES, Manifest, OF_PACKAGES, Platform,
+    Wanted, accepted, manifest, newest,
 };
 use crate::domain::source::FileTree;
+use crate::ports::sign_in::{SignInError, SignIns};
 
 pub use cosign::{PublicKey, SignatureError};
 pub use keychain::Keychain;
+pub use modules::ModuleStore;
+pub use packages::ArtifactStore;
 
 /// Indexes that may lead to one another.
 const DEPTH: usize = 3;
@@ -74,7 +84,8 @@ pub enum OciError {
     },
     /// The registry does not let us.
     #[error(
-        "{image}: {act}: {reason}; sign in with `docker login` or another tool that writes Docker's config.json [oci.auth]"
+        "{image}: {act}: {reason}; sign in with `docker login` or another tool that writes Docker's config.json, or for a \
+         Repository name a Secret in spec.oci.secretRef [oci.auth]"
     )]
     Auth {
         /// Which repository.
@@ -140,16 +151,9 @@ pub enum OciError {
         /// How large it may be.
         limit: u64,
     },
-    /// The user's credentials cannot be read.
-    #[error("reading the credentials of {registry} in {file}: {reason} [oci.auth]")]
-    Keychain {
-        /// Which registry.
-        registry: String,
-        /// Which file.
-        file: String,
-        /// Why.
-        reason: String,
-    },
+    /// The credentials cannot be read.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
     /// It is not signed as it has to be.
     #[error("{image}: {source}")]
     Signature {
@@ -192,9 +196,10 @@ pub struct Registry {
     exchange: Exchange,
 }
 
+/// A page of names: of tags, or of repositories.
 #[derive(Deserialize)]
-struct Tags {
-    #[serde(default)]
+struct Page {
+    #[serde(default, alias = "repositories")]
     tags: Option<Vec<String>>,
 }
 
@@ -202,10 +207,11 @@ impl Registry {
     /// Prepares to ask; nothing is sent yet.
     ///
     /// # Errors
-    /// [`OciError::Keychain`] when the credentials cannot be read, [`OciError::Unreachable`] when no client can be made.
-    pub fn open(image: &ImageName, keychain: &Keychain) -> Result<Self, OciError> {
-        let credentials = keychain.of(&image.registry)?;
-        Ok(Self { image: image.clone(), exchange: Exchange::new(image, credentials)? })
+    /// [`OciError::SignIn`] when the credentials cannot be read, [`OciError::Unreachable`] when no client can be made.
+    pub fn open(image: &ImageName, sign_ins: &Arc<dyn SignIns>) -> Result<Self, OciError> {
+        // What is wrong with the credentials is told at once, not when the registry wants to see them.
+        sign_ins.sign_in(Door::Registry(&image.registry))?;
+        Ok(Self { image: image.clone(), exchange: Exchange::new(image, sign_ins.clone())? })
     }
 
     fn wrong(&self) -> impl Fn(ArtifactError) -> OciError {
@@ -213,30 +219,48 @@ impl Registry {
         move |source| OciError::Artifact { image: image.clone(), source }
     }
 
+    /// Another repository of the same registry, over the same connections.
+    fn beside(&self, image: &ImageName) -> Self {
+        Self { image: image.clone(), exchange: self.exchange.beside(image) }
+    }
+
     /// All tags, in the registry's order.
     ///
     /// # Errors
     /// [`OciError`].
     pub fn tags(&self) -> Result<Vec<String>, OciError> {
-        let mut tags = Vec::new();
-        let mut next = Some(format!("/v2/{}/tags/list?n=1000", self.image.repository));
+        self.names(&self.exchange, format!("/v2/{}/tags/list?n=1000", self.image.repository), "listing the tags")
+    }
+
+    /// All repositories of the registry that it lets us see. The specification leaves it to registries whether they
+    /// have such a list; the public ones have none.
+    fn catalogue(&self) -> Result<Vec<String>, OciError> {
+        self.names(&self.exchange.of_catalogue(), "/v2/_catalog?n=1000".to_owned(), "listing the repositories")
+    }
+
+    /// The names on all pages of a list.
+    fn names(&self, exchange: &Exchange, first: String, act: &str) -> Result<Vec<String>, OciError> {
+        let mut names = Vec::new();
+        let mut next = Some(first);
         for _ in 0..PAGES {
-            let Some(path) = next else { return Ok(tags) };
-            let answer = self.exchange.get(&path, "listing the tags", &Accept::Json, PAGE_BYTES)?;
-            let page: Tags = serde_json::from_slice(&answer.body).map_err(|error| OciError::Answer {
+            let Some(path) = next else { return Ok(names) };
+            let answer = exchange.get(&path, act, &Accept::Json, PAGE_BYTES)?;
+            let page: Page = serde_json::from_slice(&answer.body).map_err(|error| OciError::Answer {
                 image: self.image.to_string(),
-                act: "listing the tags".to_owned(),
+                act: act.to_owned(),
                 status: 200,
                 said: format!(" with what is no list: {error}"),
             })?;
-            tags.extend(page.tags.unwrap_or_default());
+            names.extend(page.tags.unwrap_or_default());
             next = answer.next;
         }
-        Err(OciError::Limit {
-            image: self.image.to_string(),
-            what: format!("the list of tags, {PAGES} pages,"),
-            limit: PAGE_BYTES,
-        })
+        let what = format!("{act}, {PAGES} pages,");
+        Err(OciError::Limit { image: self.image.to_string(), what, limit: PAGE_BYTES })
+    }
+
+    /// The digest that a tag leads to at the moment.
+    fn resolve(&self, tag: &str) -> Result<ContentDigest, OciError> {
+        Ok(self.manifest(tag)?.digest)
     }
 
     /// A manifest by tag or digest.
@@ -286,30 +310,38 @@ impl Registry {
         Ok(body)
     }
 
-    /// Pulls a package. With a `key`, only when it is signed with it.
+    /// Pulls a package. With `keys`, only when it is signed with one of them.
     ///
     /// # Errors
     /// [`OciError`].
-    pub fn pull(&self, wanted: &Wanted, budget: &Budget, key: Option<&PublicKey>) -> Result<Pulled, OciError> {
-        let resolved = match wanted {
-            Wanted::Tag(tag) => tag.clone(),
-            Wanted::Digest(digest) => digest.to_string(),
-            Wanted::Range { text, range } => newest(&self.tags()?, text, range).map_err(self.wrong())?,
-        };
+    pub fn pull(&self, wanted: &Wanted, budget: &Budget, keys: &[PublicKey]) -> Result<Pulled, OciError> {
+        let resolved = self.reference(wanted)?;
         let found = self.manifest(&resolved)?;
-        if let Some(key) = key {
-            self.verify(&found.digest, key)?;
-        }
+        self.verify(&found.digest, keys)?;
         let digest = found.digest.clone();
-        let artifact = self.artifact(found)?;
-        let layers = self.layers(&artifact)?;
-        let tree = artifact.files(&layers, budget).map_err(self.wrong())?;
+        let tree = self.files(found, OF_PACKAGES, budget)?;
         Ok(Pulled { tree, resolved, digest })
     }
 
-    fn artifact(&self, mut found: Stored) -> Result<Artifact, OciError> {
+    /// The tag or the digest that is meant.
+    fn reference(&self, wanted: &Wanted) -> Result<String, OciError> {
+        match wanted {
+            Wanted::Tag(tag) => Ok(tag.clone()),
+            Wanted::Digest(digest) => Ok(digest.to_string()),
+            Wanted::Range { text, range } => newest(&self.tags()?, text, range).map_err(self.wrong()),
+        }
+    }
+
+    /// The files that a manifest leads to.
+    fn files(&self, found: Stored, platforms: &[Platform], budget: &Budget) -> Result<FileTree, OciError> {
+        let artifact = self.artifact(found, platforms)?;
+        let layers = self.layers(&artifact)?;
+        artifact.files(&layers, budget).map_err(self.wrong())
+    }
+
+    fn artifact(&self, mut found: Stored, platforms: &[Platform]) -> Result<Artifact, OciError> {
         for _ in 0..DEPTH {
-            match manifest(&found.bytes).map_err(self.wrong())? {
+            match manifest(&found.bytes, platforms).map_err(self.wrong())? {
                 Manifest::Artifact(artifact) => return Ok(artifact),
                 Manifest::Index(inner) => found = self.manifest(&inner.digest.to_string())?,
             }

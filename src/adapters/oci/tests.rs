@@ -60,12 +60,13 @@ impl Server {
 
     fn registry(&self, keychain: &Keychain) -> Registry {
         let name = format!("127.0.0.1:{}/packages/web", self.port);
-        Registry::open(&ImageName::parse(&name).unwrap(), keychain).unwrap()
+        let sign_ins: Arc<dyn SignIns> = Arc::new(keychain.clone());
+        Registry::open(&ImageName::parse(&name).unwrap(), &sign_ins).unwrap()
     }
 
     fn pull(&self, reference: &str) -> Result<Pulled, String> {
         let registry = self.registry(&Keychain::default());
-        registry.pull(&Wanted::parse(reference).unwrap(), &Budget::default(), None).map_err(|error| error.to_string())
+        registry.pull(&Wanted::parse(reference).unwrap(), &Budget::default(), &[]).map_err(|error| error.to_string())
     }
 
     fn seen(&self) -> Vec<String> {
@@ -103,6 +104,9 @@ fn tar(path: &str, text: &str) -> Vec<u8> {
 fn described(bytes: &[u8], media_type: &str) -> Value {
     json!({"mediaType": media_type, "digest": ContentDigest::of(bytes).to_string(), "size": bytes.len()})
 }
+
+/// Bodies by path.
+type Contents = BTreeMap<String, Vec<u8>>;
 
 /// A repository whose contents are told by path.
 fn contents(layer: &[u8]) -> BTreeMap<String, Vec<u8>> {
@@ -173,6 +177,86 @@ fn content_is_what_its_digest_says() {
         (status, vec![("docker-content-digest", ContentDigest::of(b"lie").to_string())], body)
     });
     assert!(lie.pull("v1").unwrap_err().ends_with("[oci.digest_mismatch]"));
+}
+
+/// The whole of what is said, but for the registry's address, which stands in front.
+#[test]
+fn each_wrong_artifact_is_told_exactly() {
+    let layer = tar("Kptfile", "k\n");
+    let good = contents(&layer);
+    let (of_layer, other) = (ContentDigest::of(&layer), tar("Kptfile", "x\n"));
+    let of_manifest = ContentDigest::of(&good["/v2/packages/web/manifests/v1"]).to_string();
+    let manifest = |value: Value| with(good.clone(), "manifests/v1", value.to_string().as_bytes());
+    let layers = |media_type: &str, count: usize| {
+        manifest(json!({"schemaVersion": 2, "layers": vec![described(&layer, media_type); count]}))
+    };
+    let escape = tar_of(&[("../x", "k\n")]);
+    let kinds = "packages are application/vnd.oci.image.layer.v1.tar+gzip, application/vnd.oci.image.layer.v1.tar, \
+                 application/vnd.docker.image.rootfs.diff.tar.gzip, \
+                 application/vnd.cncf.flux.content.v1.tar+gzip or application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+    let table: Vec<(Contents, &str, String)> = vec![
+        (
+            with(good.clone(), "blobs/", &other),
+            "v1",
+            format!("{of_layer} has the digest {}, not {of_layer} [oci.digest_mismatch]", ContentDigest::of(&other)),
+        ),
+        (
+            with(good.clone(), "manifests/sha256", b"{}"),
+            &of_manifest,
+            format!(
+                "the manifest of {of_manifest} has the digest {}, not {of_manifest} [oci.digest_mismatch]",
+                ContentDigest::of(b"{}")
+            ),
+        ),
+        (
+            with(good.clone(), "blobs/", &layer[..1000]),
+            "v1",
+            format!("{of_layer} has 1000 bytes, not {} as its manifest says [oci.size_mismatch]", layer.len()),
+        ),
+        (
+            with(good.clone(), "manifests/v1", &vec![b' '; 5 << 20]),
+            "v1",
+            "the manifest of v1 exceeds the limit of 4194304 bytes [oci.manifest_limit]".to_owned(),
+        ),
+        (
+            layers(LAYER, 10_000),
+            "v1",
+            "reading the manifest: the number of its layers, 10000, exceeds the limit of 128 [oci.manifest_limit]"
+                .to_owned(),
+        ),
+        (
+            layers("text/plain", 1),
+            "v1",
+            format!("reading the manifest: it has a layer of \"text/plain\"; {kinds} [oci.media_type]"),
+        ),
+        (
+            contents(&escape),
+            "v1",
+            format!(
+                "layer {}: unpacking \"../x\" of the archive: it leaves the package [path.escape]",
+                ContentDigest::of(&escape)
+            ),
+        ),
+    ];
+    for (contents, reference, expected) in table {
+        let server = serve(contents);
+        let error = server.pull(reference).unwrap_err();
+        assert_eq!(error, format!("127.0.0.1:{}/packages/web: {expected}", server.port));
+    }
+}
+
+/// A tar with names that no proper program writes.
+fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    for (name, text) in files {
+        let mut header = Header::new_ustar();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        builder.append(&header, text.as_bytes()).unwrap();
+    }
+    builder.into_inner().unwrap()
 }
 
 #[test]
@@ -251,7 +335,7 @@ fn tokens_are_fetched_with_credentials_and_for_pulling_only() {
     let dir = tempfile::tempdir().unwrap();
     let server = guarded(&tar("Kptfile", "k\n"), "http://127.0.0.1:PORT/token");
     let registry = server.registry(&keychain(dir.path(), &format!("https://127.0.0.1:{}/v1/", server.port)));
-    registry.pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), None).unwrap();
+    registry.pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), &[]).unwrap();
     let seen = server.seen();
     assert_eq!(seen.len(), 4, "{seen:?}");
     assert_eq!(seen[0], "/v2/packages/web/manifests/v1");
@@ -260,7 +344,7 @@ fn tokens_are_fetched_with_credentials_and_for_pulling_only() {
     assert!(seen[3].contains("/blobs/") && seen[3].ends_with("Bearer t0"), "the token is used again: {seen:?}");
     let error = server.pull("v1").unwrap_err();
     assert!(error.ends_with("[oci.auth]") && error.contains("docker login"), "{error}");
-    assert!(!error.contains("secret") && !error.contains("t0"));
+    assert!(!error.replace("secretRef", "").contains("secret") && !error.contains("t0"));
 }
 
 #[test]
@@ -269,8 +353,11 @@ fn tokens_are_not_asked_for_elsewhere() {
         let dir = tempfile::tempdir().unwrap();
         let server = guarded(&tar("Kptfile", "k\n"), realm);
         let registry = server.registry(&keychain(dir.path(), &format!("127.0.0.1:{}", server.port)));
-        let error = registry.pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), None).unwrap_err().to_string();
-        assert!(error.ends_with("[oci.realm_denied]"), "{error}");
+        let error = registry.pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), &[]).unwrap_err().to_string();
+        assert!(error.ends_with("; nothing was sent there [oci.realm_denied]"), "{error}");
+        assert!(
+            error.starts_with(&format!("127.0.0.1:{}/packages/web: the registry wants a token from ", server.port))
+        );
         assert_eq!(server.seen().len(), 1, "nothing more is sent");
     }
     let huge = Server::start(|asked, port| {
@@ -301,7 +388,7 @@ fn credentials_stay_where_they_belong() {
         found(&contents, &asked.path)
     });
     let registry = front.registry(&keychain(dir.path(), &format!("127.0.0.1:{}", front.port)));
-    registry.pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), None).unwrap();
+    registry.pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), &[]).unwrap();
     assert!(store.seen().iter().all(|request| !request.contains("Basic")), "{:?}", store.seen());
     assert_eq!(store.seen().len(), 1);
     for (location, code) in
@@ -344,10 +431,11 @@ fn files_of_credentials_are_read_as_docker_writes_them() {
     let path = dir.path().join("config.json");
     let of = |value: &Value, registry: &str| {
         std::fs::write(&path, value.to_string()).unwrap();
-        let found = Keychain::at(&path).of(registry).map_err(|error| error.to_string())?;
-        Ok::<_, String>(found.map(|found| (found.user, found.password)))
+        let found = Keychain::at(&path).sign_in(Door::Registry(registry)).map_err(|error| error.to_string())?;
+        Ok::<_, String>(found.map(|found| found.authorization()))
     };
-    let pair = |user: &str, password: &str| Ok(Some((user.to_owned(), password.to_owned())));
+    let pair =
+        |user: &str, password: &str| Ok(Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))));
     let auth = STANDARD.encode("u:p:w");
     assert_eq!(of(&json!({"auths": {"h.io": {"auth": auth}}}), "h.io"), pair("u", "p:w"));
     assert_eq!(of(&json!({"auths": {"https://h.io/v1/": {"username": "u", "password": "p"}}}), "h.io"), pair("u", "p"));
@@ -356,13 +444,51 @@ fn files_of_credentials_are_read_as_docker_writes_them() {
     for wrong in [
         json!({"auths": {"h.io": {"auth": "!"}}}),
         json!({"auths": {"h.io": {"identitytoken": "x"}}}),
-        json!({"credHelpers": {"h.io": "desktop"}}),
+        json!({"credHelpers": {"h.io": "none-of-ours"}}),
+        json!({"credHelpers": {"h.io": "../bin/x"}}),
         json!({"auths": ["secret"]}),
     ] {
         let error = of(&wrong, "h.io").unwrap_err();
         assert!(error.ends_with("[oci.auth]") && error.contains("config.json") && !error.contains("secret"), "{error}");
     }
-    assert!(Keychain::at(&dir.path().join("none")).of("h.io").unwrap().is_none());
+    assert!(Keychain::at(&dir.path().join("none")).sign_in(Door::Registry("h.io")).unwrap().is_none());
+}
+
+#[test]
+fn programs_that_keep_credentials_are_asked() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.json");
+    let helper = |name: &str, script: &str| {
+        let program = dir.path().join(format!("docker-credential-{name}"));
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let echo = "echo \"{\\\"ServerURL\\\":\\\"x\\\",\\\"Username\\\":\\\"$1\\\",\\\"Secret\\\":\\\"$(cat)\\\"}\"";
+    helper("echo", echo);
+    helper("empty", "cat > /dev/null; echo 'credentials not found in native keychain'; exit 1");
+    helper("broken", "echo secret; exit 1");
+    helper("wordy", "echo secret");
+    helper("token", "echo '{\"Username\":\"<token>\",\"Secret\":\"secret\"}'");
+    let of = |value: &Value, registry: &str| {
+        std::fs::write(&path, value.to_string()).unwrap();
+        let keychain = Keychain::at(&path).with_programs(dir.path());
+        let found = keychain.sign_in(Door::Registry(registry)).map_err(|error| error.to_string())?;
+        Ok::<_, String>(found.map(|found| found.authorization()))
+    };
+    let pair = |text: &str| Ok(Some(format!("Basic {}", STANDARD.encode(text))));
+    let auth = STANDARD.encode("u:p");
+    let both = json!({"auths": {"h.io": {"auth": auth}}, "credHelpers": {"h.io": "echo"}, "credsStore": "broken"});
+    assert_eq!(of(&both, "h.io"), pair("get:h.io"));
+    let store = json!({"auths": {"h.io": {"auth": auth}}, "credsStore": "echo"});
+    assert_eq!(of(&store, "docker.io"), pair("get:https://index.docker.io/v1/"));
+    let empty = json!({"auths": {"h.io": {"auth": auth}}, "credsStore": "empty"});
+    assert_eq!((of(&empty, "h.io"), of(&empty, "other.io")), (pair("u:p"), Ok(None)));
+    for name in ["broken", "wordy", "token"] {
+        let error = of(&json!({"credHelpers": {"h.io": name}}), "h.io").unwrap_err();
+        let program = format!("docker-credential-{name}");
+        assert!(error.contains(&program) && error.ends_with("[oci.auth]") && !error.contains("secret"), "{error}");
+    }
 }
 
 /// A key, and its public half as cosign writes it.
@@ -404,7 +530,7 @@ fn only_what_is_signed_with_the_key_is_taken() {
     let pull = |contents: BTreeMap<String, Vec<u8>>| {
         let server = serve(contents);
         let registry = server.registry(&Keychain::default());
-        let pulled = registry.pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), Some(&public));
+        let pulled = registry.pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), std::slice::from_ref(&public));
         pulled.map(|pulled| pulled.digest).map_err(|error| error.to_string())
     };
     let right = payload(&digest.to_string(), kind);
@@ -425,3 +551,5 @@ fn only_what_is_signed_with_the_key_is_taken() {
         assert_eq!(PublicKey::parse(wrong), Err(SignatureError::Key));
     }
 }
+
+mod packages;

@@ -1,4 +1,5 @@
-//! The built-in types as OpenAPI v3 schemas, from the same table of facts that server-side apply uses, with descriptions of our own.
+//! The built-in types as OpenAPI v3 schemas, from the same table of facts that server-side apply uses, with
+//! descriptions of our own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -37,7 +38,8 @@ pub(super) fn reference(component: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{component}")})
 }
 
-/// `ServiceReference.apiregistration.v1` is the component `io.k8s.apiregistration.v1.ServiceReference`: kubectl shows what is last.
+/// `ServiceReference.apiregistration.v1` is the component `io.k8s.apiregistration.v1.ServiceReference`: kubectl shows
+/// what is last.
 fn component(name: &str) -> String {
     match name.split_once('.') {
         Some((own, rest)) => format!("io.k8s.{rest}.{own}"),

@@ -134,6 +134,17 @@ fn a_reopened_journal_holds_the_same_objects_at_the_same_revision() {
 }
 
 #[test]
+fn objects_of_older_journals_are_read_however_deep_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let nested =
+        (0..200).fold(json!("\u{1f600} \u{1} \"yes\" \\"), |inner, _| json!({"a": inner, "n": [1, -2.5, 1e300, null]}));
+    let object = json!({"metadata": {"name": "a", "resourceVersion": "1"}, "any": nested});
+    Journal::open(dir.path()).unwrap().write(1, &key("a"), Some(&object)).unwrap();
+    let (revision, objects) = Journal::open(dir.path()).unwrap().read().unwrap();
+    assert_eq!((revision, objects), (1, vec![(key("a"), object)]));
+}
+
+#[test]
 fn a_journal_has_one_owner() {
     let dir = tempfile::tempdir().unwrap();
     let _first = Journal::open(dir.path()).unwrap();

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The age of something that began at `then`, an RFC 3339 text: `<unknown>` when there is none, `<invalid>` when it cannot be read.
+/// The age of something that began at `then`, an RFC 3339 text: `<unknown>` when there is none, `<invalid>` when it
+/// cannot be read.
 #[must_use]
 pub(super) fn since(then: &str, now: Timestamp) -> String {
     if then.is_empty() {
@@ -11,9 +12,11 @@ pub(super) fn since(then: &str, now: Timestamp) -> String {
     then.parse::<Timestamp>().map_or_else(|_| "<invalid>".to_owned(), |then| human(now.duration_since(then)))
 }
 
-/// A duration in at most two units, coarser the longer it is: `119s`, `9m59s`, `179m`, `7h59m`, `47h`, `7d23h`, `729d`, `7y364d`.
+/// A duration in at most two units, coarser the longer it is: `119s`, `9m59s`, `179m`, `7h59m`, `47h`, `7d23h`, `729d`,
+/// `7y364d`.
 ///
-/// The steps are those of `k8s.io/apimachinery/pkg/util/duration.HumanDuration`; up to a second in the future counts as now.
+/// The steps are those of `k8s.io/apimachinery/pkg/util/duration.HumanDuration`; up to a second in the future counts as
+/// now.
 #[must_use]
 pub fn human(duration: SignedDuration) -> String {
     let seconds = duration.as_secs();

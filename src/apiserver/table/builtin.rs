@@ -235,27 +235,23 @@ const DEPLOYMENT: &[Builtin] = &[
     SELECTOR,
 ];
 
-const REPLICA_SET: &[Builtin] = &[
-    NAME,
-    int("Desired", "/spec/replicas"),
-    int("Current", "/status/replicas"),
-    int("Ready", "/status/readyReplicas"),
-    AGE,
-    CONTAINERS,
-    IMAGES,
-    SELECTOR,
-];
+const REPLICA_SET: &[Builtin] = &replicas(SELECTOR);
 
-const CONTROLLER: &[Builtin] = &[
-    NAME,
-    int("Desired", "/spec/replicas"),
-    int("Current", "/status/replicas"),
-    int("Ready", "/status/readyReplicas"),
-    AGE,
-    CONTAINERS,
-    IMAGES,
-    wide("Selector", |controller, _| labels(controller, "/spec/selector")),
-];
+const CONTROLLER: &[Builtin] = &replicas(wide("Selector", |controller, _| labels(controller, "/spec/selector")));
+
+/// The columns of what keeps a number of pods; its kinds write their selectors in two ways.
+const fn replicas(selector: Builtin) -> [Builtin; 8] {
+    [
+        NAME,
+        int("Desired", "/spec/replicas"),
+        int("Current", "/status/replicas"),
+        int("Ready", "/status/readyReplicas"),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        selector,
+    ]
+}
 
 const DAEMON_SET: &[Builtin] = &[
     NAME,

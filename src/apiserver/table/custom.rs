@@ -33,10 +33,11 @@ pub(super) fn columns(declared: &[kinds::Column]) -> Vec<Column> {
 
 impl Column {
     fn of(column: &kinds::Column) -> Self {
-        let described = if column.description.is_empty() { &column.json_path } else { &column.description };
+        let by_path = || format!("Custom resource definition column (in JSONPath format): {}", column.json_path);
+        let described = if column.description.is_empty() { by_path() } else { column.description.clone() };
         let priority = i64::from(column.priority);
         Self {
-            definition: definition(&column.name, &column.type_, &column.format, described, priority),
+            definition: definition(&column.name, &column.type_, &column.format, &described, priority),
             kind: column.type_.clone(),
             path: JsonPath::parse(&column.json_path).ok(),
         }

@@ -112,7 +112,8 @@ fn later(known: &mut String, status: &Value) {
 }
 
 impl Summary {
-    /// Init containers in order, up to the first that is not done. Says whether there is one, and the restarts of sidecars alone.
+    /// Init containers in order, up to the first that is not done. Says whether there is one, and the restarts of
+    /// sidecars alone.
     fn read_init(&mut self, pod: &Value) -> (bool, (i64, String)) {
         let specs = list(pod, "/spec/initContainers");
         let mut sidecars = (0, String::new());
@@ -135,7 +136,8 @@ impl Summary {
         (false, sidecars)
     }
 
-    /// From the last container to the first: the first in order has the last word, but `Completed` never hides a failure.
+    /// From the last container to the first: the first in order has the last word, but `Completed` never hides a
+    /// failure.
     fn read_containers(&mut self, pod: &Value) {
         let (mut running, mut failed) = (false, None);
         for status in list(pod, "/status/containerStatuses").iter().rev() {

@@ -131,8 +131,8 @@ fn init_containers_tell_how_far_they_are() {
     }
 }
 
-/// Two containers of a running pod, each Completed, Error, eXit 3, exit Zero, Waiting, Pod initializing or Running, and the status
-/// that kube-apiserver v1.36.3 printed.
+/// Two containers of a running pod, each Completed, Error, eXit 3, exit Zero, Waiting, Pod initializing or Running, and
+/// the status that kube-apiserver v1.36.3 printed.
 const PAIRS: &str = "
     cc Completed        ce Error            cp Completed        cr NotReady         cw Completed        cx ExitCode:3       cz Completed
     ec Error            ee Error            ep Error            er Error            ew Error            ex Error            ez Error

@@ -11,8 +11,8 @@ use super::write::{Steps, Write};
 
 const REVISION: &str = "controller-revision-hash";
 
-/// Creates the pod, renews it when the template changed, and counts. A node selector that names a label other than the host name or
-/// the operating system finds no node.
+/// Creates the pod, renews it when the template changed, and counts. A node selector that names a label other than the
+/// host name or the operating system finds no node.
 #[must_use]
 pub fn step(set: &Value, pods: &[&Value], now: Timestamp) -> Steps {
     if is_ending(set) {

@@ -1,4 +1,5 @@
-//! The `Deployment` controller: one `ReplicaSet` per pod template, moved from the old to the new within `maxSurge` and `maxUnavailable`.
+//! The `Deployment` controller: one `ReplicaSet` per pod template, moved from the old to the new within `maxSurge` and
+//! `maxUnavailable`.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -216,7 +217,8 @@ fn resize_paused(new: &mut Sizing<'_>, old: &[Sizing<'_>], limits: &Limits) {
     }
 }
 
-/// Takes pods from the old sets: first those that are not available, then as many as the available ones of all sets allow.
+/// Takes pods from the old sets: first those that are not available, then as many as the available ones of all sets
+/// allow.
 fn shrink(new: &Sizing<'_>, old: &mut [Sizing<'_>], limits: &Limits) {
     let old_pods: i64 = old.iter().map(Sizing::was).sum();
     let least = limits.desired - limits.unavailable;

@@ -136,7 +136,8 @@ impl<C: Controller> Driver<C> {
         self.due.extend(self.controller.concerns(change, &self.view));
     }
 
-    /// Begins anew: the history does not reach back, or nothing was seen yet. Changes during the listing are seen again.
+    /// Begins anew: the history does not reach back, or nothing was seen yet. Changes during the listing are seen
+    /// again.
     fn look_at_everything(&mut self) {
         let store = self.writer.core.store();
         self.seen = store.revision();

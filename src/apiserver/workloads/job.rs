@@ -16,7 +16,8 @@ const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
 const NAME_LABEL: &str = "batch.kubernetes.io/job-name";
 
 /// Runs up to `parallelism` pods, and finishes: `Complete` after `completions` (default 1) successes,
-/// `Failed` after more than `backoffLimit` (default 6) failures or `activeDeadlineSeconds`; then waits out its time to live.
+/// `Failed` after more than `backoffLimit` (default 6) failures or `activeDeadlineSeconds`; then waits out its time to
+/// live.
 #[must_use]
 pub fn step(job: &Value, pods: &[&Value], now: Timestamp) -> Steps {
     if is_ending(job) {

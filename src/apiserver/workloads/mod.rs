@@ -1,8 +1,8 @@
 //! Simulated workloads: what a controller manager, a scheduler and a kubelet do to objects, without running anything.
 //!
-//! Each controller is a pure step from an object, what it owns and the time to writes; [`run`] drives them all from the changes of a
-//! store. Statuses, conditions and reasons are those of Kubernetes v1.36. What a container does is told by its image's tag, see
-//! [`pod`].
+//! Each controller is a pure step from an object, what it owns and the time to writes; [`run`] drives them all from the
+//! changes of a store. Statuses, conditions and reasons are those of Kubernetes v1.36. What a container does is told by
+//! its image's tag, see [`pod`].
 
 pub mod daemon_set;
 pub mod deployment;
@@ -46,8 +46,8 @@ struct Workloads {
     latency: Latency,
 }
 
-/// Runs the simulated workloads of a server until `stop`. The server's clock is asked at every step; waits are tokio's, so a paused
-/// clock works if the server's follows it.
+/// Runs the simulated workloads of a server until `stop`. The server's clock is asked at every step; waits are tokio's,
+/// so a paused clock works if the server's follows it.
 ///
 /// # Flow
 /// A change names the objects that it concerns; each gets one step; its writes are changes again.

@@ -1,6 +1,7 @@
 //! The simulated scheduler and kubelet: what becomes of a pod, told by the tags of its images.
 //!
-//! `:broken` and `:missing` cannot be pulled, `:crash` starts and ends at once, everything else runs. Pods of Jobs run to their end.
+//! `:broken` and `:missing` cannot be pulled, `:crash` starts and ends at once, everything else runs. Pods of Jobs run
+//! to their end.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -97,7 +98,8 @@ fn runs_to_its_end(pod: &Value) -> bool {
         || list(pod, "/metadata/ownerReferences").iter().any(|owner| text(owner, "/kind") == "Job")
 }
 
-/// How often a container that ends at once was restarted by `now`, with pauses of 10, 20, 40 ... 300 s, and when it is next.
+/// How often a container that ends at once was restarted by `now`, with pauses of 10, 20, 40 ... 300 s, and when it is
+/// next.
 fn restarts(start: Timestamp, now: Timestamp) -> (i64, Timestamp) {
     let elapsed = now.duration_since(start).as_secs();
     let (mut count, mut pause, mut at) = (1, 10, 10);

@@ -57,7 +57,8 @@ impl Observed<'_> {
         self.dated("Available", enough, reason, message, now)
     }
 
-    /// A condition of a Deployment has a time of its last update too; it moves only when the condition says something else.
+    /// A condition of a Deployment has a time of its last update too; it moves only when the condition says something
+    /// else.
     fn dated(&self, kind: &str, status: bool, reason: &str, message: &str, now: Timestamp) -> Value {
         let mut next = transition(self.deployment, kind, status, reason, message, now);
         let before = condition(self.deployment, kind);

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::parts::{controller_of, is_active, is_ending, list, name, namespace, number, pick, put, text, uid};
 use super::write::Write;
 
-/// Endpoints and `EndpointSlice` of a Service from the pods that its selector selects, its cluster IP if the server has not given one, and
-/// an address (192.0.2.0/24, for documentation) for a load balancer. `pods` are those of its namespace that it may select, `known` its endpoints and slices.
+/// Endpoints and `EndpointSlice` of a Service from the pods that its selector selects, its cluster IP if the server has
+/// not given one, and an address (192.0.2.0/24, for documentation) for a load balancer. `pods` are those of its
+/// namespace that it may select, `known` its endpoints and slices.
 #[must_use]
 pub fn step(service: &Value, pods: &[&Value], known: &[&Value]) -> Vec<Write> {
     if is_ending(service) {

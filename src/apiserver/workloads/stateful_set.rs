@@ -12,8 +12,8 @@ use super::write::{Steps, Write};
 const BURST: usize = 500;
 const REVISION: &str = "controller-revision-hash";
 
-/// Creates the next missing pod when all before it are ready, deletes the last one too many, and renews outdated pods from the last
-/// to the partition, one at a time.
+/// Creates the next missing pod when all before it are ready, deletes the last one too many, and renews outdated pods
+/// from the last to the partition, one at a time.
 #[must_use]
 pub fn step(set: &Value, pods: &[&Value], now: Timestamp) -> Steps {
     if is_ending(set) {

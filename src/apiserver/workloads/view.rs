@@ -25,8 +25,8 @@ pub struct View {
     marks: BTreeMap<Mark, BTreeSet<String>>,
 }
 
-/// By what pods and Services find each other: namespace, and one label with its value. A pod is under each of its labels, a Service
-/// under the first of its selector.
+/// By what pods and Services find each other: namespace, and one label with its value. A pod is under each of its
+/// labels, a Service under the first of its selector.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Mark {
     plural: &'static str,

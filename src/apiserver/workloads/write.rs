@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// One write of a controller. Creating what exists, deleting what is gone and writing over a newer version change nothing: the
-/// controller looks again at what is there then.
+/// One write of a controller. Creating what exists, deleting what is gone and writing over a newer version change
+/// nothing: the controller looks again at what is there then.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
     /// Creates the object.

@@ -18,13 +18,10 @@ pub(crate) struct Function {
 /// What `fn` does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FunctionVerb {
-    /// List the functions that are built in
+    /// List the functions that run without a container
     List,
     /// Tell what a function takes and does, with an example
-    Doc {
-        /// Name or image of the function
-        name: String,
-    },
+    Doc(FnDoc),
     /// Run a package's pipeline and write the result to the package, or where -o says
     Render(FnRender),
     /// Run one function on the resources of a folder, or on those of the standard input
@@ -35,6 +32,20 @@ pub(crate) enum FunctionVerb {
     Sink(FnSink),
     /// Serve the functions that are built in over gRPC, as Porch's function runner does
     Serve(FnServe),
+}
+
+/// `fn doc`.
+#[derive(Debug, Args)]
+pub(crate) struct FnDoc {
+    /// Name or image of the function
+    #[arg(value_name = "NAME", conflicts_with = "image")]
+    pub(crate) name: Option<String>,
+    /// The same, as `kpt fn doc` takes it
+    #[arg(short, long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+    /// What may stand in front of a name
+    #[arg(long, env = "KPT_IMAGE_PREFIX", default_value = PREFIX, value_name = "PREFIX")]
+    pub(crate) image_prefix: String,
 }
 
 /// `fn serve`.
@@ -58,7 +69,8 @@ pub(crate) struct Images {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true,
           action = ArgAction::Set, value_name = "BOOL")]
     pub(crate) truncate_output: bool,
-    /// Run the files that end with .wasm as WASM modules, which see nothing but the resources
+    /// Run functions as WASM modules, which see nothing but the resources: files that end with .wasm, and images of
+    /// registries as `kpt alpha wasm push` makes them
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
           action = ArgAction::Set, value_name = "BOOL")]
     pub(crate) allow_alpha_wasm: bool,

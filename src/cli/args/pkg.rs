@@ -24,12 +24,12 @@ pub(crate) enum PkgVerb {
     /// Bring a package to another version of its upstream
     ///
     /// Nothing is changed when it fails. As in kpt, changes that are not committed are no reason to refuse: they are
-    /// merged like all others, and lost with force-delete-replace. What both sides changed is reported, with both values
-    /// and their lines. Exit 0 when updated; with --dry-run 1 when something would change; 2 on error.
+    /// merged like all others, and lost with force-delete-replace. What both sides changed is reported, with both
+    /// values and their lines. Exit 0 when updated; with --dry-run 1 when something would change; 2 on error.
     Update(PkgUpdate),
     /// Show how a package differs from its upstream; exit 0 without, 1 with differences, 2 on error
     Diff(PkgDiff),
-    /// Show packages, files and resources as a tree
+    /// Show packages, files and resources as a tree, without hidden files and links
     Tree(PkgTree),
 }
 
@@ -37,11 +37,12 @@ pub(crate) enum PkgVerb {
 #[derive(Debug, Args)]
 pub(crate) struct PkgGet {
     /// Repository (a path, file://, http:// or https://, ended by .git where that is not clear), directory in it, and a
-    /// branch, tag, commit or range of versions such as ^1.2 [default REF: the branch main or master]; or an OCI artifact:
-    /// `oci://HOST/REPO[//DIR]` with :TAG, :RANGE or @DIGEST
+    /// branch, tag, commit or range of versions such as ^1.2 [default REF: the branch main or master]; or an OCI
+    /// artifact: `oci://HOST/REPO[//DIR]` with :TAG, :RANGE or @DIGEST
     #[arg(value_name = "REPO[/DIR][@REF]")]
     pub(crate) package: String,
-    /// Directory to write to; in it, when it is there already [default: the name of the package]
+    /// Directory to write to; in it, when it is there already, but for `.`, which has to be empty [default: the name of
+    /// the package]
     #[arg(value_name = "LOCAL_DEST")]
     pub(crate) destination: Option<PathBuf>,
     /// How later updates treat local changes
@@ -59,7 +60,7 @@ pub(crate) struct PkgGet {
 /// `pkg init`.
 #[derive(Debug, Args)]
 pub(crate) struct PkgInit {
-    /// The directory, which has to be there
+    /// The directory, which must be there
     #[arg(default_value = ".", value_name = "DIR")]
     pub(crate) directory: PathBuf,
     /// What the package is
@@ -88,8 +89,9 @@ pub(crate) struct PkgUpdate {
     /// Only say what would change
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Take only what is signed by somebody in this file: cosign's public key for OCI, a PGP key or allowed signers of
-    /// ssh for git
+    /// Take only a new version that is signed by somebody in this file: cosign's public key for OCI, a PGP key or
+    /// allowed signers of ssh for git. The version that the package was made from is only compared with, by its commit
+    /// or digest
     #[arg(long, value_name = "FILE")]
     pub(crate) signed_by: Option<PathBuf>,
 }
@@ -100,9 +102,9 @@ pub(crate) struct PkgDiff {
     /// The package, and the version to compare with [default REF: the version that was fetched last]
     #[arg(default_value = ".", value_name = "DIR[@REF]")]
     pub(crate) package: String,
-    /// What to compare
-    #[arg(long, value_enum, default_value_t = DiffType::Local, value_name = "TYPE")]
-    pub(crate) diff_type: DiffType,
+    /// What to compare [default: combined when a REF is named, else local]
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub(crate) diff_type: Option<DiffType>,
     /// Program that shows differences of directories
     #[arg(long, env = "KPT_EXTERNAL_DIFF", default_value = "diff", value_name = "PROGRAM")]
     pub(crate) diff_tool: String,
@@ -118,6 +120,10 @@ pub(crate) struct PkgDiff {
     /// Keep the directories that were compared, and say where they are
     #[arg(long)]
     pub(crate) debug: bool,
+    /// Compare only with what is signed by somebody in this file: cosign's public key for OCI, a PGP key or allowed
+    /// signers of ssh for git
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signed_by: Option<PathBuf>,
 }
 
 /// `pkg tree`.

@@ -96,7 +96,8 @@ fn show(global: &Global, args: &args::Get, table: &Table, values: Vec<(String, V
     Ok(Done::Fine)
 }
 
-/// Kind, head and columns of what is kept as objects. A column is a JSON pointer, or the name of a condition.
+/// Kind, head and columns of what is kept as objects. A column is a JSON pointer, the first of several that leads to
+/// something, or the name of a condition.
 fn objects(kind: Kind) -> (Gvk, &'static [&'static str], &'static [&'static str]) {
     match kind {
         Kind::Targets => (
@@ -107,7 +108,7 @@ fn objects(kind: Kind) -> (Gvk, &'static [&'static str], &'static [&'static str]
         Kind::Repositories => (
             Gvk::new("config.porch.kpt.dev", "v1alpha1", "Repository"),
             &["NAME", "READY", "PACKAGES", "ADDRESS", "MESSAGE"],
-            &["Ready", "/status/packageCount", "/spec/git/repo", "Ready:message"],
+            &["Ready", "/status/packageCount", "/spec/git/repo|/spec/oci/registry", "Ready:message"],
         ),
         Kind::Intents => (
             Gvk::new("nephoran.com", "v1", "CNFDeployment"),
@@ -124,7 +125,7 @@ fn objects(kind: Kind) -> (Gvk, &'static [&'static str], &'static [&'static str]
 
 fn cell(object: &Object, column: &str) -> String {
     let found = if column.starts_with('/') {
-        object.value().pointer(column).cloned()
+        column.split('|').find_map(|pointer| object.value().pointer(pointer).cloned())
     } else {
         let (name, field) = column.split_once(':').unwrap_or((column, "status"));
         let conditions = object.value().pointer("/status/conditions").and_then(Value::as_array);

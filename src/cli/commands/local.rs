@@ -11,7 +11,8 @@ use super::watch::watch;
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::document::to_yaml;
 use crate::domain::krm::schema::{TABLE, distil};
-use crate::domain::package::check::{Findings, check};
+use crate::domain::package::check::Findings;
+use crate::domain::package::survey::survey;
 use crate::domain::package::{Catalog, Problem, RenderError, kptfile, render as render_package};
 use crate::domain::source::FileTree;
 
@@ -121,27 +122,8 @@ fn validate_once(global: &Global, args: &args::Validate) -> anyhow::Result<Done>
 }
 
 fn package(tree: &FileTree) -> (Findings, String) {
-    let failed = |problem: Problem| (Findings { errors: vec![problem], ..Findings::default() }, String::new());
-    match render_package(tree, &Catalog) {
-        Ok(rendered) => match check(&rendered.tree) {
-            Ok(found) => (found, counted(rendered.objects.len(), "object")),
-            Err(errors) => (Findings { errors, ..Findings::default() }, String::new()),
-        },
-        Err(RenderError::Problems { problems }) => {
-            (Findings { errors: problems, ..Findings::default() }, String::new())
-        }
-        Err(RenderError::UnknownFunction { file, line, image, known }) => {
-            let problem = Problem::new("fn.unknown", &file, line, format!("function {image} is not built in"));
-            failed(problem.hint(format!("built in: {known}")))
-        }
-        Err(RenderError::UnknownTag { file, line, image, known }) => {
-            let problem = Problem::new("fn.unknown_tag", &file, line, format!("{image} was never published"));
-            failed(problem.hint(format!("known tags: {known}")))
-        }
-        Err(RenderError::Function { file, line, image, source }) => {
-            failed(Problem::new("fn.failed", &file, line, format!("{image}: {source}")))
-        }
-    }
+    let found = survey(tree, Catalog);
+    (found.findings, counted(found.objects, "object"))
 }
 
 fn intents(tree: &FileTree, global: &Global) -> (Findings, String) {

@@ -12,6 +12,7 @@ use crate::domain::id::NamespacedName;
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::ObjectDiff;
 use crate::domain::plan::{markdown, text};
+use crate::engine::Engine;
 use crate::engine::handle::{Judge, Preview};
 
 pub(crate) async fn diff(global: &Global, args: &args::Plan) -> anyhow::Result<Done> {
@@ -40,7 +41,7 @@ async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
     if path.is_file() {
         bail!("{} is a file; name the folder of intents, because what is not in it would be withdrawn", path.display());
     }
-    let previews = if path.is_dir() {
+    let (engine, previews) = if path.is_dir() {
         let (declared, problems) = read_intents(&session::tree(path)?, global.namespace());
         for problem in &problems {
             note(&format!("{}/{problem}", path.display()));
@@ -49,23 +50,25 @@ async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
             return Ok(Shown::Problems);
         }
         let (engine, world) = session::look(global).await?;
-        engine.preview(&world, global.namespace(), &declared, judge).await?
+        let previews = engine.preview(&world, global.namespace(), &declared, judge).await?;
+        (engine, previews)
     } else {
         let (engine, world) = session::look(global).await?;
         let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.what.clone() };
         let Some(sync) = engine.sync(&name).await? else {
             bail!("{} is neither a directory nor a Sync of namespace {}", args.what, global.namespace())
         };
-        vec![engine.preview_sync(&world, &sync, judge).await?]
+        let preview = engine.preview_sync(&world, &sync, judge).await?;
+        (engine, vec![preview])
     };
-    print_all(global, &previews)?;
+    print_all(global, &engine, &previews)?;
     if previews.iter().any(|preview| preview.plan.units.is_empty() && !preview.silent.is_empty()) {
         return Ok(Shown::Problems);
     }
     Ok(Shown::Plans { differs: previews.iter().any(|preview| !preview.plan.is_empty()) })
 }
 
-fn print_all(global: &Global, previews: &[Preview]) -> anyhow::Result<()> {
+fn print_all(global: &Global, engine: &Engine, previews: &[Preview]) -> anyhow::Result<()> {
     let values: Vec<_> = previews
         .iter()
         .map(|preview| json!({"sync": preview.sync, "plan": preview.plan, "silent": preview.silent, "notes": preview.notes}))
@@ -80,7 +83,7 @@ fn print_all(global: &Global, previews: &[Preview]) -> anyhow::Result<()> {
     for preview in previews {
         match global.output {
             Format::Name => print(&format!("{}\n", preview.plan.id)),
-            Format::Unified => print(&unified(preview)),
+            Format::Unified => print(&unified(engine, preview)),
             Format::Markdown => print(&format!("## {}\n\n{}", preview.sync, markdown(&preview.plan))),
             _ => print(&format!("{}\n{}", preview.sync, text(&preview.plan))),
         }
@@ -92,15 +95,16 @@ fn print_all(global: &Global, previews: &[Preview]) -> anyhow::Result<()> {
 }
 
 /// Whole objects beside each other; where several targets get the same difference it is told once.
-fn unified(preview: &Preview) -> String {
+fn unified(engine: &Engine, preview: &Preview) -> String {
     let mut told: Vec<(Vec<&str>, String)> = Vec::new();
-    for (target, differences) in &preview.differences {
+    let differing = engine.differences(preview);
+    for (target, differences) in &differing {
         let text: String = differences.iter().map(ObjectDiff::unified).collect();
         match told.iter_mut().find(|(_, known)| *known == text) {
             Some((targets, _)) => targets.push(target.as_str()),
             None => told.push((vec![target.as_str()], text)),
         }
     }
-    let differing = told.iter().filter(|(_, text)| !text.is_empty());
-    differing.map(|(targets, text)| format!("# {} on {}\n{text}", preview.sync, targets.join(", "))).collect()
+    let told = told.iter().filter(|(_, text)| !text.is_empty());
+    told.map(|(targets, text)| format!("# {} on {}\n{text}", preview.sync, targets.join(", "))).collect()
 }

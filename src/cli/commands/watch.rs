@@ -13,7 +13,8 @@ use super::super::output::note;
 /// How long an editor may take to write all of what it writes at once.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// Runs `act` now and after every change below `path`, until the process is stopped. An error is told and does not end it.
+/// Runs `act` now and after every change below `path`, until the process is stopped. An error is told and does not end
+/// it.
 pub(super) fn watch(path: &Path, mut act: impl FnMut() -> anyhow::Result<Done>) -> anyhow::Result<Done> {
     let (_watcher, changes) = changes(path).with_context(|| format!("watching {}", path.display()))?;
     let mut last;

@@ -1,6 +1,6 @@
 //! Health of one object by its own status. The order is kstatus': deletion, generation, Reconciling and Stalled, then
-//! rules by kind, then the Ready condition. Stricter than kstatus: a failed Pod is failed, a running Job is not done, and
-//! a bare claim is not bound.
+//! rules by kind, then the Ready condition. Stricter than kstatus: a failed Pod is failed, a running Job is not done,
+//! and a bare claim is not bound.
 
 use serde_json::Value;
 

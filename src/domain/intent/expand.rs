@@ -12,6 +12,7 @@ use super::sync::{
 use super::violation::Violation;
 use crate::domain::id::{InvalidId, NamespacedName, PackageName, RepositoryName};
 use crate::domain::krm::JsonPath;
+use crate::domain::revision::refs::number;
 
 /// Annotation on an intent: `automatic` needs no approval.
 pub const APPROVAL: &str = "loggia.dev/approval";
@@ -21,6 +22,28 @@ pub const STABLE_FOR: &str = "loggia.dev/stable-for";
 pub const HEALTH_TIMEOUT: &str = "loggia.dev/health-timeout";
 /// Annotation on an intent: fields that are left to others, such as `/spec/replicas`, with commas between them.
 pub const IGNORE_FIELDS: &str = "loggia.dev/ignore-fields";
+
+/// Annotation on an intent: which revision of its blueprint it is made from, `vN` or `latest`. Without it a deployment
+/// keeps the revision that it was made from first.
+pub const BLUEPRINT: &str = "loggia.dev/blueprint";
+
+/// Which revision of a blueprint is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// The one that the deployment was made from; the newest one for a new deployment.
+    Same,
+    /// The newest one, always.
+    Latest,
+    /// This one.
+    Number(i64),
+}
+
+impl Follow {
+    /// Reads `vN` or `latest`.
+    fn parse(text: &str) -> Option<Self> {
+        if text == "latest" { Some(Self::Latest) } else { number(text).map(Self::Number) }
+    }
+}
 
 /// What an intent asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +56,8 @@ pub struct Demand {
     pub package: PackageName,
     /// Blueprint that the package is made from.
     pub blueprint: Blueprint,
+    /// Which revision of it.
+    pub follow: Follow,
     /// Setters.
     pub params: BTreeMap<String, String>,
     /// What the intent's `configuration` names itself; a person expects it to be used.
@@ -125,6 +150,7 @@ pub fn expand(intent: &CNFDeployment, context: &ExpandContext) -> Result<Demand,
         repository: context.deployments.clone(),
         package,
         blueprint,
+        follow: annotation(intent, BLUEPRINT).and_then(|text| Follow::parse(&text)).unwrap_or(Follow::Same),
         params: params(&name, spec),
         named: configuration(spec).map(|(key, _)| key.clone()).collect(),
         namespace: target_namespace,
@@ -184,6 +210,10 @@ pub fn annotation_violations(annotations: &BTreeMap<String, String>) -> Vec<Viol
     if let Some(other) = of(APPROVAL).filter(|mode| !["automatic", "required"].contains(mode)) {
         let wrong = Violation::new(APPROVAL, format!("{other:?} is no way of approval"));
         told(APPROVAL, wrong.hint("write automatic or required"));
+    }
+    if let Some(other) = of(BLUEPRINT).filter(|text| Follow::parse(text).is_none()) {
+        let wrong = Violation::new(BLUEPRINT, format!("{other:?} is no revision of a blueprint"));
+        told(BLUEPRINT, wrong.hint("write latest, or vN such as v2"));
     }
     for path in ignored(of(IGNORE_FIELDS)).iter().flat_map(|rule| &rule.fields) {
         if let Err(error) = JsonPath::parse_any(path) {

@@ -56,6 +56,9 @@ pub struct PackageRevisionStatus {
     /// Tree of the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
+    /// Digest of its manifest, `sha256:HEX`, when it is in a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// Who approved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published_by: Option<String>,

@@ -228,8 +228,8 @@ pub struct IgnoreSpec {
     /// Name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// These fields and what is below them: JSON pointers such as `/spec/replicas`, or paths as kubectl takes them, such
-    /// as `.spec.template.spec.containers[?(@.name=="upf")].image`.
+    /// These fields and what is below them: JSON pointers such as `/spec/replicas`, or paths as kubectl takes them,
+    /// such as `.spec.template.spec.containers[?(@.name=="upf")].image`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
     /// Whatever these field managers own, such as `kube-controller-manager`.

@@ -61,8 +61,8 @@ pub struct ApplyOptions<'a> {
     pub subresource: &'a str,
     /// The time recorded for changed entries.
     pub now: Timestamp,
-    /// Fields that this write may not change and does not come to own, such as `.status` in a write to the object itself
-    /// of a kind with a status subresource. Map fields only.
+    /// Fields that this write may not change and does not come to own, such as `.status` in a write to the object
+    /// itself of a kind with a status subresource. Map fields only.
     pub reset: &'a [Path],
     /// What every object of the kind has, whoever wrote it: nobody owned it before the first apply. `None` is nothing.
     pub blank: Option<&'a Value>,
@@ -182,8 +182,8 @@ pub(super) struct Applied {
     pub(super) conflicts: Vec<Conflict>,
 }
 
-/// Applies `config` to `live` (`None` when there is no such object): merges it, takes away what this manager gave up and
-/// nobody else owns, and records ownership. Applying the same again gives an equal object with unchanged times.
+/// Applies `config` to `live` (`None` when there is no such object): merges it, takes away what this manager gave up
+/// and nobody else owns, and records ownership. Applying the same again gives an equal object with unchanged times.
 ///
 /// # Errors
 /// [`ApplyError`] naming every conflict, or every way in which `config` does not fit the schema.
@@ -278,9 +278,9 @@ fn timeless(object: &Value, schema: &Schema) -> Value {
     object
 }
 
-/// Records who owns what after a write that is not an apply: create, replace, or patch. `old` is the stored object, `new`
-/// the one to store; the result is `new` with `managedFields`. Entries that cannot be read are forgotten, and so are all of
-/// an object that does not fit the schema, be it only in what the write then resets.
+/// Records who owns what after a write that is not an apply: create, replace, or patch. `old` is the stored object,
+/// `new` the one to store; the result is `new` with `managedFields`. Entries that cannot be read are forgotten, and so
+/// are all of an object that does not fit the schema, be it only in what the write then resets.
 #[must_use]
 pub fn update(old: Option<&Value>, new: &Value, options: &ApplyOptions<'_>, schema: &Schema) -> Value {
     let empty = Value::Object(Map::new());

@@ -1,14 +1,20 @@
-//! The defaults that the API server fills into built-in kinds: those that its OpenAPI declares, which are in the table of
-//! [`schema`](crate::domain::krm::schema), and those that it fills in by code, which are here.
+//! The defaults that the API server fills into built-in kinds: those that its OpenAPI declares, which are in the table
+//! of [`schema`](crate::domain::krm::schema), and those that it fills in by code, which are here.
 //!
-//! Source: the defaulting functions of Kubernetes v1.36 (`pkg/apis/*/v1/defaults.go`), as documented in the API reference.
+//! Source: the defaulting functions of Kubernetes v1.36 (`pkg/apis/*/v1/defaults.go`), as documented in the API
+//! reference.
+
+mod structural;
 
 use serde_json::{Map, Value, json};
 
+pub use structural::fill_structural;
+
 use crate::domain::krm::Gvk;
-use crate::domain::krm::normal::is_zero;
-use crate::domain::krm::schema::{Node, Shape};
-use crate::domain::krm::value::is_void;
+use crate::domain::krm::metadata;
+use crate::domain::krm::normal::{each_map, is_zero};
+use crate::domain::krm::schema::Node;
+use crate::domain::krm::value::{is_void, text};
 
 /// Path (steps by dots, `*` for every item, `?` before a step that must be there already), and the default as JSON.
 /// Steps but the last create missing objects unless a `?` guards them.
@@ -108,8 +114,8 @@ const VOLUME: &[Row<'_>] = &[
 const STORAGE_CLASS: &[Row<'_>] = &[("reclaimPolicy", r#""Delete""#), ("volumeBindingMode", r#""Immediate""#)];
 const CRD: &[Row<'_>] = &[("spec.conversion.strategy", r#""None""#)];
 
-/// Fills in what is missing, as part of reading an object: whoever writes the object comes to own it. `root` is where the
-/// schema of the kind begins.
+/// Fills in what is missing, as part of reading an object: whoever writes the object comes to own it. `root` is where
+/// the schema of the kind begins.
 pub fn fill(gvk: &Gvk, object: &mut Value, root: Node<'_>) {
     fill_declared(object, root);
     match (gvk.group.as_str(), gvk.kind.as_str()) {
@@ -146,64 +152,14 @@ pub fn fill(gvk: &Gvk, object: &mut Value, root: Node<'_>) {
 
 /// Fills in the defaults that the table declares, inside objects that are there.
 fn fill_declared(value: &mut Value, node: Node<'_>) {
-    match (node.shape(), value) {
-        (Shape::Map(map), Value::Object(fields)) => {
-            for (name, default) in map.marks.iter().filter_map(|(name, mark)| Some((name, mark.default.as_ref()?))) {
-                // Zeros are what is written when nothing is there, not what is filled in.
-                if !is_zero(default) && !is_void(default) && fields.get(name).is_none_or(Value::is_null) {
-                    fields.insert(name.clone(), default.clone());
-                }
-            }
-            for (name, field) in fields {
-                if let Some(shape) = map.fields.get(name).or(map.element.as_deref()) {
-                    fill_declared(field, node.at(shape));
-                }
+    each_map(value, node, &|map, fields| {
+        for (name, default) in map.marks.iter().filter_map(|(name, mark)| Some((name, mark.default.as_ref()?))) {
+            // Zeros are what is written when nothing is there, not what is filled in.
+            if !is_zero(default) && !is_void(default) && fields.get(name).is_none_or(Value::is_null) {
+                fields.insert(name.clone(), default.clone());
             }
         }
-        (Shape::List(list), Value::Array(items)) => {
-            for item in items {
-                fill_declared(item, node.at(&list.element));
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Fills in the defaults that the structural schema of a custom resource declares, inside objects that are there.
-pub fn fill_structural(value: &mut Value, schema: &Value) {
-    match value {
-        Value::Object(fields) => fill_fields(fields, schema),
-        Value::Array(items) => {
-            if let Some(of_items) = schema.get("items") {
-                for item in items {
-                    fill_structural(item, of_items);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn fill_fields(fields: &mut Map<String, Value>, schema: &Value) {
-    for (name, below) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        let nothing = match fields.get(name) {
-            None => true,
-            // A null that may not be null counts as missing.
-            Some(Value::Null) => below.get("nullable") != Some(&Value::Bool(true)),
-            Some(_) => false,
-        };
-        if nothing && let Some(default) = below.get("default") {
-            fields.insert(name.clone(), default.clone());
-        }
-        if let Some(value) = fields.get_mut(name) {
-            fill_structural(value, below);
-        }
-    }
-    if let Some(others @ Value::Object(_)) = schema.get("additionalProperties") {
-        for value in fields.values_mut() {
-            fill_structural(value, others);
-        }
-    }
+    });
 }
 
 /// Fills in what is missing, row by row.
@@ -239,10 +195,6 @@ fn lay<'s>(value: &mut Value, mut steps: impl Iterator<Item = &'s str> + Clone, 
             fields.insert(name.to_owned(), below);
         }
     }
-}
-
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn deployment(object: &mut Value) {
@@ -335,13 +287,23 @@ fn pod_spec(spec: &mut Value) {
     }
 }
 
-/// `Always` for the tag `latest` and for none, unless there is a digest.
+/// `Always` for the tag `latest` and for none, unless there is a digest. What is no name of an image has no tag to go
+/// by.
 fn pull_policy(container: &mut Value) {
     let image = text(container, "/image");
     let last = image.rsplit('/').next().unwrap_or_default();
-    let latest = !image.contains('@') && (!last.contains(':') || last.ends_with(":latest"));
+    let latest = !image.contains('@') && (!last.contains(':') || last.ends_with(":latest")) && is_image(image);
     let policy = if latest { r#""Always""# } else { r#""IfNotPresent""# };
     all(container, &[("imagePullPolicy", policy)]);
+}
+
+/// Whether a text may name an image: no spaces, and lower case but for the registry and the tag.
+fn is_image(text: &str) -> bool {
+    let path = text.split_once('/').filter(|(host, _)| host.contains(['.', ':', '[']) || *host == "localhost");
+    let path = path.map_or(text, |(_, path)| path);
+    let name = path.rsplit_once(':').map_or(path, |(name, _)| name);
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/".contains(&byte);
+    !name.is_empty() && name.bytes().all(plain)
 }
 
 /// A limit without a request is the request, too.
@@ -424,6 +386,25 @@ fn job(object: &mut Value) {
     }
     template(spec.get_mut("template"));
     labels_of_template(object);
+}
+
+/// Has a new job find its pods by its own uid, unless it says how: what the server does before it looks at it.
+pub fn select_by_uid(job: &mut Value) {
+    if job.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
+        return;
+    }
+    let (uid, name) = (metadata::text(job, "uid").to_owned(), metadata::text(job, "name").to_owned());
+    let own = [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ];
+    for (label, value) in own {
+        set(job, &["spec", "template", "metadata", "labels", label], &json!(value));
+    }
+    set(job, &["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], &json!(uid));
+    labels_of_template(job);
 }
 
 /// A job without labels has those of its pods.

@@ -1,13 +1,17 @@
 //! Changes for people: one line a field, and no value of a Secret in any of them.
 
+mod forms;
 mod object;
 mod unified;
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
+use aho_corasick::AhoCorasick;
 use serde_json::Value;
 
 use crate::domain::id::Digest;
+use crate::domain::krm::apply::LAST_APPLIED;
 use crate::domain::krm::base64;
 use crate::domain::krm::path::{Atom, Path, PathElement};
 use crate::domain::krm::predict::Change;
@@ -16,12 +20,8 @@ pub use object::{Moved, ObjectDiff};
 
 /// Longest value shown, in characters; longer ones are cut and their length is told.
 const SHOWN: usize = 200;
-/// Shortest secret that is looked for inside other texts; shorter ones are masked only where they are stored.
-const FINDABLE: usize = 4;
-/// Shortest line of a secret of several lines that is looked for by itself; shorter ones are words of any file.
-const FINDABLE_LINE: usize = 8;
-
-/// Changes as lines: `+ path: value`, `- path: value`, `~ path: before -> after`; values as JSON, cut at 200 characters.
+/// Changes as lines: `+ path: value`, `- path: value`, `~ path: before -> after`; values as JSON, cut at 200
+/// characters.
 #[must_use]
 pub fn render(changes: &[Change]) -> String {
     changes.iter().map(line).collect()
@@ -52,6 +52,8 @@ fn show(value: &Value) -> String {
 pub struct Mask {
     key: Vec<u8>,
     marks: BTreeMap<String, String>,
+    /// Finds all marks in a text at once; made when it is first needed.
+    finder: OnceLock<Option<AhoCorasick>>,
 }
 
 impl std::fmt::Debug for Mask {
@@ -73,7 +75,7 @@ impl Mask {
     /// A mask that knows no value yet. The key should be random and stay in this process.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
-        Self { key: key.to_vec(), marks: BTreeMap::new() }
+        Self { key: key.to_vec(), marks: BTreeMap::new(), finder: OnceLock::new() }
     }
 
     /// A mask whose marks tell nothing at all, not even whether two values are equal; the same everywhere, so that a
@@ -83,19 +85,29 @@ impl Mask {
         Self::new(&[])
     }
 
-    /// Learns the values of a Secret: plain, base64, as JSON writes them inside of a text, and the longer lines of those
-    /// with several. Other kinds teach nothing.
+    /// An opaque mask of what all the Secrets among some objects hold.
+    pub fn of<'v>(objects: impl IntoIterator<Item = &'v Value>) -> Self {
+        let mut mask = Self::opaque();
+        objects.into_iter().for_each(|object| mask.learn(object));
+        mask
+    }
+
+    /// Learns the values of a Secret, stored or as they were applied last, in the forms in which they show elsewhere:
+    /// plain, base64 (also of a longer text that holds them), for URLs, in hexadecimal digits, as JSON writes them
+    /// inside of a text, and the longer lines of those with several; also of one that is written wrongly. Other kinds
+    /// teach nothing. What is shorter than four bytes is hidden only where it is stored: every text holds it somewhere.
     pub fn learn(&mut self, object: &Value) {
-        for (place, value) in stored(object) {
-            let plain = plain(place, value);
-            let mark = self.mark(&plain);
-            let encoded = base64::encode(&plain);
-            let plain = String::from_utf8(plain).unwrap_or_default();
-            let lines: Vec<&str> = plain.lines().map(str::trim).filter(|line| line.len() >= FINDABLE_LINE).collect();
-            let whole = [value, &encoded, &plain, plain.trim()];
-            for text in whole.into_iter().filter(|text| text.len() >= FINDABLE).chain(lines) {
-                self.marks.insert(text.to_owned(), mark.clone());
-                self.marks.insert(escaped(text), mark.clone());
+        self.finder.take();
+        let declared = declared(object);
+        for object in std::iter::once(object).chain(&declared) {
+            for (place, value) in stored(object) {
+                let value = value.as_str();
+                let plain = plain(place, value);
+                let mark = self.mark(&plain);
+                for form in forms::of(value, &plain) {
+                    self.marks.insert(escaped(&form), mark.clone());
+                    self.marks.insert(form, mark.clone());
+                }
             }
         }
     }
@@ -144,12 +156,34 @@ impl Mask {
         path.elements().iter().map(element).collect()
     }
 
-    /// A text with every learnt value in it hidden, the longest first.
+    /// A text with every learnt value in it hidden; values that overlap are hidden as one.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        let mut found: Vec<_> = self.marks.iter().filter(|(secret, _)| text.contains(secret.as_str())).collect();
-        found.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
-        found.into_iter().fold(text.to_owned(), |text, (secret, mark)| text.replace(secret.as_str(), mark))
+        let marks: Vec<&String> = self.marks.values().collect();
+        let Some(finder) = self.finder() else { return text.to_owned() };
+        // From where to where, and the mark of the value that begins there.
+        let mut hidden: Vec<(usize, usize, usize)> = Vec::new();
+        let mut found: Vec<_> = finder.find_overlapping_iter(text).collect();
+        found.sort_by_key(|found| (found.start(), std::cmp::Reverse(found.end())));
+        for found in found {
+            match hidden.last_mut() {
+                Some((_, end, _)) if found.start() < *end => *end = (*end).max(found.end()),
+                _ => hidden.push((found.start(), found.end(), found.pattern().as_usize())),
+            }
+        }
+        let (mut shown, mut at) = (String::with_capacity(text.len()), 0);
+        for (start, end, mark) in hidden {
+            shown.push_str(&text[at..start]);
+            shown.push_str(marks[mark]);
+            at = end;
+        }
+        shown + &text[at..]
+    }
+
+    /// `None` when nothing was learnt.
+    fn finder(&self) -> Option<&AhoCorasick> {
+        let build = || (!self.marks.is_empty()).then(|| AhoCorasick::new(self.marks.keys()).ok()).flatten();
+        self.finder.get_or_init(build).as_ref()
     }
 
     fn value(&self, value: &Value) -> Value {
@@ -206,6 +240,12 @@ fn escaped(text: &str) -> String {
     quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }
 
+/// The Secret as `kubectl apply` was given it, when the object is one that remembers.
+fn declared(object: &Value) -> Option<Value> {
+    let text = object.pointer("/metadata/annotations")?.get(LAST_APPLIED)?.as_str()?;
+    serde_json::from_str(text).ok().filter(|_| is_secret(object))
+}
+
 const PLACES: [&str; 2] = ["data", "stringData"];
 
 fn is_secret(object: &Value) -> bool {
@@ -213,15 +253,44 @@ fn is_secret(object: &Value) -> bool {
         && object.get("kind").and_then(Value::as_str) == Some("Secret")
 }
 
-/// The texts that a Secret stores, with the field they are in.
-fn stored(object: &Value) -> Vec<(&'static str, &str)> {
+/// A text or number that a Secret stores.
+enum Stored<'v> {
+    Text(&'v str),
+    Number(String),
+}
+
+impl Stored<'_> {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number,
+        }
+    }
+}
+
+/// The texts and numbers that a Secret stores, with the field they are in, however deep they are by mistake.
+fn stored(object: &Value) -> Vec<(&'static str, Stored<'_>)> {
     let places = if is_secret(object) { &PLACES[..] } else { &[] };
-    let texts = |place: &&'static str| {
-        let fields = object.get(*place).and_then(Value::as_object).into_iter().flatten();
-        let place = *place;
-        fields.filter_map(move |(_, value)| Some((place, value.as_str()?))).collect::<Vec<_>>()
-    };
-    places.iter().flat_map(texts).collect()
+    let mut found = Vec::new();
+    for place in places {
+        let mut open: Vec<&Value> = object.get(*place).into_iter().collect();
+        while let Some(value) = open.pop() {
+            match value {
+                Value::String(text) => found.push((*place, Stored::Text(text))),
+                Value::Number(number) => found.push((*place, Stored::Number(number.to_string()))),
+                Value::Array(items) => open.extend(items),
+                Value::Object(fields) => open.extend(fields.values()),
+                Value::Null | Value::Bool(_) => {}
+            }
+        }
+    }
+    found
+}
+
+/// What is wrong with an object, without the value that a Secret holds: messages of validation end with it.
+#[must_use]
+pub fn without_value<'m>(object: &Value, message: &'m str) -> &'m str {
+    if is_secret(object) { message.split(", got ").next().unwrap_or(message) } else { message }
 }
 
 /// The bytes behind a stored text: `data` is base64, where it is not broken.

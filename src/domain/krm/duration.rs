@@ -1,7 +1,7 @@
 //! Durations as text, in nanoseconds.
 //!
-//! Sources: Go's `time.ParseDuration` (what CEL's `duration` reads) and go-openapi's `strfmt.ParseDuration` (what fields of
-//! format `duration` may hold).
+//! Sources: Go's `time.ParseDuration` (what CEL's `duration` reads) and go-openapi's `strfmt.ParseDuration` (what
+//! fields of format `duration` may hold).
 
 const UNITS: [(&str, i128); 8] = [
     ("ns", 1),

@@ -39,9 +39,9 @@ impl IgnoreRule {
     }
 }
 
-/// The configuration as it can be applied without touching what is ignored: an ignored field that somebody else applies,
-/// or that is not there, is left out; any other gets its live value, so that giving it up does not remove it. Identity
-/// and the keys of list items are never ignored.
+/// The configuration as it can be applied without touching what is ignored: an ignored field that somebody else
+/// applies, or that is not there, is left out; any other gets its live value, so that giving it up does not remove it.
+/// Identity and the keys of list items are never ignored.
 ///
 /// # Errors
 /// [`ManagedFieldsError`] when the ownership records of the live object cannot be read.

@@ -1,8 +1,8 @@
 //! The part of kubectl's `JSONPath` that printer columns and ignore rules use, and JSON pointers.
 //!
-//! `.field`, `['field']` (a dot in a name is escaped: `['a\.b/c']`; without the backslash it separates fields, as in client-go), `[3]`,
-//! `[-1]`, `[*]`, `.*` and filters `[?(@.field=="text")]` with `==`, `!=`, `<`, `<=`, `>`, `>=` or existence. No recursion, no slices, no
-//! unions: such a path is refused.
+//! `.field`, `['field']` (a dot in a name is escaped: `['a\.b/c']`; without the backslash it separates fields, as in
+//! client-go), `[3]`, `[-1]`, `[*]`, `.*` and filters `[?(@.field=="text")]` with `==`, `!=`, `<`, `<=`, `>`, `>=` or
+//! existence. No recursion, no slices, no unions: such a path is refused.
 
 use std::cmp::Ordering;
 
@@ -67,6 +67,8 @@ impl JsonPath {
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let inner = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).unwrap_or(text.trim());
         let mut reader = Reader { text: inner, at: 0 };
+        // It stands for the whole document and may be left out, as in client-go.
+        let _ = reader.take("$");
         let steps = if inner.len() > MAX_LENGTH { Err("it is longer than 1024 bytes") } else { reader.steps() };
         let at = reader.at;
         steps.map(Self).map_err(|why| PathError { path: text.chars().take(120).collect(), why, at })
@@ -305,6 +307,8 @@ mod tests {
         for (path, expected) in [
             (".spec.n", json!([3])),
             ("{.spec.n}", json!([3])),
+            ("$.spec.n", json!([3])),
+            ("{$.spec.list[0]}", json!(["a"])),
             (".spec.list", json!([["a", "b"]])),
             (".spec.list[*]", json!(["a", "b"])),
             (".spec.list[0]", json!(["a"])),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::krm::fieldset::{FieldSet, FieldsError};
 use crate::domain::krm::path::Path;
+use crate::domain::krm::value::same;
 use crate::domain::time::{Timestamp, rfc3339_seconds};
 
 /// How an owner came to own its fields.
@@ -171,6 +172,32 @@ pub fn write(object: &mut Value, mut entries: Vec<Entry>) {
     metadata.insert("managedFields".to_owned(), entries.iter().map(Entry::write).collect());
 }
 
+/// Whether two objects differ in nothing but the times at which their owners came to own what they own: such a write is
+/// none. Source: `IgnoreManagedFieldsTimestampsTransformer` of the API server.
+#[must_use]
+pub fn same_but_times(a: &Value, b: &Value) -> bool {
+    same_fields(a, b, &|name, a, b| if name == "metadata" { same_metadata(a, b) } else { same(a, b) })
+}
+
+fn same_metadata(a: &Value, b: &Value) -> bool {
+    let entries = |a: &Value, b: &Value| match (a.as_array(), b.as_array()) {
+        (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_entry(a, b)),
+        _ => same(a, b),
+    };
+    same_fields(a, b, &|name, a, b| if name == "managedFields" { entries(a, b) } else { same(a, b) })
+}
+
+fn same_entry(a: &Value, b: &Value) -> bool {
+    let timeless = |entry: &Value| entry.as_object().map(|fields| without(fields, |field| field == "time"));
+    timeless(a).zip(timeless(b)).is_some_and(|(a, b)| same(&a, &b))
+}
+
+fn same_fields(a: &Value, b: &Value, is_same: &dyn Fn(&str, &Value, &Value) -> bool) -> bool {
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else { return same(a, b) };
+    let known = |(name, value): (&String, &Value)| b.get(name).is_some_and(|other| is_same(name, value, other));
+    a.len() == b.len() && a.iter().all(known)
+}
+
 /// Takes `managedFields` off an object.
 #[must_use]
 pub fn stripped(object: &Value) -> Value {
@@ -198,4 +225,27 @@ pub fn field_owners(live: &Value, path: &Path) -> Vec<(String, Operation)> {
     let entries = entries.into_iter().flatten().enumerate().filter_map(|(i, entry)| Entry::read(i, entry).ok());
     let owned = entries.filter(|entry| entry.fields.contains(path.elements()));
     owned.map(|entry| (entry.manager, entry.operation)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_alone_make_no_difference() {
+        let object = |time: &str, manager: &str, value: &str| {
+            json!({"metadata": {"name": "a", "managedFields": [{"manager": manager, "operation": "Update", "time": time}]},
+                "data": {"a": value}})
+        };
+        let old = object("2026-11-21T10:00:00Z", "one", "1");
+        assert!(same_but_times(&old, &old) && same_but_times(&old, &object("2026-11-21T10:00:01Z", "one", "1")));
+        let mut undated = old.clone();
+        undated["metadata"]["managedFields"][0].as_object_mut().unwrap().remove("time");
+        assert!(same_but_times(&old, &undated) && same_but_times(&undated, &old));
+        let mut unowned = old.clone();
+        unowned["metadata"].as_object_mut().unwrap().remove("managedFields");
+        for other in [object("2026-11-21T10:00:00Z", "two", "1"), object("2026-11-21T10:00:00Z", "one", "2"), unowned] {
+            assert!(!same_but_times(&old, &other) && !same_but_times(&other, &old), "{other}");
+        }
+    }
 }

@@ -103,7 +103,7 @@ pub(super) fn ensure_named(set: &FieldSet, node: Node<'_>) -> FieldSet {
 fn step<'a>(node: Node<'a>, element: &PathElement) -> Node<'a> {
     static ANY: Shape = Shape::Any;
     let shape = match (node.shape(), element) {
-        (Shape::Map(map), PathElement::Field(name)) => map.fields.get(name).or(map.element.as_deref()),
+        (Shape::Map(map), PathElement::Field(name)) => map.field(name),
         (Shape::List(list), PathElement::Key(_)) => Some(&*list.element),
         _ => None,
     };

@@ -1,17 +1,21 @@
 //! KRM objects: read, write, compare and merge them as the API server does.
 
+pub mod align;
 pub mod apply;
 pub mod base64;
+pub mod cause;
 pub mod cel;
 pub mod defaults;
 pub mod diff;
 pub mod document;
 mod duration;
 pub mod fieldset;
+pub mod formats;
 pub mod ignore;
 pub mod jsonpath;
 pub mod managed;
 pub mod merge;
+pub mod metadata;
 pub mod normal;
 pub mod object;
 pub mod order;
@@ -19,12 +23,17 @@ pub mod patch;
 pub mod path;
 pub mod predict;
 pub mod quantity;
+pub mod rules;
+pub mod scalar;
 pub mod schema;
+pub mod selector;
+pub mod structural;
 pub mod validate;
 pub mod value;
 
 pub use apply::{ApplyError, ApplyOptions, Conflict, apply, update};
-pub use diff::{Mask, Moved, ObjectDiff, mask_secrets, render};
+pub use cause::Cause;
+pub use diff::{Mask, Moved, ObjectDiff, mask_secrets, render, without_value};
 pub use fieldset::FieldSet;
 pub use ignore::{IgnoreRule, spared};
 pub use jsonpath::{JsonPath, PathError};

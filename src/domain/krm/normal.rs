@@ -1,11 +1,12 @@
-//! The form in which the API server stores what it was sent: quantities in canonical form, no explicit nulls, no zeros
-//! where it leaves them out, no empty lists and maps of entries (structs may be empty).
+//! The form in which the API server stores what it was sent: quantities in canonical form, base64 in one line, no
+//! explicit nulls, no zeros where it leaves them out, no empty lists and maps of entries (structs may be empty). The
+//! entry of a map and the item of a list are there all the same when they are null: as what is zero of their type.
 
 use serde_json::{Map, Value};
 
 use crate::domain::krm::duration;
 use crate::domain::krm::quantity::Quantity;
-use crate::domain::krm::schema::{Format, Node, Schema, Shape};
+use crate::domain::krm::schema::{Format, MapShape, Node, Schema, Shape};
 
 /// `value` as the server stores it. Custom resources are stored as they are sent.
 #[must_use]
@@ -35,10 +36,14 @@ fn is_walked(value: &Value, node: Node<'_>) -> bool {
             let is_empty = declared.is_some() && is_left_out(field, below);
             !field.is_null() && !is_empty && is_walked(field, below)
         }),
-        (Shape::List(list), Value::Array(items)) => items.iter().all(|item| is_walked(item, node.at(&list.element))),
+        (Shape::List(list), Value::Array(items)) => {
+            let element = node.at(&list.element);
+            items.iter().all(|item| is_walked(item, element) && !(item.is_null() && zero_of(element).is_some()))
+        }
         (Shape::Scalar(Format::Quantity), value) => {
             Quantity::of(value).is_none_or(|quantity| value.as_str().is_some_and(|text| quantity.to_string() == text))
         }
+        (Shape::Scalar(Format::Bytes), Value::String(text)) => !text.contains(['\n', '\r']),
         _ => true,
     }
 }
@@ -51,18 +56,25 @@ pub fn canonical(value: &Value, schema: &Schema) -> Value {
 
 /// Removes the fields that the server leaves out of its own kinds while they are empty, zero or false.
 pub fn drop_zeros(value: &mut Value, node: Node<'_>) {
+    each_map(value, node, &|map, fields| {
+        fields.retain(|name, field| !(is_zero(field) && map.marks.get(name).is_some_and(|mark| mark.terse)));
+    });
+}
+
+/// Changes every map whose shape is declared; each before what is in it.
+pub(super) fn each_map(value: &mut Value, node: Node<'_>, change: &impl Fn(&MapShape, &mut Map<String, Value>)) {
     match (node.shape(), value) {
         (Shape::Map(map), Value::Object(fields)) => {
-            fields.retain(|name, field| !(is_zero(field) && map.marks.get(name).is_some_and(|mark| mark.terse)));
+            change(map, fields);
             for (name, field) in fields {
-                if let Some(shape) = map.fields.get(name).or(map.element.as_deref()) {
-                    drop_zeros(field, node.at(shape));
+                if let Some(shape) = map.field(name) {
+                    each_map(field, node.at(shape), change);
                 }
             }
         }
         (Shape::List(list), Value::Array(items)) => {
             for item in items {
-                drop_zeros(item, node.at(&list.element));
+                each_map(item, node.at(&list.element), change);
             }
         }
         _ => {}
@@ -104,12 +116,27 @@ fn is_left_out(value: &Value, node: Node<'_>) -> bool {
     }
 }
 
+/// What a null stands for where something must stand; `None` where null is as good.
+fn zero_of(node: Node<'_>) -> Option<Value> {
+    match node.shape() {
+        Shape::Scalar(Format::Text | Format::Bytes | Format::Formatted) => Some(Value::from("")),
+        Shape::Scalar(Format::Quantity) => Some(Value::from("0")),
+        Shape::Scalar(Format::Bool) => Some(Value::from(false)),
+        Shape::Scalar(Format::Int32 | Format::Int64 | Format::Number | Format::IntOrString) => Some(Value::from(0)),
+        Shape::Map(map) if map.element.is_none() => Some(Value::Object(Map::new())),
+        _ => None,
+    }
+}
+
 fn walk(value: &Value, node: Node<'_>, drops_empty: bool) -> Value {
     match (node.shape(), value) {
         (Shape::Map(map), Value::Object(fields)) => {
             let kept = fields.iter().filter_map(|(name, field)| {
-                let shape = map.fields.get(name).or(map.element.as_deref());
+                let shape = map.field(name);
                 let Some(below) = shape.map(|shape| node.at(shape)) else { return Some((name.clone(), field.clone())) };
+                if let (false, Value::Null, Some(zero)) = (map.fields.contains_key(name), field, zero_of(below)) {
+                    return Some((name.clone(), zero));
+                }
                 let is_empty = drops_empty && map.fields.contains_key(name) && is_left_out(field, below);
                 let is_kept = !(field.is_null() || is_empty);
                 is_kept.then(|| (name.clone(), walk(field, below, drops_empty)))
@@ -117,11 +144,14 @@ fn walk(value: &Value, node: Node<'_>, drops_empty: bool) -> Value {
             Value::Object(kept.collect::<Map<_, _>>())
         }
         (Shape::List(list), Value::Array(items)) => {
-            items.iter().map(|item| walk(item, node.at(&list.element), drops_empty)).collect()
+            let element = node.at(&list.element);
+            let item = |item: &Value| zero_of(element).filter(|_| item.is_null());
+            items.iter().map(|one| item(one).unwrap_or_else(|| walk(one, element, drops_empty))).collect()
         }
         (Shape::Scalar(Format::Quantity), value) => {
             Quantity::of(value).map_or_else(|| value.clone(), |quantity| Value::String(quantity.to_string()))
         }
+        (Shape::Scalar(Format::Bytes), Value::String(text)) => Value::String(text.replace(['\n', '\r'], "")),
         _ => value.clone(),
     }
 }
@@ -140,6 +170,25 @@ mod tests {
             "spec": {"strategy": {}, "paused": null, "template": {"spec": {"containers": [], "securityContext": {}}}}});
         let stored = json!({"metadata": {}, "spec": {"strategy": {}, "template": {"spec": {"securityContext": {}}}}});
         assert_eq!(normalise(&sent, schema), stored);
+    }
+
+    #[test]
+    fn a_null_entry_is_a_zero_one() {
+        let schemas = Schemas::builtin();
+        let (schema, _) = schemas.lookup(&Gvk::new("", "v1", "Pod"));
+        let sent = json!({"metadata": {"annotations": {"a": null}, "labels": null}, "spec": {"nodeSelector": {"b": null},
+            "containers": [{"args": [null, "x"], "command": null, "resources": {"limits": {"cpu": null}}}]}});
+        let stored = json!({"metadata": {"annotations": {"a": ""}}, "spec": {"nodeSelector": {"b": ""},
+            "containers": [{"args": ["", "x"], "resources": {"limits": {"cpu": "0"}}}]}});
+        assert!(!is_settled(&sent, schema));
+        assert_eq!(normalise(&sent, schema), stored);
+        assert!(is_settled(&stored, schema));
+        let (secret, _) = schemas.lookup(&Gvk::new("", "v1", "Secret"));
+        let broken = json!({"data": {"a": "YW\nJj\n", "b": null}});
+        assert!(!is_settled(&broken, secret));
+        assert_eq!(normalise(&broken, secret), json!({"data": {"a": "YWJj", "b": ""}}));
+        let listed = json!({"spec": {"containers": [{"args": [null]}]}});
+        assert!(!is_settled(&listed, schema));
     }
 
     #[test]

@@ -225,16 +225,6 @@ impl Object {
         }
     }
 
-    /// Removes an annotation, and the map when it is left empty.
-    pub fn remove_annotation(&mut self, key: &str) {
-        let Some(metadata) = self.0.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-        let Some(Value::Object(entries)) = metadata.get_mut("annotations") else { return };
-        entries.remove(key);
-        if entries.is_empty() {
-            metadata.remove("annotations");
-        }
-    }
-
     /// The JSON.
     #[must_use]
     pub const fn value(&self) -> &Value {

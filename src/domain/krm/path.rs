@@ -14,6 +14,18 @@ use crate::domain::krm::value;
 #[derive(Debug, Clone)]
 pub struct Atom(pub Value);
 
+impl fmt::Display for Atom {
+    /// As JSON; a number without a fraction is written without one, as Go writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Beyond this a number is written with an exponent, or its digits are not all known.
+        const WHOLE: f64 = 1e15;
+        match self.0.as_f64().filter(|number| self.0.is_f64() && number.fract() == 0.0 && number.abs() < WHOLE) {
+            Some(whole) => write!(f, "{whole:.0}"),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
 impl PartialEq for Atom {
     fn eq(&self, other: &Self) -> bool {
         value::same(&self.0, &other.0)
@@ -58,6 +70,21 @@ pub struct InvalidElement {
 }
 
 impl PathElement {
+    /// The position of the item in a list; `None` when it is not there, and of fields.
+    fn index_in(&self, list: &Value) -> Option<usize> {
+        let items = list.as_array()?;
+        match self {
+            Self::Field(_) => None,
+            Self::Index(index) => Some(*index),
+            Self::Value(atom) => items.iter().position(|item| *item == atom.0),
+            Self::Key(keys) => {
+                let has =
+                    |item: &Value| keys.iter().all(|(name, atom)| item.get(name).is_none_or(|value| *value == atom.0));
+                items.iter().position(has)
+            }
+        }
+    }
+
     /// A field of a map.
     #[must_use]
     pub fn field(name: &str) -> Self {
@@ -96,7 +123,7 @@ impl PathElement {
                 let keys = keys.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect();
                 format!("k:{}", Value::Object(keys))
             }
-            Self::Value(value) => format!("v:{}", value.0),
+            Self::Value(value) => format!("v:{value}"),
             Self::Index(index) => format!("i:{index}"),
         }
     }
@@ -110,7 +137,7 @@ impl fmt::Display for PathElement {
                 let keys: Vec<String> = keys.iter().map(|(name, value)| format!("{name}={}", value.0)).collect();
                 write!(f, "[{}]", keys.join(","))
             }
-            Self::Value(value) => write!(f, "[={}]", value.0),
+            Self::Value(value) => write!(f, "[={value}]"),
             Self::Index(index) => write!(f, "[{index}]"),
         }
     }
@@ -121,6 +148,26 @@ impl fmt::Display for PathElement {
 pub struct Path(Vec<PathElement>);
 
 impl Path {
+    /// The steps to take in `value`: names of fields, and list items by their number from 0. An item that is not there
+    /// is taken to be the first.
+    #[must_use]
+    pub fn steps(&self, value: &Value) -> Vec<String> {
+        let mut here = Some(value);
+        let mut steps = Vec::new();
+        for element in self.elements() {
+            let (step, below) = match element {
+                PathElement::Field(name) => (name.clone(), here.and_then(|value| value.get(name))),
+                item => {
+                    let index = here.and_then(|list| item.index_in(list)).unwrap_or_default();
+                    (index.to_string(), here.and_then(|value| value.get(index)))
+                }
+            };
+            here = below;
+            steps.push(step);
+        }
+        steps
+    }
+
     /// The path of nested map fields.
     #[must_use]
     pub fn fields(names: &[&str]) -> Self {

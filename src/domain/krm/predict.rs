@@ -70,8 +70,8 @@ pub fn predict(
 }
 
 /// The fields that differ in meaning between two objects of a kind, in path order, without bookkeeping, status and the
-/// annotations that repeat the configuration or count for the server. Lists are compared by their keys, not by position. A null `old` is an object that does not
-/// exist: every field of `new` but its identity is added.
+/// annotations that repeat the configuration or count for the server. Lists are compared by their keys, not by
+/// position. A null `old` is an object that does not exist: every field of `new` but its identity is added.
 #[must_use]
 pub fn changes(old: &Value, new: &Value, schema: &Schema) -> Vec<Change> {
     compare(old, new, new, schema)
@@ -101,10 +101,10 @@ pub(super) fn decoded_secret(config: &Value) -> Value {
     let Some(Value::Object(texts)) = fields.remove("stringData") else { return config };
     let data = fields.entry("data").or_insert_with(|| Value::Object(Map::new()));
     if let Some(data) = data.as_object_mut() {
-        let encoded = texts
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, Value::String(super::base64::encode(text.as_str()?.as_bytes())))));
-        data.extend(encoded);
+        // No text is an empty one.
+        let text = |value: Value| if value.is_null() { Some(String::new()) } else { value.as_str().map(str::to_owned) };
+        let encoded = |text: String| Value::String(super::base64::encode(text.as_bytes()));
+        data.extend(texts.into_iter().filter_map(|(name, value)| Some((name, encoded(text(value)?)))));
     }
     config
 }
@@ -231,7 +231,7 @@ impl Walk {
         match (node.shape(), old, new) {
             (Shape::Map(map), Value::Object(a), Value::Object(b)) => {
                 names(Some(old), Some(new)).into_iter().all(|name| {
-                    let shape = map.fields.get(name).or(map.element.as_deref());
+                    let shape = map.field(name);
                     let node = node.at(shape.unwrap_or(node.shape()));
                     self.same_part(a.get(name), b.get(name), node)
                 })

@@ -1,7 +1,7 @@
 //! Resource quantities: `1000m` is `1`, `1Gi` is `1024Mi`.
 //!
-//! Source: `Quantity` of the Kubernetes API reference. The smallest unit is one billionth; finer values are rounded away
-//! from zero, as the API server does.
+//! Source: `Quantity` of the Kubernetes API reference. The smallest unit is one billionth; finer values are rounded
+//! away from zero, as the API server does.
 
 use std::fmt;
 
@@ -51,11 +51,11 @@ impl std::str::FromStr for Quantity {
 }
 
 impl Quantity {
-    /// The quantity that a JSON string or number spells.
+    /// The quantity that a JSON string or number spells; space around it does not count.
     #[must_use]
     pub fn of(value: &Value) -> Option<Self> {
         match value {
-            Value::String(text) => text.parse().ok(),
+            Value::String(text) => text.trim().parse().ok(),
             Value::Number(number) => number.to_string().parse().ok(),
             _ => None,
         }

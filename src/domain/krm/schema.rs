@@ -50,6 +50,9 @@ pub enum Format {
     Time,
     /// A duration as custom kinds have it: `60s` is `1m`.
     Duration,
+    /// A string of another format, in custom kinds. A configuration may have any scalar there; what comes of it may
+    /// not.
+    Formatted,
     /// An integer of 32 bits.
     Int32,
     /// An integer of 64 bits, or of no said size.
@@ -92,6 +95,14 @@ pub struct MapShape {
     pub atomic: bool,
     /// What else is known of declared fields; nothing of those that are not here.
     pub marks: BTreeMap<String, Mark>,
+}
+
+impl MapShape {
+    /// The shape of a field: its own, else that of all others; `None` when there can be no such field.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Shape> {
+        self.fields.get(name).or(self.element.as_deref())
+    }
 }
 
 /// What is known of a field beyond its shape.
@@ -184,6 +195,12 @@ impl Schema {
         self.structural.is_some()
     }
 
+    /// The schema as the CRD of the kind declares it; `None` for built-in kinds.
+    #[must_use]
+    pub fn structural(&self) -> Option<&Value> {
+        self.structural.as_deref()
+    }
+
     /// The same schema for a server that stores what it is sent, byte for byte.
     #[cfg(test)]
     pub(super) fn keeping_nulls(mut self) -> Self {
@@ -251,7 +268,8 @@ impl<'a> Node<'a> {
         Self { types: self.types, shape }
     }
 
-    /// How to walk `value` here. A value whose JSON type is not the declared one is a leaf; null goes with maps and lists.
+    /// How to walk `value` here. A value whose JSON type is not the declared one is a leaf; null goes with maps and
+    /// lists.
     #[must_use]
     pub fn view(self, value: &Value) -> View<'a> {
         match (self.shape(), value) {
@@ -280,7 +298,7 @@ impl<'a> Fields<'a> {
     /// The place of a field; one that is not allowed is read as [`Shape::Any`].
     #[must_use]
     pub fn get(self, name: &str) -> Node<'a> {
-        let shape = self.shape.and_then(|map| map.fields.get(name).or(map.element.as_deref()));
+        let shape = self.shape.and_then(|map| map.field(name));
         self.node.at(shape.unwrap_or(&ANY))
     }
 

@@ -5,13 +5,18 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::domain::krm::cause::Cause;
 use crate::domain::krm::merge::{element_of, elements};
 use crate::domain::krm::path::{Path, PathElement};
 use crate::domain::krm::quantity::Quantity;
+use crate::domain::krm::scalar;
 use crate::domain::krm::schema::{Format, ListKind, ListShape, Node, Schema, Shape};
 
 /// The message of a field that the schema does not have.
 pub const UNDECLARED: &str = "field not declared in schema";
+
+/// How a misspelt quantity is told by [`validate`], up to the value.
+const NO_QUANTITY: &str = "expected quantity, got ";
 
 const DUPLICATE: &str = "duplicate entries for key";
 
@@ -24,18 +29,54 @@ pub struct Violation {
     pub message: String,
 }
 
+impl Violation {
+    /// A cause as what is wrong at a place of an object.
+    #[must_use]
+    pub fn of(cause: Cause, object: &Value) -> Self {
+        Self { path: cause.path(object), message: cause.message }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.message)
     }
 }
 
-/// All the ways in which `value` does not fit: undeclared fields, wrong types, list items without or with the same keys.
+/// All the ways in which `value` does not fit: undeclared fields, wrong types, list items without or with the same
+/// keys.
 #[must_use]
 pub fn validate(value: &Value, schema: &Schema) -> Vec<Violation> {
     let mut check = Check { path: Path::default(), found: Vec::new() };
     check.value(value, schema.node());
     check.found
+}
+
+/// What the server says of a configuration before it looks at the object that comes of it: all that [`validate`] says,
+/// and of a built-in kind the scalars that are not written as their format asks, in the words of its decoder.
+#[must_use]
+pub fn misfits(config: &Value, schema: &Schema) -> Vec<Violation> {
+    if schema.is_custom() {
+        return validate(config, schema);
+    }
+    let misspelt = scalar::faults(config, schema).into_iter().filter(|(_, error)| error.holds_for_configurations());
+    let mut found: Vec<Violation> =
+        misspelt.map(|(path, error)| Violation { path, message: error.to_string() }).collect();
+    // Of a quantity that its decoder refuses nothing else is said.
+    let is_list_or_map =
+        |message: &str| message.strip_prefix(NO_QUANTITY).is_some_and(|got| got.starts_with(['[', '{']));
+    let rest = validate(config, schema).into_iter();
+    found.extend(rest.filter(|one| !one.message.starts_with(NO_QUANTITY) || is_list_or_map(&one.message)));
+    found
+}
+
+/// What [`validate`] says of an object of a custom kind where its structural schema is silent: of undeclared fields and
+/// of metadata. The rest is told by [`structural`](crate::domain::krm::structural).
+#[must_use]
+pub fn around(object: &Value, schema: &Schema) -> Vec<Violation> {
+    let metadata = Path::fields(&["metadata"]);
+    let is_ours = |one: &Violation| one.message == UNDECLARED || one.path.starts_with(&metadata);
+    validate(object, schema).into_iter().filter(is_ours).collect()
 }
 
 /// Whether a stored value fits, in which lists may hold several items of one key.
@@ -53,7 +94,7 @@ pub fn declared_only(value: &Value, schema: &Schema) -> Value {
 fn kept(value: &Value, node: Node<'_>) -> Value {
     match (node.shape(), value) {
         (Shape::Map(map), Value::Object(fields)) => {
-            let shape = |name: &String| map.fields.get(name).or(map.element.as_deref());
+            let shape = |name: &String| map.field(name);
             let fields =
                 fields.iter().filter_map(|(name, value)| Some((name.clone(), kept(value, node.at(shape(name)?)))));
             Value::Object(fields.collect())
@@ -87,7 +128,7 @@ impl Check {
             (Shape::Scalar(format), value) => self.scalar(*format, value),
             (Shape::Map(map), Value::Object(fields)) => {
                 for (name, value) in fields {
-                    match map.fields.get(name).or(map.element.as_deref()) {
+                    match map.field(name) {
                         Some(shape) => self.part(PathElement::field(name), value, node.at(shape)),
                         None => self.undeclared(name),
                     }
@@ -107,7 +148,8 @@ impl Check {
 
     fn scalar(&mut self, format: Format, value: &Value) {
         let (fits, name) = match format {
-            Format::Text | Format::Bytes | Format::Time | Format::Duration => (value.is_string(), "string"),
+            Format::Text | Format::Bytes | Format::Time => (value.is_string(), "string"),
+            Format::Duration | Format::Formatted => (!value.is_array() && !value.is_object(), "scalar"),
             Format::Number | Format::Int32 | Format::Int64 => (value.is_number(), "numeric (int or float)"),
             Format::Bool => (value.is_boolean(), "boolean"),
             Format::Quantity => (Quantity::of(value).is_some(), "quantity"),

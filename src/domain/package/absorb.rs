@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::edits::bring;
 use super::layout::is_below;
 use super::resources::{Place, Resources, is_kustomization};
 use super::wire::{self, Item};
@@ -191,71 +192,24 @@ fn settle(
 /// Makes a resource what a function made of it. A function that writes comments is taken by its text; of another only
 /// the values are taken, so that comments and order stay.
 fn rewrite(resources: &mut Resources, place: &Place, item: &Item) -> Result<(), EditError> {
-    let (old, new) = (wire::stripped(&resources.value(place)), wire::stripped(&item.value));
+    let new = wire::stripped(&item.value);
     let had = wire::comments(&resources.text(place));
     let adds = |(comment, count): (&String, &usize)| had.get(comment).is_none_or(|old| old < count);
     let text = if item.text.contains('#') { wire::plain(item) } else { String::new() };
     if wire::comments(&text).iter().any(adds) {
         return resources.replace(place, &text).map(|_| ());
     }
-    if old == new {
+    if resources.edit(place, |file, index| Ok(bring(file, index, &new, wire::stripped)))? {
         return Ok(());
     }
-    let mut edits = Vec::new();
-    differences(&old, &new, &mut Vec::new(), &mut edits);
-    let done = edits.iter().try_for_each(|edit| edit.apply(resources, place));
-    match done {
-        Ok(()) if wire::stripped(&resources.value(place)) == new => Ok(()),
-        _ => resources.replace(place, &wire::plain(item)).map(|_| ()),
-    }
-}
-
-/// One place of a resource that changed; nothing is put where something is removed.
-struct Edit {
-    path: Vec<String>,
-    value: Option<Value>,
-}
-
-impl Edit {
-    fn apply(&self, resources: &mut Resources, place: &Place) -> Result<(), EditError> {
-        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
-        let done = match &self.value {
-            Some(value) => resources.set(place, &path, value),
-            None => resources.remove(place, &path),
-        };
-        done.map(|_| ())
-    }
-}
-
-fn differences(old: &Value, new: &Value, path: &mut Vec<String>, edits: &mut Vec<Edit>) {
-    match (old, new) {
-        (old, new) if old == new => {}
-        (Value::Object(old), Value::Object(new)) if !new.is_empty() => {
-            for (key, value) in new {
-                path.push(key.clone());
-                match old.get(key) {
-                    Some(old) => differences(old, value, path, edits),
-                    None => edits.push(Edit { path: path.clone(), value: Some(value.clone()) }),
-                }
-                path.pop();
-            }
-            for key in old.keys().filter(|key| !new.contains_key(*key)) {
-                edits.push(Edit { path: [path.as_slice(), std::slice::from_ref(key)].concat(), value: None });
-            }
-        }
-        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
-            for (index, (old, new)) in old.iter().zip(new).enumerate() {
-                path.push(index.to_string());
-                differences(old, new, path, edits);
-                path.pop();
-            }
-        }
-        (_, new) => edits.push(Edit { path: path.clone(), value: Some(new.clone()) }),
-    }
+    resources.replace(place, &wire::plain(item)).map(|_| ())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
+    use crate::domain::krm::document::{Limits, YamlFile, to_yaml};
     use crate::domain::package::external::Answer;
     use crate::domain::package::kptfile::Function;
     use crate::domain::package::rendering::Single;
@@ -273,10 +227,98 @@ mod tests {
             Single { function: Function { exec: Some("f".to_owned()), ..Function::default() }, ..Single::default() };
         let mut rendering = Rendering::single(&tree, single, Catalog).unwrap();
         let Ok(Turn::Waits(request)) = rendering.step() else { panic!("it does not wait") };
-        let answer = Answer { list: function(&request.list).into_bytes(), stderr: String::new() };
+        let answer = Answer { list: function(&request.list).into_bytes(), ..Answer::default() };
         rendering.resume(Ok(answer)).map_err(|error| error.to_string())?;
         let text = |file: &File| String::from_utf8(file.bytes.to_vec()).unwrap();
         Ok(rendering.tree().iter().map(|(path, file)| (path.to_owned(), text(file))).collect())
+    }
+
+    /// The first resource after a function that changes values and writes no comments.
+    fn valued(text: &str, change: impl Fn(&mut Value)) -> String {
+        let mut tree = FileTree::new();
+        tree.insert("a.yaml", File::regular(text.as_bytes().to_vec())).unwrap();
+        let single =
+            Single { function: Function { exec: Some("f".to_owned()), ..Function::default() }, ..Single::default() };
+        let mut rendering = Rendering::single(&tree, single, Catalog).unwrap();
+        let Ok(Turn::Waits(request)) = rendering.step() else { panic!("it does not wait") };
+        let mut list = YamlFile::parse(request.list.as_bytes(), &Limits::default()).unwrap().value(0).unwrap();
+        change(&mut list["items"][0]);
+        let answer = Answer { list: to_yaml(&list).into_bytes(), ..Answer::default() };
+        rendering.resume(Ok(answer)).unwrap();
+        String::from_utf8(rendering.tree().get("a.yaml").unwrap().bytes.to_vec()).unwrap()
+    }
+
+    const POD: &str = "\
+apiVersion: v1
+kind: Pod # kind
+metadata:
+  name: p
+spec:
+  containers:
+  - name: a # first
+    image: a:1 # image
+    command:
+    - sh
+    - |
+      run
+    args:
+    - --first # one
+    - info # kpt-set: ${level}
+  # above b
+  - name: b # second
+    image: b:1
+  volumes: [{name: v}, # v
+    {name: w}, # w
+  ]
+  one: !!str 5 # tagged
+";
+
+    /// What changes a value, and how that changes the text: before and after.
+    type Row<'r> = (&'r dyn Fn(&mut Value), &'r str, &'r str);
+
+    #[test]
+    fn comments_stay_with_the_items_of_a_list() {
+        let spec = |value: &mut Value, change: &dyn Fn(&mut Value)| change(&mut value["spec"]);
+        let first = &POD[POD.find("  - name: a").unwrap()..POD.find("  # above b").unwrap()];
+        let rows: [Row<'_>; 9] = [
+            (
+                &|s| s["containers"][0]["args"].as_array_mut().unwrap().push(json!("--extra")),
+                "    - info # kpt-set: ${level}\n",
+                "    - info # kpt-set: ${level}\n    - \"--extra\"\n",
+            ),
+            (
+                &|s| s["containers"][0]["args"].as_array_mut().unwrap().insert(0, json!("--extra")),
+                "    - --first # one\n",
+                "    - \"--extra\"\n    - --first # one\n",
+            ),
+            (
+                &|s| drop(s["containers"][0]["args"].as_array_mut().unwrap().pop()),
+                "    - info # kpt-set: ${level}\n",
+                "",
+            ),
+            (&|s| drop(s["containers"].as_array_mut().unwrap().remove(0)), first, ""),
+            (
+                &|s| s["containers"].as_array_mut().unwrap().push(json!({"name": "c"})),
+                "    image: b:1\n",
+                "    image: b:1\n  - name: c\n",
+            ),
+            (&|s| s["containers"][0]["command"][1] = json!("stop"), "    - |\n      run\n", "    - stop\n"),
+            (
+                &|s| {
+                    let containers = s["containers"].as_array_mut().unwrap();
+                    containers.insert(0, json!({"name": "z"}));
+                    containers[1]["image"] = json!("a:2");
+                },
+                "  - name: a # first\n    image: a:1 # image\n",
+                "  - name: z\n  - name: a # first\n    image: a:2 # image\n",
+            ),
+            (&|s| drop(s["volumes"].as_array_mut().unwrap().pop()), "    {name: w}, # w\n", ""),
+            (&|s| s["one"] = json!(6), "!!str 5 # tagged", "6 # tagged"),
+        ];
+        for (number, (change, old, new)) in rows.into_iter().enumerate() {
+            assert!(POD.contains(old), "row {number}");
+            assert_eq!(valued(POD, |value| spec(value, change)), POD.replacen(old, new, 1), "row {number}");
+        }
     }
 
     fn file(path: &str, text: &str) -> (String, String) {

@@ -1,7 +1,8 @@
 //! Archives as files: a tar, packed by gzip or not, unpacked in memory and within limits.
 //!
-//! Whatever two programs could read in two ways is refused, because what was reviewed with one of them would not be what
-//! the other one unpacks. Sources: POSIX.1-2017 `pax` (ustar and extended headers), GNU tar's long names, RFC 1952.
+//! Whatever two programs could read in two ways is refused, because what was reviewed with one of them would not be
+//! what the other one unpacks. Sources: POSIX.1-2017 `pax` (ustar and extended headers), GNU tar's long names, RFC
+//! 1952.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -10,14 +11,14 @@ use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 
 use super::upgrade::escaping_links;
-use crate::domain::source::{File, FileMode, FileTree, check_path};
+use crate::domain::source::{File, FileMode, FileTree, PACKAGE_BYTES, PACKAGE_FILES, check_path};
 
 /// How much an archive may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Largest number of entries, directories and extended headers among them. Default 20,000.
     pub entries: usize,
-    /// Largest file in bytes. Default 4 MiB.
+    /// Largest file in bytes. Default 64 MiB.
     pub file_bytes: u64,
     /// Largest archive in bytes once it is unpacked by gzip. Default 96 MiB.
     pub total_bytes: u64,
@@ -27,7 +28,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { entries: 20_000, file_bytes: 4 << 20, total_bytes: 96 << 20, ratio: 200 }
+        Self { entries: PACKAGE_FILES, file_bytes: PACKAGE_BYTES, total_bytes: 96 << 20, ratio: 200 }
     }
 }
 

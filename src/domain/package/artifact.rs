@@ -1,17 +1,18 @@
 //! Packages in OCI registries: names, versions, and what a manifest holds.
 //!
 //! Sources: OCI image and distribution specifications 1.1; Docker's image manifest v2 schema 2; Flux's artifacts
-//! (`application/vnd.cncf.flux.content.v1.tar+gzip`), Helm's charts (`application/vnd.cncf.helm.chart.content.v1.tar+gzip`),
-//! kpt's and Porch's packages (images whose layers are the files).
+//! (`application/vnd.cncf.flux.content.v1.tar+gzip`), Helm's charts
+//! (`application/vnd.cncf.helm.chart.content.v1.tar+gzip`), kpt's and Porch's packages (images whose layers are the
+//! files).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use semver::VersionReq;
 use serde_json::Value;
 
 use super::archive::{ArchiveError, Budget, unpack};
-use super::reference::{newest_tag, range};
+use super::reference::newest_tag;
+use super::versions::Versions;
 use crate::domain::id::Digest;
 use crate::domain::source::{File, FileTree};
 
@@ -22,7 +23,7 @@ pub const SCHEME: &str = "oci://";
 pub const MANIFEST_BYTES: u64 = 4 << 20;
 /// Most layers of a manifest.
 const LAYERS: usize = 128;
-/// Most manifests of an index.
+/// Most manifests of an index, and of a list of what refers to another one.
 const MANIFESTS: usize = 1_000;
 
 /// Why a name means nothing, a version is not there, or a manifest holds no package.
@@ -139,7 +140,8 @@ impl fmt::Display for ImageName {
 }
 
 impl ImageName {
-    /// Reads `HOST[:PORT]/REPOSITORY`, with `oci://` in front or without. The host is always given: there is no default.
+    /// Reads `HOST[:PORT]/REPOSITORY`, with `oci://` in front or without. The host is always given: there is no
+    /// default.
     ///
     /// # Errors
     /// [`ArtifactError::Reference`].
@@ -205,13 +207,13 @@ pub enum Wanted {
         /// As it was given.
         text: String,
         /// What it means.
-        range: VersionReq,
+        range: Versions,
     },
 }
 
 impl Wanted {
-    /// Reads `TAG`, `sha256:HEX`, `TAG@sha256:HEX` (the tag is a remark then) or a range such as `^1.2`; `1.x` is a range
-    /// too, not a tag.
+    /// Reads `TAG`, `sha256:HEX`, `TAG@sha256:HEX` (the tag is a remark then) or a range such as `^1.2`; `1.x` is a
+    /// range too, not a tag.
     ///
     /// # Errors
     /// [`ArtifactError::Reference`], [`ArtifactError::Algorithm`].
@@ -220,7 +222,7 @@ impl Wanted {
         if last.contains(':') {
             return ContentDigest::parse(last).map(Self::Digest);
         }
-        match range(text) {
+        match Versions::parse_marked(text) {
             Some(range) => Ok(Self::Range { text: text.to_owned(), range }),
             None if is_tag(text) => Ok(Self::Tag(text.to_owned())),
             None => refuse(text, "it is no tag, no sha256 digest and no range of versions such as ^1.2"),
@@ -232,7 +234,7 @@ impl Wanted {
 ///
 /// # Errors
 /// [`ArtifactError::NoVersion`].
-pub fn newest(tags: &[String], text: &str, range: &VersionReq) -> Result<String, ArtifactError> {
+pub fn newest(tags: &[String], text: &str, range: &Versions) -> Result<String, ArtifactError> {
     let found = newest_tag(tags.iter().map(|tag| (tag.as_str(), tag.replace('_', "+"))), range);
     found.map(str::to_owned).ok_or_else(|| {
         let some: Vec<&str> = tags.iter().rev().take(10).map(String::as_str).collect();
@@ -302,11 +304,19 @@ pub fn accepted() -> String {
     MANIFEST_TYPES.iter().chain(&INDEXES).copied().collect::<Vec<_>>().join(", ")
 }
 
-/// Reads a manifest.
+/// A system and a machine, as an index tells them.
+pub type Platform = (&'static str, &'static str);
+
+/// Whose manifest of an index is meant for a package, whatever machine asks, so that everybody gets the same files.
+pub const OF_PACKAGES: &[Platform] = &[("linux", "amd64")];
+/// For a WASM module: as kpt pushes them, else as others do.
+pub const OF_MODULES: &[Platform] = &[("js", "wasm"), ("wasip1", "wasm"), ("wasi", "wasm")];
+
+/// Reads a manifest; of an index, the only one is meant, or that for the first of these platforms.
 ///
 /// # Errors
 /// [`ArtifactError`].
-pub fn manifest(bytes: &[u8]) -> Result<Manifest, ArtifactError> {
+pub fn manifest(bytes: &[u8], platforms: &[Platform]) -> Result<Manifest, ArtifactError> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| invalid(format!("it is no JSON: {error}")))?;
     if value.get("schemaVersion") != Some(&Value::from(2)) {
         let what = "it is of schema 1, or of none; push it again with a tool that writes schema 2".to_owned();
@@ -317,7 +327,7 @@ pub fn manifest(bytes: &[u8]) -> Result<Manifest, ArtifactError> {
         (Some(_), Some(_)) => Err(invalid("it has both manifests and layers, so it could be read in two ways")),
         (Some(_), None) => {
             known(declared, &INDEXES)?;
-            Ok(Manifest::Index(chosen(&value)?))
+            Ok(Manifest::Index(chosen(&value, platforms)?))
         }
         _ => {
             known(declared, &MANIFEST_TYPES)?;
@@ -333,6 +343,19 @@ pub fn manifest(bytes: &[u8]) -> Result<Manifest, ArtifactError> {
 pub fn layers(bytes: &[u8]) -> Result<Vec<Descriptor>, ArtifactError> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| invalid(format!("it is no JSON: {error}")))?;
     descriptors(&value, "layers", LAYERS)
+}
+
+/// The manifests in a list of referrers whose type begins so. What says no type is not among them.
+///
+/// # Errors
+/// [`ArtifactError`].
+pub fn referring(bytes: &[u8], kind: &str) -> Result<Vec<ContentDigest>, ArtifactError> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| invalid(format!("it is no JSON: {error}")))?;
+    let listed = descriptors(&value, "manifests", MANIFESTS)?;
+    let types = value.get("manifests").and_then(Value::as_array).into_iter().flatten();
+    let types = types.map(|item| item.get("artifactType").and_then(Value::as_str).unwrap_or_default());
+    let wanted = types.zip(listed).filter(|(found, _)| found.starts_with(kind));
+    Ok(wanted.map(|(_, referrer)| referrer.digest).collect())
 }
 
 fn invalid(why: impl Into<String>) -> ArtifactError {
@@ -370,9 +393,8 @@ fn descriptor(value: &Value) -> Result<Descriptor, ArtifactError> {
     })
 }
 
-/// The manifest of an index that is meant: the only one, or that for linux/amd64, whatever machine asks, so that everybody
-/// gets the same files. What only testifies about another one does not count.
-fn chosen(value: &Value) -> Result<Descriptor, ArtifactError> {
+/// The manifest of an index that is meant. What only testifies about another one does not count.
+fn chosen(value: &Value, platforms: &[Platform]) -> Result<Descriptor, ArtifactError> {
     let all = descriptors(value, "manifests", MANIFESTS)?;
     let platform = |index: usize, field: &str| {
         let pointer = format!("/manifests/{index}/platform/{field}");
@@ -380,13 +402,19 @@ fn chosen(value: &Value) -> Result<Descriptor, ArtifactError> {
     };
     let testifies = |found: &Descriptor| found.annotations.contains_key("vnd.docker.reference.type");
     let real: Vec<(usize, &Descriptor)> = all.iter().enumerate().filter(|(_, found)| !testifies(found)).collect();
-    let is_ours = |index: usize| platform(index, "os") == "linux" && platform(index, "architecture") == "amd64";
+    let is_for = |index: usize, (os, machine): Platform| {
+        platform(index, "os") == os && platform(index, "architecture") == machine
+    };
     let found = match real.as_slice() {
         [(_, only)] => Some(*only),
-        several => several.iter().find(|(index, _)| is_ours(*index)).map(|(_, found)| *found),
+        several => platforms
+            .iter()
+            .find_map(|wanted| several.iter().find(|(index, _)| is_for(*index, *wanted)).map(|(_, found)| *found)),
     };
     found.cloned().ok_or_else(|| {
-        let what = format!("its index has {} manifests and none for linux/amd64; give the digest of one", real.len());
+        let wanted: Vec<String> = platforms.iter().map(|(os, machine)| format!("{os}/{machine}")).collect();
+        let wanted = wanted.join(" or ");
+        let what = format!("its index has {} manifests and none for {wanted}; give the digest of one", real.len());
         ArtifactError::MediaType { what }
     })
 }

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::Problem;
 use super::ignore::Ignored;
 use super::resources::{Place, Resources, is_local};
-use crate::domain::krm::path::{Path, PathElement};
-use crate::domain::krm::schema::unlisted;
-use crate::domain::krm::{Gvk, Schemas, validate};
+use crate::domain::krm::validate::{UNDECLARED, Violation, around, misfits};
+use crate::domain::krm::value::{at, text};
+use crate::domain::krm::{Gvk, Schemas, metadata, predict, rules, structural, without_value};
 use crate::domain::source::FileTree;
 
 /// What a check of objects found.
@@ -21,7 +21,8 @@ pub struct Findings {
     pub warnings: Vec<Problem>,
 }
 
-/// Checks every object of a rendered package: its schema (built-in kinds and CRDs of the package), and what it refers to.
+/// Checks every object of a rendered package: its schema (built-in kinds and CRDs of the package), and what it refers
+/// to.
 ///
 /// Warned about are a Service whose selector matches no pod template, and a `ConfigMap`, `Secret`, `ServiceAccount` or
 /// `PersistentVolumeClaim` that a pod template names and the package does not have, unless it is optional.
@@ -29,7 +30,11 @@ pub struct Findings {
 /// # Errors
 /// The problems of files that cannot be read.
 pub fn check(tree: &FileTree) -> Result<Findings, Vec<Problem>> {
-    let resources = Resources::read(tree, &Ignored::read(tree))?;
+    Resources::read(tree, &Ignored::read(tree)).map(|resources| findings(&resources))
+}
+
+/// As [`check()`], of resources that were read already.
+pub(super) fn findings(resources: &Resources) -> Findings {
     let objects: Vec<Object> = resources
         .all()
         .into_iter()
@@ -41,23 +46,19 @@ pub fn check(tree: &FileTree) -> Result<Findings, Vec<Problem>> {
         // A CRD that cannot be read declares nothing; its own schema tells what is wrong with it.
         let _ = schemas.add_crd(&object.value);
     }
-    let mut check = Check { resources: &resources, objects: &objects, findings: Findings::default() };
+    let mut check = Check { resources, objects: &objects, findings: Findings::default() };
     for object in &objects {
         check.schema(object, &schemas);
         check.service(object);
         check.pod(object);
     }
-    Ok(check.findings)
+    check.findings
 }
 
 /// An object and where it stands.
 struct Object {
     place: Place,
     value: Value,
-}
-
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
@@ -92,13 +93,6 @@ impl Object {
     }
 }
 
-fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, part| match value {
-        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
-        value => value.get(part),
-    })
-}
-
 struct Check<'a> {
     resources: &'a Resources,
     objects: &'a [Object],
@@ -119,15 +113,14 @@ impl Check<'_> {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let line = self.resources.line_of(&object.place, &path);
         let problem = Problem::new(code, &object.place.file, line, format!("{}: {message}", object.shown()));
-        problem.field(path.join("."))
+        if path.concat().is_empty() { problem } else { problem.field(path.join(".")) }
     }
 
     fn schema(&mut self, object: &Object, schemas: &Schemas) {
         let gvk = Gvk::parse(text(&object.value, "/apiVersion"), object.kind());
-        let (schema, _) = schemas.lookup(&gvk);
-        for violation in validate(&object.value, schema).into_iter().chain(unlisted(&object.value, schema)) {
-            let path = steps(&object.value, &violation.path);
-            let problem = self.problem("k8s.schema", object, &path, &violation.message);
+        for violation in violations(&object.value, &gvk, schemas) {
+            let path = violation.path.steps(&object.value);
+            let problem = self.problem("k8s.schema", object, &path, without_value(&object.value, &violation.message));
             self.findings.errors.push(problem);
         }
     }
@@ -181,37 +174,40 @@ impl Check<'_> {
     }
 }
 
+/// What an API server would refuse of an object that is not there yet. Of built-in kinds it judges more in code than
+/// [`rules`] knows.
+fn violations(object: &Value, gvk: &Gvk, schemas: &Schemas) -> Vec<Violation> {
+    let (schema, _) = schemas.lookup(gvk);
+    let mut named = metadata::naming_faults(gvk, schema.is_custom(), object);
+    named.extend(metadata::own_naming_faults(gvk, object));
+    named.extend(metadata::validate_entries(object));
+    let named = named.into_iter().map(|cause| Violation::of(cause, object));
+    if !schema.is_custom() {
+        let mut found: Vec<Violation> = misfits(object, schema).into_iter().chain(named).collect();
+        // As the server does: what cannot be read is told alone.
+        let readable = found.iter().all(|found| found.message == UNDECLARED);
+        if let Some(predicted) = readable.then(|| predict(None, object, "validate", schemas).ok()).flatten() {
+            let broken = rules::refused(gvk, None, &predicted.object, schema);
+            found.extend(broken.into_iter().map(|cause| Violation::of(cause, object)));
+        }
+        return found;
+    }
+    let mut whole = object.clone();
+    if let Some(fields) = whole.as_object_mut() {
+        // What a controller says of it is not taken from its author.
+        fields.remove("status");
+    }
+    schemas.fill(gvk, &mut whole);
+    let causes = structural::refused(&whole, None, schema).into_iter().map(|cause| Violation::of(cause, object));
+    around(object, schema).into_iter().chain(named).chain(causes).collect()
+}
+
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn has_key(object: &Value, key: &str) -> bool {
     ["data", "stringData", "binaryData"].iter().any(|field| object.get(field).is_some_and(|map| map.get(key).is_some()))
-}
-
-/// The steps of a path with list items by number.
-fn steps(value: &Value, path: &Path) -> Vec<String> {
-    let mut here = Some(value);
-    let mut steps = Vec::new();
-    for element in path.elements() {
-        let item = |matches: &dyn Fn(&Value) -> bool| {
-            here.and_then(Value::as_array)
-                .and_then(|items| items.iter().position(matches))
-                .unwrap_or_default()
-                .to_string()
-        };
-        let step = match element {
-            PathElement::Field(name) => name.clone(),
-            PathElement::Index(index) => index.to_string(),
-            PathElement::Value(atom) => item(&|value| *value == atom.0),
-            PathElement::Key(keys) => {
-                item(&|value| keys.iter().all(|(name, atom)| value.get(name).is_none_or(|found| *found == atom.0)))
-            }
-        };
-        here = here.and_then(|value| at(value, &[step.as_str()]));
-        steps.push(step);
-    }
-    steps
 }
 
 /// Everything that a pod needs and that is not optional.
@@ -361,14 +357,120 @@ spec:
     #[test]
     fn a_service_without_pods_is_warned_about() {
         let service = |selector: &str, more: &str| {
-            format!("apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  selector:\n    {selector}\n{more}")
+            format!(
+                "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  selector:\n    {selector}\n  ports:\n  - port: 80\n{more}"
+            )
         };
-        let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  labels:\n    app: web\nspec:\n  containers: []\n";
+        let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  labels:\n    app: web\nspec:\n  containers:\n  - name: a\n    image: a:1\n";
         let with = |text: &str| told(&[("p.yaml", pod), ("s.yaml", text)]);
         assert_eq!(with(&service("app: web", "")), [""; 0]);
         assert_eq!(with(&service("app: api", "  type: ExternalName\n  externalName: e.com\n")), [""; 0]);
         let expected = "warning: s.yaml:6: spec.selector: Service/s: its selector app=api matches no pod template of the package (a Service without pods answers nobody) [ref.no_pods]";
         assert_eq!(with(&service("app: api", "")), [expected]);
+    }
+
+    const CRD: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: things.x.y
+spec:
+  group: x.y
+  scope: Namespaced
+  names: {kind: Thing, plural: things}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          status:
+            type: object
+            required: [phase]
+            properties:
+              phase: {type: string}
+          spec:
+            type: object
+            required: [size, mode]
+            x-kubernetes-validations:
+            - rule: self.size < 9
+            properties:
+              size: {type: integer, minimum: 1, multipleOf: 2}
+              mode: {type: string, enum: [a, b], default: a}
+              name: {type: string, pattern: '^[a-z]+$', maxLength: 4}
+              at: {type: string, format: ipv4}
+              free: {type: object, additionalProperties: {type: integer, maximum: 3}}
+              list:
+                type: array
+                x-kubernetes-list-type: set
+                items: {type: string}
+";
+
+    #[test]
+    fn what_the_schema_of_a_crd_refuses_is_an_error_with_its_line() {
+        let thing = |spec: &str| {
+            let text = format!("# a thing\napiVersion: x.y/v1\nkind: Thing\nmetadata:\n  name: t\nspec:\n{spec}");
+            told(&[("crd.yaml", CRD), ("t.yaml", text.as_str())])
+        };
+        assert_eq!(thing("  size: 2\n  name: abc\n  at: 10.0.0.1\n  list: [a, b]\nstatus: {}\n"), [""; 0]);
+        let spec =
+            "  size: 3\n  name: ABC\n  other: 1\n  at: here\n  free:\n    x.y: 3\n    z.a: 4\n  list:\n  - a\n  - a\n";
+        let expected = [
+            "t.yaml:9: spec.other: Thing/t: field not declared in schema [k8s.schema]",
+            r#"t.yaml:10: spec.at: Thing/t: Invalid value: "here": spec.at in body must be of type ipv4: "here" [k8s.schema]"#,
+            "t.yaml:13: spec.free.z.a: Thing/t: Invalid value: 4: spec.free.z.a in body should be less than or equal to 3 [k8s.schema]",
+            r#"t.yaml:8: spec.name: Thing/t: Invalid value: "ABC": spec.name in body should match '^[a-z]+$' [k8s.schema]"#,
+            "t.yaml:7: spec.size: Thing/t: Invalid value: 3: spec.size in body should be a multiple of 2 [k8s.schema]",
+            r#"t.yaml:16: spec.list.1: Thing/t: Duplicate value: "a" [k8s.schema]"#,
+            "t.yaml:2: Thing/t: Invalid value: null: some validation rules were not checked because the object was invalid; \
+             correct the existing errors to complete validation [k8s.schema]",
+        ];
+        assert_eq!(thing(spec), expected.map(|line| format!("error: {line}")));
+        assert_eq!(
+            thing("  mode: null\n  size: 10\n"),
+            ["error: t.yaml:6: spec: Thing/t: Invalid value: failed rule: self.size < 9 [k8s.schema]"]
+        );
+        assert_eq!(thing("  name: a\n")[0], "error: t.yaml:6: spec.size: Thing/t: Required value [k8s.schema]");
+    }
+
+    #[test]
+    fn scalars_that_are_not_written_as_they_must_be_are_errors() {
+        let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\ndata:\n  a: YQ==\n  b: '%hush'\n";
+        let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: c\nspec:\n  resources:\n    requests:\n      storage: 1 Gib\n";
+        let expected = [
+            "error: c.yaml:8: spec.resources.requests.storage: PersistentVolumeClaim/c: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$' [k8s.schema]",
+            "error: s.yaml:7: data.b: Secret/s: illegal base64 data at input byte 0 [k8s.schema]",
+        ];
+        assert_eq!(told(&[("c.yaml", claim), ("s.yaml", secret)]), expected);
+    }
+
+    #[test]
+    fn names_that_no_server_takes_are_errors() {
+        let named = |kind: &str, name: &str| {
+            format!("apiVersion: v1\nkind: {kind}\nmetadata:\n  name: {name}\nspec:\n  ports:\n  - port: 80\n")
+        };
+        for name in ["Big", "a/b", "a.", "'{{ .Values.x }}'", "a-$(NAME)"] {
+            let map = named("ConfigMap", name).replace("spec:\n  ports:\n  - port: 80\n", "");
+            let found = told(&[("m.yaml", &map)]);
+            assert!(
+                found.len() == 1 && found[0].starts_with("error: m.yaml:4: metadata.name: ConfigMap/"),
+                "{found:?}"
+            );
+        }
+        assert!(told(&[("s.yaml", &named("Service", "a.b"))])[0].contains("must not contain dots"));
+        assert_eq!(told(&[("s.yaml", &named("Service", "a-b"))]), [""; 0]);
+    }
+
+    #[test]
+    fn what_the_rules_of_a_kind_refuse_is_an_error_with_its_line() {
+        let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  replicas: -1\n  selector:\n    matchLabels: {app: a}\n  template:\n    metadata:\n      labels: {app: b}\n    spec:\n      containers:\n      - name: a\n        image: a:1\n        ports:\n        - containerPort: 70000\n";
+        let expected = [
+            "d.yaml:6: spec.replicas: Deployment/d: Invalid value: -1: must be greater than or equal to 0 [k8s.schema]",
+            "d.yaml:11: spec.template.metadata.labels: Deployment/d: Invalid value: {\"app\":\"b\"}: `selector` does not match template `labels` [k8s.schema]",
+            "d.yaml:17: spec.template.spec.containers.0.ports.0.containerPort: Deployment/d: Invalid value: 70000: must be between 1 and 65535, inclusive [k8s.schema]",
+        ];
+        assert_eq!(told(&[("d.yaml", text)]), expected.map(|line| format!("error: {line}")));
     }
 
     #[test]

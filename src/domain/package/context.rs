@@ -16,14 +16,15 @@ pub const FILE: &str = "package-context.yaml";
 /// Its name.
 const NAME: &str = "kptfile.kpt.dev";
 
-/// The context of a package of this name.
+/// The name in the context of a package that is not deployed.
+pub const ABSTRACT: &str = "example";
+
+/// The context of a package of this name, as kpt writes it.
 #[must_use]
 pub fn of(name: &str) -> String {
-    let annotations = json!({"config.kubernetes.io/local-config": "true"});
-    to_yaml(&json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": NAME, "annotations": annotations}, "data": {"name": name}
-    }))
+    let head = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {NAME}\n  annotations:\n");
+    let data = to_yaml(&json!({"data": {"name": name}}));
+    format!("{head}    config.kubernetes.io/local-config: \"true\"\n{data}")
 }
 
 /// The package as one that is deployed, as `kpt pkg get --for-deployment` writes it: it has its own context, and its

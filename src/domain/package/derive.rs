@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::artifact::SCHEME;
 use super::kptfile::{FILE, Function, Kptfile, Upstream};
+use super::parts::rewrite;
 use super::render::RenderError;
-use super::{Problem, functions};
+use super::{Problem, functions, medium};
 use crate::domain::krm::document::{EditError, Limits, YamlFile};
 use crate::domain::source::{File, FileTree};
 
@@ -43,8 +45,49 @@ pub fn derive(blueprint: &FileTree, derivation: &Derivation) -> Result<FileTree,
     let namespace = BTreeMap::from([("namespace".to_owned(), derivation.namespace.clone())]);
     configure(&mut yaml, &mut tree, &kptfile, "set-namespace", &namespace)?;
     configure(&mut yaml, &mut tree, &kptfile, "set-labels", &derivation.labels)?;
-    put(&mut tree, FILE, &yaml, file);
+    rewrite(&mut tree, FILE, file, yaml.text());
     Ok(tree)
+}
+
+/// What a derived package was derived with, as its own Kptfile and setters tell: deriving with it again gives the
+/// package as it was before somebody changed anything else in it. Values of setters that somebody changed are among it.
+///
+/// `None` for a package that was not derived.
+///
+/// # Errors
+/// [`RenderError`] naming the file that cannot be read.
+pub fn derived_with(package: &FileTree) -> Result<Option<Derivation>, RenderError> {
+    let file = package.get(FILE).ok_or_else(missing)?;
+    let kptfile = Kptfile::parse(FILE, &file.bytes).map_err(|problems| RenderError::Problems { problems })?;
+    let Some(upstream) = kptfile.upstream.clone() else { return Ok(None) };
+    let params = configured(package, &kptfile, "apply-setters")?;
+    let mut namespace = configured(package, &kptfile, "set-namespace")?;
+    let labels = configured(package, &kptfile, "set-labels")?;
+    let namespace = namespace.remove("namespace").unwrap_or_default();
+    Ok(Some(Derivation { name: kptfile.name, upstream, params, namespace, labels }))
+}
+
+/// The values that one function has.
+fn configured(package: &FileTree, kptfile: &Kptfile, name: &str) -> Result<BTreeMap<String, String>, RenderError> {
+    let found = kptfile.mutators.iter().find(|function| functions::short_name(&function.image) == name);
+    let Some(function) = found else { return Ok(BTreeMap::new()) };
+    let Some(path) = &function.config_path else { return Ok(function.config_map.clone()) };
+    let Some(file) = package.get(path) else { return Ok(BTreeMap::new()) };
+    let value = read(path, &file.bytes)?.value(0).unwrap_or(Value::Null);
+    let data = value.get("data").and_then(Value::as_object).into_iter().flatten();
+    Ok(data.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect())
+}
+
+/// Writes a derivation's name and where it comes from into the Kptfile of a package.
+///
+/// # Errors
+/// [`RenderError`] when the Kptfile is missing or cannot be edited.
+pub fn identify(package: &mut FileTree, derivation: &Derivation) -> Result<(), RenderError> {
+    let file = package.get(FILE).ok_or_else(missing)?.clone();
+    let mut yaml = read(FILE, &file.bytes)?;
+    edit(FILE, write_identity(&mut yaml, derivation))?;
+    rewrite(package, FILE, &file, yaml.text());
+    Ok(())
 }
 
 fn missing() -> RenderError {
@@ -61,19 +104,17 @@ fn edit<T>(path: &str, result: Result<T, EditError>) -> Result<T, RenderError> {
         .map_err(|error| RenderError::Problems { problems: vec![Problem::new("fn.edit", path, 1, error.to_string())] })
 }
 
-fn put(tree: &mut FileTree, path: &str, yaml: &YamlFile, old: &File) {
-    // The path was in the tree, so it is a valid one.
-    let _ = tree.insert(path, File { mode: old.mode, bytes: yaml.text().as_bytes().into() });
-}
-
 fn write_identity(yaml: &mut YamlFile, derivation: &Derivation) -> Result<(), EditError> {
-    let upstream = &derivation.upstream;
     yaml.set(0, &["metadata", "name"], &json!(derivation.name))?;
-    let git = json!({"repo": upstream.repo, "directory": upstream.directory, "ref": upstream.reference});
-    yaml.set(0, &["upstream"], &json!({"type": "git", "git": git, "updateStrategy": "resource-merge"}))?;
-    let mut locked = git;
-    locked["commit"] = json!(upstream.commit);
-    yaml.set(0, &["upstreamLock"], &json!({"type": "git", "git": locked}))?;
+    let Upstream { repo, directory, reference, commit } = &derivation.upstream;
+    let (kind, place, lock) = match repo.strip_prefix(SCHEME) {
+        Some(name) => ("oci", json!({"image": format!("{name}:{reference}")}), "digest"),
+        None => ("git", json!({"repo": repo, "directory": directory, "ref": reference}), "commit"),
+    };
+    let mut locked = place.clone();
+    locked[lock] = json!(commit);
+    yaml.set(0, &["upstream"], &json!({"type": kind, kind: place, "updateStrategy": "resource-merge"}))?;
+    yaml.set(0, &["upstreamLock"], &json!({"type": kind, kind: locked}))?;
     Ok(())
 }
 
@@ -126,11 +167,14 @@ fn configure_file(tree: &mut FileTree, path: &str, values: &BTreeMap<String, Str
         RenderError::Problems { problems: vec![problem] }
     };
     let file = tree.get(path).ok_or_else(absent)?.clone();
-    let mut yaml = read(path, &file.bytes)?;
+    let mut parts = medium::read(path, &file.bytes)
+        .map_err(|error| RenderError::Problems { problems: vec![Problem::unreadable(path, &error)] })?;
     for (key, value) in values {
-        edit(path, yaml.set(0, &["data", key], &json!(value)))?;
+        edit(path, parts.edit(0, |yaml, index| yaml.set(index, &["data", key], &json!(value))))?;
     }
-    put(tree, path, &yaml, &file);
+    let bytes = medium::written(path, &parts, &file.bytes);
+    // The path was in the tree, so it is a valid one.
+    let _ = tree.insert(path, File { mode: file.mode, bytes: bytes.into() });
     Ok(())
 }
 

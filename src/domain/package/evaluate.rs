@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::functions::{Catalog, FunctionResult};
 use super::kptfile::Function;
+use super::medium::{is_resource_file, joined};
 use super::render::RenderError;
 use super::rendering::{Rendering, Single, Turn};
+use super::report;
 use super::wire::{self, Item};
 use crate::domain::krm::document::{EditError, Limits, YamlFile, to_yaml};
 use crate::domain::source::{File, FileTree};
@@ -61,7 +63,7 @@ pub fn evaluate(image: &str, list: &[u8]) -> Result<Evaluated, EvaluateError> {
     let config = config(list)?;
     let tree = tree(list)?;
     let function = Function { image: image.to_owned(), ..Function::default() };
-    let single = Single { function, config: config.map(|text| ("functionConfig".to_owned(), text)), left_out: None };
+    let single = Single { function, config: config.map(|text| ("functionConfig".to_owned(), text)) };
     let failed = |error: RenderError, log: String| EvaluateError::Failed { error: Box::new(error), log };
     let mut rendering = Rendering::single(&tree, single, Catalog).map_err(|error| failed(error, String::new()))?;
     let turn = rendering.step();
@@ -94,8 +96,8 @@ fn tree(list: &[u8]) -> Result<FileTree, EvaluateError> {
     }
     let mut tree = FileTree::new();
     for (path, texts) in files {
-        let file = File::regular(texts.join("---\n").into_bytes());
-        tree.insert(path, file).map_err(|error| EvaluateError::Unreadable(error.to_string()))?;
+        let bytes = joined(&path, &texts).map_err(|error| EvaluateError::Unreadable(error.to_string()))?;
+        tree.insert(path, File::regular(bytes)).map_err(|error| EvaluateError::Unreadable(error.to_string()))?;
     }
     Ok(tree)
 }
@@ -103,7 +105,7 @@ fn tree(list: &[u8]) -> Result<FileTree, EvaluateError> {
 /// Where a resource says that it is; one that does not is in a file of its own.
 fn path(item: &Item, number: usize) -> String {
     let told = [wire::PATH, wire::LEGACY_PATH].into_iter().find_map(|name| wire::annotation(&item.value, name));
-    let told = told.map(|path| path.trim_start_matches("./")).filter(|path| super::resources::is_resource_file(path));
+    let told = told.map(|path| path.trim_start_matches("./")).filter(|path| is_resource_file(path));
     told.map_or_else(|| format!("resource-{number:06}.yaml"), str::to_owned)
 }
 
@@ -119,7 +121,7 @@ fn written(tree: &FileTree, results: &[FunctionResult]) -> Result<String, Evalua
     if results.is_empty() {
         return Ok(list);
     }
-    let results: Vec<Value> = results.iter().map(result).collect();
+    let results: Vec<Value> = results.iter().map(report::result).collect();
     Ok(list + &to_yaml(&json!({ "results": results })))
 }
 
@@ -130,20 +132,6 @@ fn placed(path: &str, index: usize, item: &Item) -> Result<String, EditError> {
         return Ok(item.text.clone());
     }
     wire::annotated(&item.text, &[(wire::PATH, path.to_owned()), (wire::INDEX, index.to_string())])
-}
-
-fn result(result: &FunctionResult) -> Value {
-    let mut told = Map::new();
-    told.insert("message".to_owned(), json!(result.message));
-    told.insert("severity".to_owned(), json!(result.severity));
-    if let Some(field) = &result.field {
-        told.insert("field".to_owned(), json!({ "path": field }));
-    }
-    if let Some(origin) = &result.origin {
-        let path = origin.rsplit_once(':').map_or(origin.as_str(), |(path, _)| path);
-        told.insert("file".to_owned(), json!({ "path": path }));
-    }
-    Value::Object(told)
 }
 
 #[cfg(test)]

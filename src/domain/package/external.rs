@@ -28,8 +28,8 @@ pub struct Request {
     pub program: Program,
     /// Its standard input: a `ResourceList` (`config.kubernetes.io/v1`) as YAML.
     pub list: String,
-    /// Every file of the package as it is at the moment, its subpackages and what `.krmignore` leaves out among them, for
-    /// programs that read more than resources.
+    /// Every file of the package as it is at the moment, its subpackages and what `.krmignore` leaves out among them,
+    /// for programs that read more than resources.
     pub files: FileTree,
 }
 
@@ -40,13 +40,17 @@ pub struct Answer {
     pub list: Vec<u8>,
     /// Its standard error.
     pub stderr: String,
+    /// What exactly answered, where the program's name does not say it: the digest of what a tag led to. Empty
+    /// otherwise.
+    pub by: String,
 }
 
 /// Why a function gave no answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("{message} [{code}]")]
 pub struct Failure {
-    /// Stable code: `fn.config`, `fn.failed`, `fn.timeout`, `fn.output_limit`, `fn.output_invalid`, `fn.no_runner`, `fn.exec_denied`.
+    /// Stable code: `fn.config`, `fn.failed`, `fn.timeout`, `fn.output_limit`, `fn.output_invalid`, `fn.no_runner`,
+    /// `fn.exec_denied`.
     pub code: &'static str,
     /// What was tried, why it failed, and what to do.
     pub message: String,

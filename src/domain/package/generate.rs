@@ -1,14 +1,14 @@
 //! Charts and overlays: what a function's configuration asks of `helm` and `kustomize`, and how what they print becomes
 //! resources. Nothing is run here.
 //!
-//! Source: the catalogue's `render-helm-chart` (`RenderHelmChart` of `fn.kpt.dev/v1alpha1`, or a `ConfigMap`). Three things
-//! differ: a release without a name is called like its chart and not by a random name, inline values that are empty or
-//! false count, and credentials come from helm's own files and not from a Secret.
+//! Source: the catalogue's `render-helm-chart` (`RenderHelmChart` of `fn.kpt.dev/v1alpha1`, or a `ConfigMap`). Three
+//! things differ: a release without a name is called like its chart and not by a random name, inline values that are
+//! empty or false count, and credentials come from helm's own files and not from a Secret.
 
 use serde_json::{Value, json};
 
 use super::external::{Failure, Request};
-use super::functions::short_name;
+use super::functions::{is_pinned, short_name};
 use super::wire::{self, Item};
 use crate::domain::krm::document::{Limits, YamlFile, to_yaml};
 use crate::domain::source::check_path;
@@ -39,7 +39,8 @@ pub struct Chart {
     pub name: String,
     /// `version`, or a range of versions; empty for the newest.
     pub version: String,
-    /// `repo`: `https://` or `oci://`, where the chart comes from when it is not in the package; empty for nowhere.
+    /// `repo`: `https://` or `oci://`, where the chart comes from when it is not in the package; empty when it can only
+    /// be there.
     pub repo: String,
     /// `releaseName`; the chart's name where there is none.
     pub release: String,
@@ -78,12 +79,15 @@ fn wrong(message: impl Into<String>) -> Failure {
 }
 
 impl Generator {
-    /// What an image asks for; `None` when it is neither of the two functions.
+    /// What an image asks for; `None` when it is neither of the two functions, or pinned by a digest.
     ///
     /// # Errors
     /// A [`Failure`] with the code `fn.config` for a configuration that means nothing.
     #[must_use]
     pub fn of(image: &str, request: &Request) -> Option<Result<Self, Failure>> {
+        if is_pinned(image, None) {
+            return None;
+        }
         match short_name(image) {
             "render-helm-chart" => Some(config(&request.list).and_then(|config| helm(&config))),
             "kustomize" => Some(config(&request.list).and_then(|config| kustomize(&config))),
@@ -91,8 +95,8 @@ impl Generator {
         }
     }
 
-    /// The answer to a request: its resources, the generated ones, and remarks about how they were made. A resource that is
-    /// there already stays when a chart has it too, as in the catalogue; kustomize replaces it.
+    /// The answer to a request: its resources, the generated ones, and remarks about how they were made. A resource
+    /// that is there already stays when a chart has it too, as in the catalogue; kustomize replaces it.
     ///
     /// # Errors
     /// A [`Failure`] with the code `fn.output_invalid` when what was generated is no YAML.

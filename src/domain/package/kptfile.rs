@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Problem;
+use super::artifact::SCHEME;
+use super::reference::Location;
+use crate::domain::id::CommitId;
 use crate::domain::krm::document::{Limits, Node, NodeKind, YamlFile};
 use crate::domain::source::check_path;
 
@@ -52,13 +55,13 @@ impl Kptfile {
 /// Where a package was made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
-    /// Repository URL.
+    /// Repository URL; `oci://HOST/REPOSITORY` for one in a registry.
     pub repo: String,
     /// Directory in it.
     pub directory: String,
     /// Tag or branch that was asked for.
     pub reference: String,
-    /// Commit it led to; empty when not locked.
+    /// Commit it led to, or digest of its manifest as `sha256:HEX`; empty when not locked.
     pub commit: String,
 }
 
@@ -132,6 +135,12 @@ impl Kptfile {
     /// # Errors
     /// All [`Problem`]s, with their lines; `file` is the path to name in them.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
+        let (kptfile, problems) = Self::survey(file, bytes)?;
+        if problems.is_empty() { Ok(kptfile) } else { Err(problems) }
+    }
+
+    /// Reads a Kptfile with what is wrong in it: what is not may still be used.
+    pub(super) fn survey(file: &str, bytes: &[u8]) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let yaml =
             YamlFile::parse(bytes, &Limits::default()).map_err(|error| vec![Problem::unreadable(file, &error)])?;
         let value = yaml.value(0).map_err(|error| vec![Problem::unreadable(file, &error)])?;
@@ -140,7 +149,7 @@ impl Kptfile {
         };
         let mut reader = Reader { file, root, problems: Vec::new() };
         let kptfile = reader.kptfile(&value);
-        if reader.problems.is_empty() { Ok(kptfile) } else { Err(reader.problems) }
+        Ok((kptfile, reader.problems))
     }
 }
 
@@ -165,6 +174,7 @@ impl Reader<'_> {
     fn kptfile(&mut self, value: &Value) -> Kptfile {
         self.check_version(value);
         self.check_fields(self.root, "", &mut Vec::new());
+        self.problems.extend(misplaced(self.file, self.root, value));
         let name = text(value, "/metadata/name");
         if name.is_empty() {
             self.problem("kptfile.name", &["metadata", "name"], "the package has no name");
@@ -239,10 +249,10 @@ impl Reader<'_> {
             (true, true) => drop(self.problem("fn.ambiguous", &path, "neither image nor exec is given")),
             _ => {}
         }
-        let config_path = item.get("configPath").and_then(Value::as_str).map(str::to_owned);
+        let config_path = item.get("configPath").and_then(Value::as_str).map(without_dots);
         if let Some(config) = &config_path {
             if let Err(error) = check_path(config) {
-                self.problem("path.escape", &at("configPath"), error.to_string());
+                self.problem(error.code, &at("configPath"), error.to_string());
             }
             if item.get("configMap").is_some() {
                 self.problem("fn.ambiguous", &path, "both configMap and configPath are given; give one");
@@ -253,27 +263,100 @@ impl Reader<'_> {
             image,
             tag: item.get("tag").and_then(Value::as_str).filter(|tag| !tag.is_empty()).map(str::to_owned),
             exec,
-            config_map: self.config_map(item, &at("configMap")),
+            config_map: self.texts(item.get("configMap"), &at("configMap")),
             config_path,
-            selectors: selectors(item, "selectors"),
-            exclude: selectors(item, "exclude"),
+            selectors: self.selectors(item, &at("selectors")),
+            exclude: self.excluded(item, &at("exclude")),
             line: self.line(&path),
         }
     }
 
-    fn config_map(&mut self, item: &Value, path: &[&str]) -> BTreeMap<String, String> {
+    fn selectors(&mut self, item: &Value, path: &[&str; 4]) -> Vec<Selector> {
+        let list = item.get(path[3]).and_then(Value::as_array).into_iter().flatten().enumerate();
+        list.map(|(index, value)| self.selector(value, path, &index.to_string())).collect()
+    }
+
+    /// An empty text asks for nothing, as one that is not there.
+    fn selector(&mut self, value: &Value, list: &[&str; 4], index: &str) -> Selector {
+        let at = |field| [list.as_slice(), &[index, field]].concat();
+        let field =
+            |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+        Selector {
+            api_version: field("apiVersion"),
+            kind: field("kind"),
+            name: field("name"),
+            namespace: field("namespace"),
+            labels: self.texts(value.get("labels"), &at("labels")),
+            annotations: self.texts(value.get("annotations"), &at("annotations")),
+        }
+    }
+
+    /// Every resource fits an empty selector: a function that excludes by one is given nothing, which nobody means.
+    fn excluded(&mut self, item: &Value, path: &[&str; 4]) -> Vec<Selector> {
+        let selectors = self.selectors(item, path);
+        for (index, _) in selectors.iter().enumerate().filter(|(_, selector)| **selector == Selector::default()) {
+            let index = index.to_string();
+            let path = [path.as_slice(), &[index.as_str()]].concat();
+            let hint = "give one of apiVersion, kind, name, namespace, labels and annotations, or take it away";
+            self.problem("kptfile.value", &path, "it is empty, and would exclude everything").hint =
+                Some(hint.to_owned());
+        }
+        selectors
+    }
+
+    /// Numbers, booleans and dates are the text that they are written as, and nothing is an empty text, and keys are as
+    /// they are written: so kpt reads them.
+    fn texts(&mut self, texts: Option<&Value>, path: &[&str]) -> BTreeMap<String, String> {
         let mut map = BTreeMap::new();
-        for (key, value) in item.get("configMap").and_then(Value::as_object).into_iter().flatten() {
-            if let Some(text) = value.as_str() {
-                map.insert(key.clone(), text.to_owned());
-            } else {
-                let full: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
-                let hint = format!("write {key}: \"{value}\"");
-                self.problem("kptfile.value", &full, "a configMap value must be text").hint = Some(hint);
-            }
+        let holder = self.root.at(path);
+        for (key, value) in texts.and_then(Value::as_object).into_iter().flatten() {
+            let full: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Null => String::new(),
+                Value::Array(_) | Value::Object(_) => {
+                    let field = path.last().copied().unwrap_or_default();
+                    let file = if field == "configMap" { ", or give a file with configPath" } else { "" };
+                    let hint = format!("write {key}: \"...\"{file}");
+                    let message = format!("a {field} value must be text, a number or a boolean, not a map or a list");
+                    self.problem("kptfile.value", &full, message).hint = Some(hint);
+                    continue;
+                }
+                Value::Bool(_) | Value::Number(_) => {
+                    let written = self.root.at(&full).and_then(Node::scalar);
+                    written.map_or_else(|| value.to_string(), str::to_owned)
+                }
+            };
+            // `n` and `yes` are booleans elsewhere; here they are names.
+            let name = holder.and_then(|holder| holder.entry(key)?.key_node.scalar());
+            map.insert(name.unwrap_or(key).to_owned(), text);
         }
         map
     }
+}
+
+/// What is wrong with where a package says it comes from: a directory outside of the repository, a commit that is none.
+pub(super) fn misplaced(file: &str, root: &Node, value: &Value) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for place in [["upstream", "git"], ["upstream", "oci"], ["upstreamLock", "git"], ["upstreamLock", "oci"]] {
+        let path = [place[0], place[1], "directory"];
+        let directory = text(value, &format!("/{}", path.join("/")));
+        let inner = directory.trim_matches('/');
+        if let Err(error) = if inner.is_empty() { Ok(()) } else { check_path(inner) } {
+            let problem = Problem::new(error.code, file, root.line_of(&path), error.to_string());
+            problems.push(problem.field(path.join(".")).hint("name a directory of the repository"));
+        }
+    }
+    let path = ["upstreamLock", "git", "commit"];
+    let commit = text(value, "/upstreamLock/git/commit");
+    if !commit.is_empty() && CommitId::new(commit.as_str()).is_err() {
+        let problem =
+            Problem::new("kptfile.lock_invalid", file, root.line_of(&path), format!("{commit:?} is no commit"));
+        let hint =
+            "give the whole id, 40 or 64 hexadecimal digits, or take upstreamLock away and fetch the package again";
+        problems.push(problem.field(path.join(".")).hint(hint));
+    }
+    problems
 }
 
 fn text(value: &Value, pointer: &str) -> String {
@@ -286,28 +369,19 @@ fn texts(value: &Value, name: &str) -> BTreeMap<String, String> {
 }
 
 fn upstream(value: &Value) -> Option<Upstream> {
-    let place = if value.pointer("/upstreamLock/git").is_some() { "/upstreamLock/git" } else { "/upstream/git" };
-    value.pointer(place)?;
+    let places = ["/upstreamLock/git", "/upstream/git", "/upstreamLock/oci", "/upstream/oci"];
+    let place = places.into_iter().find(|place| value.pointer(place).is_some())?;
     let field = |name: &str| text(value, &format!("{place}/{name}"));
-    Some(Upstream {
-        repo: field("repo"),
-        directory: field("directory"),
-        reference: field("ref"),
-        commit: field("commit"),
-    })
+    if place.ends_with("git") {
+        let (repo, directory, reference, commit) = (field("repo"), field("directory"), field("ref"), field("commit"));
+        return Some(Upstream { repo, directory, reference, commit });
+    }
+    let found = Location::parse(&format!("{SCHEME}{}", field("image")), |_| false).ok()?;
+    let (reference, commit) = (found.reference.unwrap_or_default(), field("digest"));
+    Some(Upstream { repo: found.repo, directory: field("directory"), reference, commit })
 }
 
-fn selectors(item: &Value, list: &str) -> Vec<Selector> {
-    let one = |value: &Value| {
-        let field = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        Selector {
-            api_version: field("apiVersion"),
-            kind: field("kind"),
-            name: field("name"),
-            namespace: field("namespace"),
-            labels: texts(value, "labels"),
-            annotations: texts(value, "annotations"),
-        }
-    };
-    item.get(list).and_then(Value::as_array).into_iter().flatten().map(one).collect()
+/// A path without parts that lead to where they are.
+fn without_dots(path: &str) -> String {
+    path.split('/').filter(|part| *part != ".").collect::<Vec<_>>().join("/")
 }

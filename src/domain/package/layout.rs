@@ -26,10 +26,6 @@ pub(super) struct Layout {
     packages: Vec<Package>,
 }
 
-fn one(problem: Problem) -> RenderError {
-    RenderError::Problems { problems: vec![problem] }
-}
-
 fn depth(directory: &str) -> usize {
     directory.split('/').filter(|part| !part.is_empty()).count()
 }
@@ -45,6 +41,12 @@ impl Layout {
     /// # Errors
     /// [`RenderError::Problems`], all of them.
     pub(super) fn read(tree: &FileTree, ignored: &Ignored) -> Result<Self, RenderError> {
+        let (found, problems) = Self::survey(tree, ignored);
+        if problems.is_empty() { Ok(found) } else { Err(RenderError::Problems { problems }) }
+    }
+
+    /// Reads what can be read of every Kptfile, and says what is wrong with them; without a root it is empty.
+    pub(super) fn survey(tree: &FileTree, ignored: &Ignored) -> (Self, Vec<Problem>) {
         let mut found = Vec::new();
         let mut problems = Vec::new();
         for (path, file) in tree.iter().filter(|(path, _)| !ignored.holds(path)) {
@@ -55,28 +57,35 @@ impl Layout {
                 }
                 continue;
             }
-            match Kptfile::parse(path, &file.bytes) {
-                Ok(kptfile) => {
+            match Kptfile::survey(path, &file.bytes) {
+                Ok((kptfile, mut wrong)) => {
+                    problems.append(&mut wrong);
                     found.push(Package { directory: directory.to_owned(), kptfile, children: Vec::new() });
                 }
                 Err(mut wrong) => problems.append(&mut wrong),
             }
         }
-        if !problems.is_empty() {
-            return Err(RenderError::Problems { problems });
-        }
         found.sort_by(|a, b| a.directory.cmp(&b.directory));
-        Self::nested(found)
+        match Self::nested(found) {
+            Ok(layout) => (layout, problems),
+            Err(problem) => {
+                // A Kptfile that cannot be read is not missing.
+                if problems.is_empty() {
+                    problems.push(problem);
+                }
+                (Self { packages: Vec::new() }, problems)
+            }
+        }
     }
 
-    fn nested(mut packages: Vec<Package>) -> Result<Self, RenderError> {
+    fn nested(mut packages: Vec<Package>) -> Result<Self, Problem> {
         if packages.first().is_none_or(|first| !first.directory.is_empty()) {
             let missing = Problem::new("kptfile.missing", kptfile::FILE, 1, "the package has no Kptfile");
-            return Err(one(missing.hint("a directory becomes a package with a Kptfile")));
+            return Err(missing.hint("a directory becomes a package with a Kptfile"));
         }
         if let Some(deep) = packages.iter().find(|package| depth(&package.directory) > MAX_DEPTH) {
             let message = format!("subpackages are nested deeper than {MAX_DEPTH}");
-            return Err(one(Problem::new("package.depth_limit", &deep.directory, 1, message)));
+            return Err(Problem::new("package.depth_limit", &deep.directory, 1, message));
         }
         for index in 1..packages.len() {
             let directory = &packages[index].directory;
@@ -90,9 +99,9 @@ impl Layout {
         Ok(Self { packages })
     }
 
-    /// The root.
-    pub(super) fn root(&self) -> &Package {
-        &self.packages[0]
+    /// The root's Kptfile.
+    pub(super) fn root(&self) -> Option<&Kptfile> {
+        self.packages.first().map(|root| &root.kptfile)
     }
 
     /// How many packages there are.
@@ -116,7 +125,7 @@ impl Layout {
 
     /// Every package, level by level: the order of pipelines under `kpt.dev/bfs-rendering`.
     pub(super) fn by_level(&self) -> Vec<&Package> {
-        let mut order = vec![0];
+        let mut order: Vec<usize> = (0..self.packages.len().min(1)).collect();
         let mut next = 0;
         while let Some(&package) = order.get(next) {
             order.extend(&self.packages[package].children);
@@ -126,7 +135,7 @@ impl Layout {
     }
 
     fn visit<'a>(&'a self, at: usize, before: &mut impl FnMut(&'a Package), after: &mut impl FnMut(&'a Package)) {
-        let package = &self.packages[at];
+        let Some(package) = self.packages.get(at) else { return };
         before(package);
         for child in &package.children {
             self.visit(*child, before, after);

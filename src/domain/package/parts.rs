@@ -2,12 +2,18 @@
 
 use serde_json::Value;
 
-use crate::domain::krm::document::{DocumentError, EditError, Limits, Node, YamlFile};
+use crate::domain::krm::document::{DocumentError, EditError, Limits, Node, YamlFile, like, to_yaml};
+use crate::domain::source::{File, FileTree};
+
+/// Mark at the beginning of a text, which JSON does not allow.
+const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// The pieces of a file, in order; together they are its text.
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
     pieces: Vec<Piece>,
+    /// Whether the pieces are JSON as it was found; an edit makes YAML of them.
+    is_json: bool,
 }
 
 /// A piece, and what is asked of all of them often.
@@ -39,6 +45,17 @@ impl Piece {
     }
 }
 
+/// A file with another text, in the manner of the old one.
+pub(super) fn rewritten(old: &File, text: &str) -> File {
+    File { mode: old.mode, bytes: like(&old.bytes, text).into() }
+}
+
+/// Puts another text in the place of a file of a tree, in the manner of the old one.
+pub(super) fn rewrite(tree: &mut FileTree, path: &str, old: &File, text: &str) {
+    // The path was in a tree, or is a constant that is allowed.
+    let _ = tree.insert(path, rewritten(old, text));
+}
+
 /// One resource in its piece.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Document<'a> {
@@ -67,7 +84,37 @@ impl Parts {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
         let whole = YamlFile::parse(bytes, &Limits::of(bytes))?;
         whole.values()?;
-        Ok(Self { pieces: whole.into_pieces().into_iter().map(Piece::new).collect() })
+        Ok(Self { pieces: whole.into_pieces().into_iter().map(Piece::new).collect(), is_json: false })
+    }
+
+    /// Reads a file of JSON, which is YAML but for some escapes of characters; several values may stand in it as
+    /// documents do.
+    pub(super) fn read_json(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let exact: Option<Value> = serde_json::from_slice(bytes.strip_prefix(BOM).unwrap_or(bytes)).ok();
+        let found = match (Self::read(bytes), exact) {
+            (Ok(found), Some(exact)) if found.value(0) != exact => Self::read(to_yaml(&exact).as_bytes())?,
+            (Err(error), Some(exact)) if error.code == "yaml.syntax" => Self::read(to_yaml(&exact).as_bytes())?,
+            (found, _) => found?,
+        };
+        Ok(Self { is_json: true, ..found })
+    }
+
+    /// The text of a resource, as YAML; empty when there is none.
+    pub(super) fn document_text(&self, index: usize) -> String {
+        match self.document(index) {
+            Some(_) if self.is_json => to_yaml(&self.value(index)),
+            Some(found) => found.file.document_text(found.index).to_owned(),
+            None => String::new(),
+        }
+    }
+
+    /// JSON has no comments and another shape than what is put into it.
+    fn made_yaml(&mut self) -> Result<(), EditError> {
+        if self.is_json {
+            let texts: Vec<String> = (0..self.len()).map(|index| to_yaml(&self.value(index))).collect();
+            *self = Self::read(texts.join("---\n").as_bytes())?;
+        }
+        Ok(())
     }
 
     /// How many resources there are.
@@ -99,6 +146,21 @@ impl Parts {
         Some(Document { file: &self.pieces[piece].file, index, lines_before })
     }
 
+    /// Which resource a line is of, from 1: the last that begins before it.
+    pub(super) fn at_line(&self, line: usize) -> Option<usize> {
+        let (mut lines, mut documents, mut found) = (0, 0, None);
+        for piece in &self.pieces {
+            let begun = piece.file.documents().iter().take_while(|root| lines + root.line <= line).count();
+            found = (begun > 0).then(|| documents + begun - 1).or(found);
+            lines += piece.lines;
+            documents += piece.documents;
+            if lines >= line {
+                break;
+            }
+        }
+        found
+    }
+
     /// The value of a resource; null when there is none.
     pub(super) fn value(&self, index: usize) -> Value {
         let found = self.locate(index).and_then(|(piece, index)| self.pieces[piece].file.value(index).ok());
@@ -111,6 +173,7 @@ impl Parts {
         index: usize,
         edit: impl FnOnce(&mut YamlFile, usize) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
+        self.made_yaml()?;
         match self.locate(index) {
             Some((piece, index)) => self.pieces[piece].edit(|file| edit(file, index)),
             None => Ok(T::default()),
@@ -119,6 +182,7 @@ impl Parts {
 
     /// Takes a resource out, with its `---`.
     pub(super) fn remove(&mut self, index: usize) -> Result<bool, EditError> {
+        self.made_yaml()?;
         let Some((piece, inner)) = self.locate(index) else { return Ok(false) };
         if self.pieces[piece].documents > 1 {
             return self.pieces[piece].edit(|file| file.remove_document(inner));
@@ -127,7 +191,8 @@ impl Parts {
         // The first document has no mark of its own: the next one's goes with it.
         if piece == 0
             && !removed.file.text().starts_with("---")
-            && let Some(rest) = self.pieces.first().and_then(|next| next.file.text().strip_prefix("---\n"))
+            && let Some((mark, rest)) = self.pieces.first().and_then(|next| next.file.text().split_once('\n'))
+            && mark.trim_end() == "---"
         {
             self.pieces[0] = Piece::parse(rest)?;
         }
@@ -136,6 +201,7 @@ impl Parts {
 
     /// Adds a resource behind the others.
     pub(super) fn append(&mut self, text: &str) -> Result<(), EditError> {
+        self.made_yaml()?;
         if let Some(last) = self.pieces.last_mut().filter(|last| last.documents == 0) {
             return last.edit(|file| file.append_document(text));
         }
@@ -170,6 +236,13 @@ mod tests {
         for text in ["", "# nothing\n", "a: 1\n", "%YAML 1.2\n---\na: 1\n---\nb: 2\n", "a: 1\n...\n---\nb: 2\n"] {
             assert_eq!(Parts::read(text.as_bytes()).unwrap().text(), text);
         }
+    }
+
+    #[test]
+    fn lines_are_of_resources() {
+        let parts = Parts::read(TEXT.as_bytes()).unwrap();
+        let found: Vec<Option<usize>> = [1, 3, 4, 7, 8, 10, 11, 13].map(|line| parts.at_line(line)).to_vec();
+        assert_eq!(found, [None, None, Some(0), Some(0), Some(1), Some(1), Some(2), Some(2)]);
     }
 
     #[test]

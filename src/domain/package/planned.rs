@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Problem;
+use super::absorb::check_identity;
 use super::external::Program;
 use super::functions::{Catalog, ConfigAt, FunctionError, Native, NotFound, Version, resolved};
 use super::kptfile::{self, Function};
@@ -42,12 +43,12 @@ pub(super) struct Planned {
 }
 
 /// The calls of a package's own pipeline.
-pub(super) fn pipeline(package: &Package) -> Result<Vec<Planned>, RenderError> {
+pub(super) fn pipeline(package: &Package) -> Result<Vec<Planned>, Problem> {
     let file = join(&package.directory, kptfile::FILE);
     let (mutators, validators) = (&package.kptfile.mutators, &package.kptfile.validators);
     if mutators.len() + validators.len() > MAX_FUNCTIONS {
         let message = format!("the pipeline has more than {MAX_FUNCTIONS} functions");
-        return Err(one(Problem::new("fn.limit", &file, 1, message).field("pipeline")));
+        return Err(Problem::new("fn.limit", &file, 1, message).field("pipeline"));
     }
     let planned = |validator: bool| {
         let (directory, file) = (package.directory.clone(), file.clone());
@@ -64,6 +65,23 @@ pub(super) fn pipeline(package: &Package) -> Result<Vec<Planned>, RenderError> {
     Ok(mutators.chain(validators.iter().enumerate().map(planned(true))).collect())
 }
 
+/// A configuration is one resource: with an apiVersion, a kind and a name.
+pub(super) fn one_resource(file: &str, count: usize, value: &Value) -> Result<(), Box<Problem>> {
+    let wrong = |message: String| {
+        let problem = Problem::new("fn.config", file, 1, message);
+        Err(Box::new(problem.hint("a function is configured by one resource with apiVersion, kind and metadata.name")))
+    };
+    if count != 1 {
+        return wrong(format!("the configuration {file} must be one resource, not {count}"));
+    }
+    check_identity(file, value).or_else(wrong)
+}
+
+/// Why an image with a digest is no built-in function, and what to do about it.
+const PINNED: &str = "a digest pins the bytes of an image, and the built-in function of that name is other code";
+const UNPIN: &str = "leave the digest out to run the built-in function, whose behaviour the tag chooses; or render with \
+                     `loggia fn render` where docker, podman or nerdctl is, which runs exactly that image";
+
 impl Planned {
     /// The built-in function that is meant, when there is one.
     pub(super) fn native(&self, catalog: Catalog) -> Option<(&'static Native, Version)> {
@@ -76,10 +94,9 @@ impl Planned {
 
     /// What is to be run, by its whole name.
     pub(super) fn program(&self, prefix: &str) -> Program {
-        match &self.function.exec {
-            Some(exec) => Program::Exec(exec.clone()),
-            None => Program::Image(resolved(&self.function.image, self.function.tag.as_deref(), prefix)),
-        }
+        let Function { exec, image, tag, .. } = &self.function;
+        let tag = tag.as_deref().map(|tag| Catalog.tag(image, tag));
+        exec.clone().map_or_else(|| Program::Image(resolved(image, tag, prefix)), Program::Exec)
     }
 
     /// The resources that the function is given.
@@ -103,15 +120,29 @@ impl Planned {
         let (file, line, function) = (self.file.clone(), self.function.line, &self.function);
         if let Some(exec) = &function.exec {
             let denied = Problem::new("fn.exec_denied", &file, line, format!("exec {exec:?} is not run"));
-            return one(denied.hint("use a function that is built in"));
+            return one(denied.hint("only what is built in is run here; `loggia fn render --allow-exec` runs programs"));
         }
         let image = function.image.clone();
+        if let Some(guide) = catalog.guide(&image).filter(|guide| !guide.programs.is_empty()) {
+            let programs = guide.programs.join(" or ");
+            let message = format!("{image} is not run here: it is no built-in function, but the work of {programs}");
+            let problem = Problem::new("fn.no_runner", &file, line, message);
+            return one(problem.hint(format!("`loggia fn render` runs it, with {programs} on the PATH")));
+        }
         match catalog.find(&image, function.tag.as_deref()) {
             Err(NotFound::Tag(known)) => {
                 let image = function.tag.as_ref().map_or(image.clone(), |tag| format!("{image} with tag {tag}"));
                 RenderError::UnknownTag { file, line, image, known }
             }
-            _ => RenderError::UnknownFunction { file, line, image, known: catalog.names().join(", ") },
+            Err(NotFound::Pinned) => {
+                let pinned = Problem::new("fn.image_pinned", &file, line, format!("{image}: {PINNED}"));
+                one(pinned.field("image").hint(UNPIN))
+            }
+            _ => {
+                let meant = catalog.similar(&image).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
+                let known = format!("{meant}built in: {}", catalog.names().join(", "));
+                RenderError::UnknownFunction { file, line, image, known }
+            }
         }
     }
 
@@ -127,17 +158,30 @@ impl Planned {
             let list = if self.validator { "validators" } else { "mutators" };
             let function = ["pipeline", list, &self.index.to_string()].map(str::to_owned).to_vec();
             let place = Place { file: self.file.clone(), index: 0 };
-            return Ok((self.config_map(), ConfigAt { place, function: Some(function) }));
+            return Ok((self.config_map(), ConfigAt { place, function: Some(function), line: self.function.line }));
         };
-        match resources.value(&place) {
-            Value::Null => {
-                let path = self.function.config_path.as_deref().unwrap_or(&place.file);
-                let missing =
-                    Problem::new("fn.config_missing", &self.file, self.function.line, format!("there is no {path}"));
-                Err(one(missing.field("configPath")))
-            }
-            value => Ok((value, ConfigAt { place, function: None })),
+        let value = resources.value(&place);
+        self.check_config(resources, &place, &value)?;
+        Ok((value, ConfigAt { place, function: None, line: self.function.line }))
+    }
+
+    fn check_config(&self, resources: &Resources, place: &Place, value: &Value) -> Result<(), RenderError> {
+        let path = self.function.config_path.as_deref().unwrap_or(&place.file);
+        let missing = |message: String| {
+            Problem::new("fn.config_missing", &self.file, self.function.line, message).field("configPath")
+        };
+        if value.is_null() {
+            return Err(one(missing(format!("there is no {path}"))));
         }
+        if self.aside.is_some() {
+            return Ok(());
+        }
+        let home = resources.home(&place.file);
+        if home != self.directory {
+            let problem = missing(format!("{path} is part of the subpackage {home}"));
+            return Err(one(problem.hint("put the configuration into the package whose pipeline uses it")));
+        }
+        one_resource(&place.file, resources.count(&place.file), value).map_err(|problem| one(*problem))
     }
 
     fn config_map(&self) -> Value {

@@ -1,13 +1,14 @@
 //! Which package of which repository in which version: `REPO[/DIR][@REF]`, and what a REF leads to.
 //!
 //! Source: kpt's `pkg get` (a repository is delimited by `.git`, a tag `DIR/REF` is preferred to `REF`), Porch's tags
-//! (`pkg/v1`), Cargo's version requirements.
+//! (`pkg/v1`).
 
 use std::collections::BTreeMap;
 
-use semver::{Version, VersionReq};
+use semver::Version;
 
 use super::artifact::{ArtifactError, ImageName, SCHEME, Wanted};
+use super::versions::Versions;
 use crate::domain::id::CommitId;
 use crate::domain::source::{InvalidPath, check_path};
 
@@ -52,7 +53,7 @@ pub enum ReferenceError {
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     /// A directory that leaves the repository.
-    #[error("reading {text:?}: {source} [path.escape]")]
+    #[error("reading {text:?}: {source} [{}]", source.code)]
     Directory {
         /// What was given.
         text: String,
@@ -95,6 +96,9 @@ pub enum ReferenceError {
         /// What there is instead.
         known: String,
     },
+    /// A repository without any branch or tag.
+    #[error("the repository is empty: it has no branch and no tag; push a commit to it first [git.empty]")]
+    Empty,
     /// A repository without a branch that could be meant.
     #[error(
         "the repository has no branch main or master and not exactly one other; name a version with @REF [git.ref_not_found]"
@@ -115,14 +119,17 @@ impl Location {
         if text.starts_with(SCHEME) {
             return Self::in_registry(text);
         }
+        if let Some(found) = on_a_page(text) {
+            return found;
+        }
         let (place, reference) = with_reference(text);
         let reference = reference.filter(|reference| !reference.is_empty());
         let mut ends = place.match_indices(".git").map(|(at, word)| at + word.len());
         let marked = ends.find(|end| matches!(place.as_bytes().get(*end), None | Some(b'/')));
-        let end = marked.or_else(|| on_a_forge(place)).or_else(|| on_this_machine(place, is_repository));
+        let end = marked.or_else(|| on_a_forge(place)).or_else(|| on_this_machine(place, &is_repository));
         let end = end.ok_or_else(|| ReferenceError::NoRepository { text: text.to_owned() })?;
         Ok(Self {
-            repo: place[..end].to_owned(),
+            repo: on_disk(&place[..end], is_repository).to_owned(),
             directory: directory(&place[end..], text)?,
             reference: reference.map(str::to_owned),
         })
@@ -163,7 +170,24 @@ pub fn with_reference(text: &str) -> (&str, Option<&str>) {
 }
 
 fn is_user(before: &str, behind: &str) -> bool {
+    // `git@host:repo.git`
+    if behind.contains(':') && !before.contains(['/', '.']) {
+        return true;
+    }
     before.rsplit_once("://").is_some_and(|(_, rest)| !rest.contains('/')) && behind.contains(['/', '.'])
+}
+
+/// A page of GitHub, `https://github.com/OWNER/REPO/tree/REF/DIR`; a REF with a slash in it cannot be told from a
+/// directory.
+fn on_a_page(text: &str) -> Option<Result<Location, ReferenceError>> {
+    let parts: Vec<&str> = text.strip_prefix(FORGES[0])?.trim_end_matches('/').split('/').collect();
+    let [owner, name, "tree", reference, inner @ ..] = parts.as_slice() else { return None };
+    let repo = format!("{}{owner}/{name}", FORGES[0]);
+    Some(directory(&inner.join("/"), text).map(|directory| Location {
+        repo,
+        directory,
+        reference: Some((*reference).to_owned()),
+    }))
 }
 
 fn on_a_forge(place: &str) -> Option<usize> {
@@ -171,6 +195,14 @@ fn on_a_forge(place: &str) -> Option<usize> {
     let mut parts = place[forge.len()..].splitn(3, '/');
     let (owner, name) = (parts.next()?, parts.next()?);
     (!owner.is_empty() && !name.is_empty()).then(|| forge.len() + owner.len() + 1 + name.len())
+}
+
+/// A repository without the `.git` that only marks its end: that of a work tree on this machine.
+fn on_disk(repo: &str, is_repository: impl Fn(&str) -> bool) -> &str {
+    let path = |repo: &str| repo.strip_prefix("file://").unwrap_or(repo).to_owned();
+    let bare = repo.strip_suffix(".git").filter(|bare| !bare.ends_with('/'));
+    bare.filter(|bare| !path(bare).contains("://") && !is_repository(&path(repo)) && is_repository(&path(bare)))
+        .unwrap_or(repo)
 }
 
 /// The longest path that is a repository.
@@ -183,24 +215,6 @@ fn on_this_machine(place: &str, is_repository: impl Fn(&str) -> bool) -> Option<
     let cuts = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain([path.len()]);
     let found: Vec<usize> = cuts.filter(|at| is_repository(&path[..*at])).collect();
     found.last().map(|at| at + offset)
-}
-
-/// Whether a REF is a range of versions.
-#[must_use]
-pub fn range(reference: &str) -> Option<VersionReq> {
-    let is_open = matches!(reference.rsplit_once('.'), Some((_, "x" | "*")));
-    if !is_open && !reference.starts_with(['^', '~', '>', '<', '=', '*']) {
-        return None;
-    }
-    let mut text = String::new();
-    for word in reference.replace(',', " ").split_whitespace() {
-        let behind_operator = text.ends_with(['^', '~', '>', '<', '=']);
-        if !text.is_empty() && !behind_operator {
-            text.push_str(", ");
-        }
-        text.push_str(&word.replace("=v", "=").replace("^v", "^").replace("~v", "~"));
-    }
-    VersionReq::parse(&text).ok()
 }
 
 /// A version, with `v` or without, of one to three numbers.
@@ -222,7 +236,7 @@ pub fn resolve(
     reference: Option<&str>,
 ) -> Result<Resolved, ReferenceError> {
     let Some(reference) = reference else { return default_branch(refs) };
-    if let Some(range) = range(reference) {
+    if let Some(range) = Versions::parse_marked(reference) {
         return newest(refs, directory, &range, reference);
     }
     check(reference)?;
@@ -259,6 +273,9 @@ fn named(refs: &BTreeMap<String, CommitId>, name: &str) -> Result<Option<Resolve
 }
 
 fn default_branch(refs: &BTreeMap<String, CommitId>) -> Result<Resolved, ReferenceError> {
+    if refs.is_empty() {
+        return Err(ReferenceError::Empty);
+    }
     let branches: Vec<&str> = refs.keys().filter_map(|name| name.strip_prefix("refs/heads/")).collect();
     let chosen = ["main", "master"].into_iter().find(|name| branches.contains(name));
     let only = if let [only] = branches[..] { Some(only) } else { None };
@@ -269,7 +286,7 @@ fn default_branch(refs: &BTreeMap<String, CommitId>) -> Result<Resolved, Referen
 fn newest(
     refs: &BTreeMap<String, CommitId>,
     directory: &str,
-    range: &VersionReq,
+    range: &Versions,
     asked: &str,
 ) -> Result<Resolved, ReferenceError> {
     let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
@@ -280,16 +297,16 @@ fn newest(
     };
     let own = tags(&prefix);
     let all = if own.is_empty() { tags("") } else { own };
-    match all.into_iter().filter(|(version, ..)| range.matches(version)).max() {
+    match all.into_iter().filter(|(version, ..)| range.holds(version)).max() {
         Some((_, name, commit)) => Ok(Resolved::Ref { name, commit }),
         None => Err(ReferenceError::NoVersion { range: asked.to_owned(), known: known(refs) }),
     }
 }
 
 /// The newest of tags in a range, each with the version that it stands for.
-pub(super) fn newest_tag<'t>(tags: impl Iterator<Item = (&'t str, String)>, range: &VersionReq) -> Option<&'t str> {
+pub(super) fn newest_tag<'t>(tags: impl Iterator<Item = (&'t str, String)>, range: &Versions) -> Option<&'t str> {
     let versions = tags.filter_map(|(tag, text)| Some((version(&text)?, tag)));
-    versions.filter(|(version, _)| range.matches(version)).max().map(|(_, tag)| tag)
+    versions.filter(|(version, _)| range.holds(version)).max().map(|(_, tag)| tag)
 }
 
 fn known(refs: &BTreeMap<String, CommitId>) -> String {
@@ -340,9 +357,14 @@ mod tests {
             ("https://u:p@e.com/r.git", location("https://u:p@e.com/r.git", "", None)),
             ("https://u@e.com/r.git/d@~1", location("https://u@e.com/r.git", "d", Some("~1"))),
             ("https://github.com/o/r/d/e@main", location("https://github.com/o/r", "d/e", Some("main"))),
+            ("https://github.com/o/r/tree/v1/d/e", location("https://github.com/o/r", "d/e", Some("v1"))),
+            ("https://github.com/o/r/tree/main/", location("https://github.com/o/r", "", Some("main"))),
             ("file:///srv/r.git/d", location("file:///srv/r.git", "d", None)),
             ("/srv/plain/d@^1.2", location("/srv/plain", "d", Some("^1.2"))),
             ("file:///srv/plain/d", location("file:///srv/plain", "d", None)),
+            ("/srv/plain.git/d@v1", location("/srv/plain", "d", Some("v1"))),
+            ("file:///srv/plain.git/d", location("file:///srv/plain", "d", None)),
+            ("/srv/plain/.git/d", location("/srv/plain/.git", "d", None)),
             ("/srv/r.git/web@web/v1", location("/srv/r.git", "web", Some("web/v1"))),
         ];
         for (text, expected) in table {
@@ -390,6 +412,8 @@ mod tests {
             ("", Some(">=1 <2"), "v1.10.0 2"),
             ("", Some(">=1.2, <1.10"), "v1.2.0 1"),
             ("", Some("1.2.x"), "v1.2.0 1"),
+            ("", Some("1.0 - 1.2"), "v1.2.0 1"),
+            ("", Some("^1, !=1.10.0"), "v1.2.0 1"),
             ("", Some("^2"), "git.ref_not_found"),
             ("web", Some("v1"), "web/v1 4"),
             ("web", Some("web/v2"), "web/v2 5"),
@@ -402,7 +426,7 @@ mod tests {
         for (directory, reference, expected) in table {
             assert_eq!(found(&refs, directory, reference), expected, "{directory} {reference:?}");
         }
-        assert_eq!(found(&BTreeMap::new(), "", None), "git.ref_not_found");
+        assert_eq!(found(&BTreeMap::new(), "", None), "git.empty");
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum RenderError {
         problems: Vec<Problem>,
     },
     /// A function that is not built in.
-    #[error("{file}:{line}: function {image} is not built in (built in: {known}) [fn.unknown]")]
+    #[error("{file}:{line}: function {image} is not built in ({known}) [fn.unknown]")]
     UnknownFunction {
         /// The Kptfile.
         file: String,
@@ -45,7 +45,7 @@ pub enum RenderError {
         line: usize,
         /// What it asks for.
         image: String,
-        /// What there is.
+        /// What was perhaps meant, and what there is.
         known: String,
     },
     /// A function under a tag that was never published.
@@ -63,7 +63,7 @@ pub enum RenderError {
         known: String,
     },
     /// A function failed.
-    #[error("{file}:{line}: {image}: {source}")]
+    #[error("{file}:{}", failure(file, *line, image, source))]
     Function {
         /// The Kptfile.
         file: String,
@@ -74,6 +74,35 @@ pub enum RenderError {
         /// Why.
         source: FunctionError,
     },
+}
+
+impl RenderError {
+    /// The same as problems, each with its code.
+    #[must_use]
+    pub fn into_problems(self) -> Vec<Problem> {
+        let problem = match self {
+            Self::Problems { problems } => return problems,
+            Self::UnknownFunction { file, line, image, known } => {
+                let problem = Problem::new("fn.unknown", &file, line, format!("function {image} is not built in"));
+                problem.hint(known)
+            }
+            Self::UnknownTag { file, line, image, known } => {
+                let problem = Problem::new("fn.unknown_tag", &file, line, format!("{image} was never published"));
+                problem.hint(format!("known tags: {known}"))
+            }
+            Self::Function { file, line, image, source } => {
+                let (line, why) = source.within(&file, line);
+                Problem::new("fn.failed", &file, line, format!("{image}: {why}"))
+            }
+        };
+        vec![problem]
+    }
+}
+
+/// `LINE: IMAGE: WHY` of a function that failed. What is wrong in the Kptfile itself names its own line, once.
+fn failure(file: &str, line: usize, image: &str, source: &FunctionError) -> String {
+    let (line, why) = source.within(file, line);
+    format!("{line}: {image}: {why}")
 }
 
 /// Renders a package with the functions that are built in.
@@ -104,6 +133,12 @@ pub fn objects(tree: &FileTree) -> Result<Vec<DeclaredObject>, RenderError> {
 
 /// What is to be applied: everything but Kptfiles, local configuration and what configures kustomize.
 pub(super) fn applied(resources: &Resources) -> Result<Vec<DeclaredObject>, RenderError> {
+    let (objects, problems) = declared(resources);
+    if problems.is_empty() { Ok(objects) } else { Err(RenderError::Problems { problems }) }
+}
+
+/// What is to be applied, and what cannot be.
+pub(super) fn declared(resources: &Resources) -> (Vec<DeclaredObject>, Vec<Problem>) {
     let mut objects: Vec<DeclaredObject> = Vec::new();
     let mut problems = Vec::new();
     let mut seen: BTreeMap<ObjectId, String> = BTreeMap::new();
@@ -125,5 +160,5 @@ pub(super) fn applied(resources: &Resources) -> Result<Vec<DeclaredObject>, Rend
             }
         }
     }
-    if problems.is_empty() { Ok(objects) } else { Err(RenderError::Problems { problems }) }
+    (objects, problems)
 }

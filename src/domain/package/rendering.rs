@@ -1,14 +1,17 @@
 //! A rendering on its way: a value that runs one function after the other. At a function that is not built in it waits,
 //! says what is to be run on what, and goes on with the answer; who runs it, and how, is not known here.
 
+use serde_json::Value;
+
 use super::Problem;
 use super::absorb::{absorb, check_identity};
 use super::external::{Answer, Failure, Program, Request};
 use super::functions::{Call, Catalog, FunctionError, FunctionResult, Native, PREFIX, Version};
 use super::ignore::Ignored;
-use super::kptfile::{self, Function};
+use super::kptfile::{self, Function, Kptfile};
 use super::layout::Layout;
-use super::planned::{Planned, pipeline};
+use super::parts::Parts;
+use super::planned::{self, Planned, pipeline};
 use super::render::{RenderError, Rendered, applied};
 use super::resources::{Place, Resources};
 use super::wire;
@@ -64,8 +67,18 @@ pub struct Single {
     pub function: Function,
     /// Where its configuration comes from, for people, and its YAML.
     pub config: Option<(String, String)>,
-    /// A file that is no input.
-    pub left_out: Option<String>,
+}
+
+impl Single {
+    /// Whether the configuration is one resource, as kpt asks of what it reads from a file.
+    ///
+    /// # Errors
+    /// [`RenderError::Problems`] naming the file.
+    pub fn check(&self) -> Result<(), RenderError> {
+        let Some((name, text)) = &self.config else { return Ok(()) };
+        let parts = Parts::read(text.as_bytes()).map_err(|error| one(Problem::unreadable(name, &error)))?;
+        planned::one_resource(name, parts.len(), &parts.value(0)).map_err(|problem| one(*problem))
+    }
 }
 
 /// A package whose pipeline runs. Cloning it is a way back.
@@ -80,6 +93,8 @@ pub struct Rendering {
     saves_on_failure: bool,
     prefix: String,
     catalog: Catalog,
+    /// Whether this is one function on a folder. What a pipeline made is judged when it has run.
+    is_single: bool,
     /// What the answers of functions that are not built in were.
     answers: Vec<String>,
 }
@@ -96,26 +111,59 @@ impl Rendering {
     pub fn start(tree: &FileTree, catalog: Catalog) -> Result<Self, RenderError> {
         let ignored = Ignored::read(tree);
         let layout = Layout::read(tree, &ignored)?;
-        let mut resources = Resources::read(tree, &ignored).map_err(|problems| RenderError::Problems { problems })?;
+        let resources = Resources::read(tree, &ignored).map_err(|problems| RenderError::Problems { problems })?;
+        let (rendering, problems) = Self::of(tree, &layout, resources, catalog);
+        if problems.is_empty() { Ok(rendering) } else { Err(RenderError::Problems { problems }) }
+    }
+
+    /// Reads what can be read of a package and its subpackages, and says what is wrong with the rest. A function that
+    /// fails then leaves no trace.
+    pub(super) fn survey(tree: &FileTree, catalog: Catalog) -> (Self, Vec<Problem>) {
+        let ignored = Ignored::read(tree);
+        let (layout, mut problems) = Layout::survey(tree, &ignored);
+        let (resources, unreadable) = Resources::survey(tree, &ignored);
+        problems.extend(unreadable);
+        let (rendering, limits) = Self::of(tree, &layout, resources, catalog);
+        problems.extend(limits);
+        (Self { saves_on_failure: true, ..rendering }, problems)
+    }
+
+    fn of(tree: &FileTree, layout: &Layout, mut resources: Resources, catalog: Catalog) -> (Self, Vec<Problem>) {
         resources.set_packages(layout.outer_first().into_iter().map(|package| package.directory.clone()).collect());
-        let root = &layout.root().kptfile;
-        let order = if root.is_breadth_first() { layout.by_level() } else { layout.inner_first() };
-        let mut planned = Vec::new();
+        let is_breadth_first = layout.root().is_some_and(Kptfile::is_breadth_first);
+        let order = if is_breadth_first { layout.by_level() } else { layout.inner_first() };
+        let (mut planned, mut problems) = (Vec::new(), Vec::new());
         for package in order {
-            planned.extend(pipeline(package)?);
+            match pipeline(package) {
+                Ok(functions) => planned.extend(functions),
+                Err(problem) => problems.push(problem),
+            }
         }
-        Ok(Self {
+        let rendering = Self {
             input: tree.clone(),
             resources,
             planned,
             next: 0,
             runs: Vec::new(),
             packages: layout.len(),
-            saves_on_failure: root.saves_on_failure(),
+            saves_on_failure: layout.root().is_some_and(Kptfile::saves_on_failure),
             prefix: PREFIX.to_owned(),
             catalog,
+            is_single: false,
             answers: Vec::new(),
-        })
+        };
+        (rendering, problems)
+    }
+
+    /// Goes on behind the next function as if it were not there.
+    pub(super) fn skip(&mut self) {
+        self.planned.remove(self.next);
+        self.runs.truncate(self.next);
+    }
+
+    /// The resources as they are now.
+    pub(super) const fn resources(&self) -> &Resources {
+        &self.resources
     }
 
     /// Reads a folder of resources for one function; a Kptfile is a resource among others.
@@ -123,11 +171,7 @@ impl Rendering {
     /// # Errors
     /// [`RenderError::Problems`], all of them.
     pub fn single(tree: &FileTree, single: Single, catalog: Catalog) -> Result<Self, RenderError> {
-        let mut input = tree.clone();
-        if let Some(path) = &single.left_out {
-            input.remove(path);
-        }
-        let read = Resources::read(&input, &Ignored::read(&input));
+        let read = Resources::read(tree, &Ignored::read(tree));
         let mut resources = read.map_err(|problems| RenderError::Problems { problems })?;
         let (aside, text) = single.config.unzip();
         if let (Some(name), Some(text)) = (&aside, text) {
@@ -152,6 +196,7 @@ impl Rendering {
             saves_on_failure: false,
             prefix: PREFIX.to_owned(),
             catalog,
+            is_single: true,
             answers: Vec::new(),
         })
     }
@@ -223,16 +268,22 @@ impl Rendering {
         let config = planned.config(&self.resources)?;
         let about = self.about(planned);
         let places = planned.places(&self.resources);
+        if self.is_single {
+            self.identified(&places)?;
+        }
         // Validators see copies; what a failed function did in part is not kept either.
         let copied = planned.validator || self.saves_on_failure;
         let mut copy = if copied { self.resources.clone() } else { std::mem::take(&mut self.resources) };
         let mut call = Call::new(&mut copy, &planned.directory, places, config, version);
         let outcome = native.call(&mut call);
-        let (results, stderr) = (std::mem::take(&mut call.results), std::mem::take(&mut call.stderr));
+        let (mut results, stderr) = (std::mem::take(&mut call.results), std::mem::take(&mut call.stderr));
         if !copied || (outcome.is_ok() && !planned.validator) {
             self.resources = copy;
         }
         let error = outcome.as_ref().err().map(ToString::to_string);
+        if let Some(message) = error.clone().filter(|_| results.iter().all(|result| result.severity != "error")) {
+            results.push(FunctionResult::error(message));
+        }
         let exit_code = i32::from(error.is_some());
         self.runs.push(Run { about, results, stderr, exit_code, error });
         outcome.map_err(|source| planned.failed(source))?;
@@ -288,7 +339,8 @@ impl Rendering {
         };
         let list = wire::read(&answer.list).map_err(invalid)?;
         run.results = list.results;
-        self.answers.push(format!("{} {}", run.about.program, Digest::of(&answer.list)));
+        let Answer { list: answered, by, .. } = answer;
+        self.answers.push(format!("{} {by} {}", run.about.program, Digest::of(answered)));
         if planned.validator {
             return Ok(());
         }
@@ -363,24 +415,43 @@ pub fn digest(tree: &FileTree) -> Digest {
     Digest::of(format!("{} {}", tree.digest(), Catalog::VERSION).as_bytes())
 }
 
+/// What is wrong with a document that is no map: functions take resources and nothing else.
+fn no_resource(resources: &Resources, place: &Place) -> Option<Problem> {
+    let found = match resources.value(place) {
+        Value::Object(_) => return None,
+        Value::Array(_) => "a list",
+        _ => "a single value",
+    };
+    let message = format!("expected a resource, a map with apiVersion, kind and metadata, and found {found}");
+    let problem = Problem::new("k8s.not_a_resource", &place.file, resources.line(place, &[]), message);
+    Some(problem.hint("write it as resources, or leave the file out by .krmignore"))
+}
+
 /// All resources as a `ResourceList`.
 pub(super) fn list(resources: &Resources) -> Result<String, RenderError> {
+    let problems: Vec<Problem> =
+        resources.places("").iter().filter_map(|place| no_resource(resources, place)).collect();
+    if !problems.is_empty() {
+        return Err(RenderError::Problems { problems });
+    }
     let items: Result<Vec<String>, RenderError> = resources
         .places("")
         .iter()
         .map(|place| {
-            let position = position(&place.file, place.index);
+            let text = resources.text(place);
+            let position = position(&place.file, place.index, &text);
             let wrong = |error: EditError| {
                 one(Problem::new("fn.edit", &place.file, resources.line(place, &[]), error.to_string()))
             };
-            wire::annotated(&resources.text(place), &position).map_err(wrong)
+            wire::annotated(&text, &position).map_err(wrong)
         })
         .collect();
     Ok(wire::write(&items?, None))
 }
 
-fn position(path: &str, index: usize) -> [(&'static str, String); 4] {
+fn position(path: &str, index: usize, text: &str) -> [(&'static str, String); 5] {
     [
+        (wire::LISTS, wire::lists_of(text).to_owned()),
         (wire::PATH, path.to_owned()),
         (wire::INDEX, index.to_string()),
         (wire::LEGACY_PATH, path.to_owned()),
@@ -391,7 +462,8 @@ fn position(path: &str, index: usize) -> [(&'static str, String); 4] {
 /// The texts of resources, each with its place and its number.
 fn items<'p>(resources: &Resources, places: &'p [Place]) -> Result<Vec<String>, (&'p Place, EditError)> {
     let item = |(id, place): (usize, &'p Place)| {
-        wire::annotated(&resources.text(place), &travelling(resources, id, place)).map_err(|error| (place, error))
+        let text = resources.text(place);
+        wire::annotated(&text, &travelling(resources, id, place)).map_err(|error| (place, error))
     };
     places.iter().enumerate().map(item).collect()
 }
@@ -400,7 +472,7 @@ fn items<'p>(resources: &Resources, places: &'p [Place]) -> Result<Vec<String>, 
 pub(super) fn travelling(resources: &Resources, id: usize, place: &Place) -> Vec<(&'static str, String)> {
     let home = resources.home(&place.file);
     let path = place.file.strip_prefix(home).map_or(place.file.as_str(), |rest| rest.trim_start_matches('/'));
-    let mut annotations = position(path, place.index).to_vec();
+    let mut annotations = position(path, place.index, &resources.text(place)).to_vec();
     annotations.push((wire::ID, id.to_string()));
     annotations.push((wire::PACKAGE, format!("/{home}")));
     annotations

@@ -7,10 +7,11 @@ use super::Problem;
 use super::external::Program;
 use super::functions::{FunctionResult, resolved};
 use super::kptfile::{FILE, Function, Selector};
+use super::parts::rewrite;
 use super::render::RenderError;
 use super::rendering::Run;
-use crate::domain::krm::document::{EditError, Limits, NodeKind, YamlFile, to_yaml};
-use crate::domain::source::{File, FileTree};
+use crate::domain::krm::document::{EditError, Limits, YamlFile, to_yaml};
+use crate::domain::source::FileTree;
 
 /// Type of the condition that says how the last rendering went.
 const CONDITION: &str = "Rendered";
@@ -46,8 +47,9 @@ fn step(run: &Run, in_status: bool) -> Map<String, Value> {
         Program::Exec(exec) => put("exec", json!(exec)),
     }
     put("exitCode", json!(run.exit_code));
-    if !run.stderr.is_empty() {
-        put("stderr", json!(run.stderr));
+    let stderr = run.stderr.trim_end();
+    if !stderr.is_empty() {
+        put("stderr", json!(stderr));
     }
     let results: Vec<Value> = run.results.iter().map(result).collect();
     if in_status {
@@ -68,7 +70,8 @@ fn step(run: &Run, in_status: bool) -> Map<String, Value> {
     step
 }
 
-fn result(result: &FunctionResult) -> Value {
+/// A remark as `kpt.dev/v1` has it.
+pub(super) fn result(result: &FunctionResult) -> Value {
     if let Some(raw) = &result.raw {
         return raw.clone();
     }
@@ -78,6 +81,13 @@ fn result(result: &FunctionResult) -> Value {
     }
     if let Some(field) = &result.field {
         value["field"] = json!({"path": field});
+    }
+    if let Some(subject) = &result.subject {
+        value["resourceRef"] = subject.reference.clone();
+        // The first document is not told, as kpt does.
+        if subject.index > 0 {
+            value["file"]["index"] = json!(subject.index);
+        }
     }
     value
 }
@@ -92,8 +102,7 @@ fn edited(tree: &FileTree, edit: impl FnOnce(&mut YamlFile) -> Result<(), EditEr
         let mut file =
             YamlFile::parse(&old.bytes, &Limits::default()).map_err(|error| wrong(&EditError::Document(error)))?;
         edit(&mut file).map_err(|error| wrong(&error))?;
-        // The path was in the tree, so it is a valid one.
-        let _ = tree.insert(FILE, File { mode: old.mode, bytes: file.text().as_bytes().into() });
+        rewrite(&mut tree, FILE, &old, file.text());
     }
     Ok(tree)
 }
@@ -170,20 +179,31 @@ pub fn with_function(
     prefix: &str,
 ) -> Result<(FileTree, bool), RenderError> {
     let list = if validator { "validators" } else { "mutators" };
-    let new = entry(function);
+    let new = entry(function, prefix);
     let mut replaced = false;
     let tree = edited(tree, |file| {
         let value = file.value(0)?;
         let old = value.pointer(&format!("/pipeline/{list}")).and_then(Value::as_array);
-        match old.and_then(|old| old.iter().position(|old| is_same(old, function, prefix))) {
-            Some(index) => {
-                replaced = true;
-                file.set(0, &["pipeline", list, &index.to_string()], &new).map(|_| ())
+        let same = old.and_then(|old| old.iter().position(|old| is_same(old, function, prefix)));
+        let index = same.or(old.map(Vec::len)).unwrap_or_default().to_string();
+        let path = ["pipeline", list, &index];
+        if let Some(same) = same {
+            replaced = true;
+            let gone = old.and_then(|old| old[same].as_object()).into_iter().flat_map(Map::keys);
+            for key in gone.filter(|key| new.iter().all(|(field, _)| field != *key)) {
+                file.remove(0, &[&path, &[key.as_str()][..]].concat())?;
             }
-            None => push(file, &["pipeline", list], &new),
+        } else {
+            push(file, &path[..2], &new.iter().take(1).cloned().collect())?;
         }
+        put(file, &path, &new)
     })?;
     Ok((tree, replaced))
+}
+
+/// Sets fields in their order.
+fn put(file: &mut YamlFile, path: &[&str], fields: &[(String, Value)]) -> Result<(), EditError> {
+    fields.iter().try_for_each(|(key, value)| file.set(0, &[path, &[key.as_str()]].concat(), value).map(|_| ()))
 }
 
 fn is_same(old: &Value, function: &Function, prefix: &str) -> bool {
@@ -195,12 +215,13 @@ fn is_same(old: &Value, function: &Function, prefix: &str) -> bool {
     !image.is_empty() && resolved(image, None, prefix) == resolved(&function.image, None, prefix)
 }
 
-fn entry(function: &Function) -> Value {
-    let mut entry = Map::new();
-    let mut put = |key: &str, value: Value| drop(entry.insert(key.to_owned(), value));
+/// The fields of a function in the order in which kpt has them; an image by its whole name.
+fn entry(function: &Function, prefix: &str) -> Vec<(String, Value)> {
+    let mut entry = Vec::new();
+    let mut put = |key: &str, value: Value| entry.push((key.to_owned(), value));
     match &function.exec {
         Some(exec) => put("exec", json!(exec)),
-        None => put("image", json!(function.image)),
+        None => put("image", json!(resolved(&function.image, None, prefix))),
     }
     if let Some(tag) = &function.tag {
         put("tag", json!(tag));
@@ -216,7 +237,7 @@ fn entry(function: &Function) -> Value {
             put(field, selectors.iter().map(selector).collect());
         }
     }
-    Value::Object(entry)
+    entry
 }
 
 fn selector(selector: &Selector) -> Value {
@@ -236,47 +257,23 @@ fn selector(selector: &Selector) -> Value {
     Value::Object(map)
 }
 
-/// Adds an item behind those of a list; comments of the others stay where the list is written in lines.
+/// Adds an item behind those of a list, which is made when there is none.
 fn push(file: &mut YamlFile, path: &[&str], item: &Value) -> Result<(), EditError> {
     let value = file.value(0)?;
-    let mut items = path
-        .iter()
-        .try_fold(&value, |value, key| value.get(key))
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    if let Some(longer) = with_line(file, path, item) {
-        *file = longer;
-        return Ok(());
+    let list = path.iter().try_fold(&value, |value, key| value.get(key)).and_then(Value::as_array);
+    match list.map_or(0, Vec::len) {
+        0 => file.set(0, path, &json!([item])).map(|_| ()),
+        count => file.insert_item(0, path, count, item),
     }
-    items.push(item.clone());
-    file.set(0, path, &Value::Array(items)).map(|_| ())
-}
-
-fn with_line(file: &YamlFile, path: &[&str], item: &Value) -> Option<YamlFile> {
-    let list = file.documents().first()?.at(path)?;
-    let NodeKind::Sequence { items, flow: false } = &list.kind else { return None };
-    let end = items.last()?.end();
-    let text = file.text();
-    let ended = text[..end].ends_with('\n');
-    let at = if ended { end } else { end + text[end..].find('\n').map_or(text.len() - end, |line| line + 1) };
-    let margin = " ".repeat(file.column_of(list).checked_sub(1)?);
-    let lines: String = to_yaml(&json!([item])).lines().map(|line| format!("{margin}{line}\n")).collect();
-    let gap = if text[..at].ends_with('\n') { "" } else { "\n" };
-    let longer = format!("{}{gap}{lines}{}", &text[..at], &text[at..]);
-    let longer = YamlFile::parse(longer.as_bytes(), &Limits::default()).ok()?;
-    let (old, new) = (file.value(0).ok()?, longer.value(0).ok()?);
-    let pointer = format!("/{}", path.join("/"));
-    let mut expected = old;
-    expected.pointer_mut(&pointer)?.as_array_mut()?.push(item.clone());
-    (expected == new).then_some(longer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Catalog;
+    use super::super::functions::Subject;
     use super::super::rendering::{About, Rendering, Turn};
     use super::*;
+    use crate::domain::source::File;
 
     const KPTFILE: &str = "apiVersion: kpt.dev/v1
 kind: Kptfile
@@ -321,7 +318,7 @@ info:
     - exitCode: 0
       image: ghcr.io/kptdev/krm-functions-catalog/set-labels:v0.2
       results:
-      - message: set 0 labels in total
+      - message: set 1 labels in total
         severity: info
 "
         );
@@ -334,6 +331,24 @@ info:
             "{}",
             text(&failed)
         );
+    }
+
+    #[test]
+    fn what_functions_print_is_written_again_and_again() {
+        let printed = |stderr: &str| {
+            let mut runs = runs(KPTFILE);
+            runs[0].exit_code = i32::from(!stderr.is_empty());
+            runs[0].stderr = stderr.to_owned();
+            runs
+        };
+        let mut status = tree(KPTFILE);
+        for stderr in ["one\ntwo\n", "", "one\ntwo", "a: |\n  b\n\n", "x"] {
+            status = with_status(&status, &printed(stderr), Some("it failed:\n  here\n")).unwrap();
+            let told = YamlFile::parse(text(&status).as_bytes(), &Limits::default()).unwrap().value(0).unwrap();
+            let step = &told["status"]["renderStatus"]["mutationSteps"][0];
+            assert_eq!(step["stderr"].as_str().unwrap_or_default().trim_end(), stderr.trim_end());
+            assert!(text(&status).ends_with('\n'), "{}", text(&status));
+        }
     }
 
     #[test]
@@ -350,12 +365,18 @@ info:
         let (added, replaced) =
             with_function(&tree(KPTFILE), &function, false, super::super::functions::PREFIX).unwrap();
         assert!(!replaced);
-        let expected = KPTFILE.replace("{a: b}\n", "{a: b}\n  - image: set-image\n");
+        let expected =
+            KPTFILE.replace("{a: b}\n", "{a: b}\n  - image: ghcr.io/kptdev/krm-functions-catalog/set-image:latest\n");
         assert_eq!(text(&added), expected);
         let (again, replaced) = with_function(&added, &function, false, super::super::functions::PREFIX).unwrap();
         assert!(replaced && again == added);
         let (validator, _) = with_function(&added, &function, true, super::super::functions::PREFIX).unwrap();
-        assert!(text(&validator).contains("  validators:\n  - image: set-image\n"), "{}", text(&validator));
+        assert!(
+            text(&validator)
+                .contains("  validators:\n  - image: ghcr.io/kptdev/krm-functions-catalog/set-image:latest\n"),
+            "{}",
+            text(&validator)
+        );
     }
 
     #[test]
@@ -372,9 +393,10 @@ info:
             severity: "error",
             origin: Some("a.yaml:7".into()),
             field: Some("spec.x".into()),
+            subject: Some(Subject { reference: json!({"apiVersion": "v1", "kind": "A", "name": "a"}), index: 2 }),
             raw: None,
         };
-        let run = Run { about, results: vec![said], stderr: "e".into(), exit_code: 3, error: None };
+        let run = Run { about, results: vec![said], stderr: "e\n".into(), exit_code: 3, error: None };
         let expected = "apiVersion: kpt.dev/v1
 exitCode: 1
 items:
@@ -384,8 +406,13 @@ items:
   - field:
       path: spec.x
     file:
+      index: 2
       path: a.yaml
     message: bad
+    resourceRef:
+      apiVersion: v1
+      kind: A
+      name: a
     severity: error
   stderr: e
 kind: FunctionResultList

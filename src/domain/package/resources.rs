@@ -8,7 +8,9 @@ use super::Problem;
 use super::ignore::Ignored;
 use super::kptfile::Selector;
 use super::layout::is_below;
+use super::medium::{self, is_resource_file};
 use super::parts::{Document, Parts};
+use super::upgrade::escaping_links;
 use crate::domain::krm::document::{DocumentError, EditError, YamlFile};
 use crate::domain::source::{File, FileMode, FileTree};
 
@@ -27,7 +29,7 @@ pub(super) struct Place {
     pub(super) index: usize,
 }
 
-/// The YAML files of a package.
+/// The files of a package that hold resources.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Resources {
     files: BTreeMap<String, Parts>,
@@ -39,36 +41,53 @@ pub(super) struct Resources {
     aside: BTreeMap<String, Parts>,
 }
 
-/// Whether a file holds resources, by its name.
-pub(super) fn is_resource_file(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-    name == super::kptfile::FILE || matches!(extension, Some("yaml" | "yml"))
+/// A resource that is a link: what it leads to would be there twice, or not be seen.
+fn resource_link(path: &str, file: &File) -> Problem {
+    let target = String::from_utf8_lossy(&file.bytes);
+    let problem = Problem::new("path.symlink", path, 1, format!("it is a symbolic link to {target:?}"));
+    problem.hint("resources are no links; put the file itself there")
 }
 
 impl Resources {
-    /// Reads every YAML file that is not left out; all problems at once.
+    /// Reads every file of resources that is not left out; all problems at once. Links inside of the package are kept
+    /// as they are, as long as they are no resources.
     pub(super) fn read(tree: &FileTree, ignored: &Ignored) -> Result<Self, Vec<Problem>> {
+        let (found, problems) = Self::survey(tree, ignored);
+        if problems.is_empty() { Ok(found) } else { Err(problems) }
+    }
+
+    /// Reads every file that can be read, and says what is wrong with the others.
+    pub(super) fn survey(tree: &FileTree, ignored: &Ignored) -> (Self, Vec<Problem>) {
         let mut files = BTreeMap::new();
-        let mut problems = Vec::new();
+        let mut problems = escaping_links(tree);
+        let mut count = 0;
+        let out: BTreeSet<String> = problems.iter().map(|problem| problem.file.clone()).collect();
         for (path, file) in tree.iter() {
+            if !is_resource_file(path) || ignored.holds(path) {
+                continue;
+            }
             if file.mode == FileMode::Symlink {
-                let target = String::from_utf8_lossy(&file.bytes).into_owned();
-                let problem = Problem::new("path.symlink", path, 1, format!("it is a symbolic link to {target:?}"));
-                problems.push(problem.hint("packages hold no links; put the file itself there"));
-            } else if is_resource_file(path) && !ignored.holds(path) {
-                match Parts::read(&file.bytes) {
-                    Ok(yaml) => drop(files.insert(path.to_owned(), yaml)),
-                    Err(error) => problems.push(Problem::unreadable(path, &error)),
+                if !out.contains(path) {
+                    problems.push(resource_link(path, file));
                 }
+                continue;
+            }
+            match medium::read(path, &file.bytes) {
+                Ok(yaml) => {
+                    count += yaml.len();
+                    files.insert(path.to_owned(), yaml);
+                }
+                Err(error) => problems.push(Problem::unreadable(path, &error)),
+            }
+            // What comes after it is not even read.
+            if count > MAX_OBJECTS {
+                let message = format!("the package has more than {MAX_OBJECTS} objects, counted up to here");
+                let problem = Problem::new("package.object_limit", path, 1, message);
+                problems.push(problem.hint("divide it, or leave files out by .krmignore"));
+                break;
             }
         }
-        let count: usize = files.values().map(Parts::len).sum();
-        if count > MAX_OBJECTS {
-            let message = format!("the package has {count} objects; the limit is {MAX_OBJECTS}");
-            problems.push(Problem::new("package.object_limit", super::kptfile::FILE, 1, message));
-        }
-        if problems.is_empty() { Ok(Self { files, ..Self::default() }) } else { Err(problems) }
+        (Self { files, ..Self::default() }, problems)
     }
 
     /// Says which packages there are, each before those in it.
@@ -119,9 +138,9 @@ impl Resources {
         self.files.get(path).map_or(0, Parts::len)
     }
 
-    /// The text of a resource with its comments; empty when there is none.
+    /// The text of a resource as YAML, with its comments; empty when there is none.
     pub(super) fn text(&self, place: &Place) -> String {
-        self.document(place).map(|found| found.file.document_text(found.index).to_owned()).unwrap_or_default()
+        self.parts(&place.file).map(|file| file.document_text(place.index)).unwrap_or_default()
     }
 
     /// The value at a place; null when there is nothing.
@@ -138,6 +157,12 @@ impl Resources {
         self.files.get(file).or_else(|| self.aside.get(file))
     }
 
+    /// The resource that a line of a file is of.
+    pub(super) fn at_line(&self, file: &str, line: usize) -> Option<Place> {
+        let index = self.parts(file)?.at_line(line)?;
+        Some(Place { file: file.to_owned(), index })
+    }
+
     /// Line of a path in a place, or of what is nearest to it.
     pub(super) fn line(&self, place: &Place, path: &[&str]) -> usize {
         let found = self.document(place).and_then(|found| Some(found.lines_before + found.root()?.nearest(path).line));
@@ -148,32 +173,6 @@ impl Resources {
     pub(super) fn line_of(&self, place: &Place, path: &[&str]) -> usize {
         let found = self.document(place).and_then(|found| Some(found.lines_before + found.root()?.line_of(path)));
         found.unwrap_or(1)
-    }
-
-    /// Sets a value; see [`YamlFile::set`].
-    pub(super) fn set(&mut self, place: &Place, path: &[&str], value: &Value) -> Result<bool, EditError> {
-        self.edit(place, |file, index| file.set(index, path, value))
-    }
-
-    /// Removes a key; see [`YamlFile::remove`].
-    pub(super) fn remove(&mut self, place: &Place, path: &[&str]) -> Result<bool, EditError> {
-        self.edit(place, |file, index| file.remove(index, path))
-    }
-
-    /// Sets a comment; see [`YamlFile::set_comment`].
-    pub(super) fn set_comment(&mut self, place: &Place, path: &[&str], comment: &str) -> Result<bool, EditError> {
-        self.edit(place, |file, index| file.set_comment(index, path, comment))
-    }
-
-    /// Sets a list with its comment; see [`YamlFile::set_list`].
-    pub(super) fn set_list(
-        &mut self,
-        place: &Place,
-        path: &[&str],
-        items: &[Value],
-        comment: &str,
-    ) -> Result<bool, EditError> {
-        self.edit(place, |file, index| file.set_list(index, path, items, comment))
     }
 
     /// Puts the text of another resource in the place of one.
@@ -213,23 +212,13 @@ impl Resources {
         Ok(())
     }
 
-    fn edit(
+    /// Edits the file of a place, of which it is the numbered document; `false` when there is nothing to edit.
+    pub(super) fn edit(
         &mut self,
         place: &Place,
         edit: impl FnOnce(&mut YamlFile, usize) -> Result<bool, EditError>,
     ) -> Result<bool, EditError> {
         self.files.get_mut(&place.file).map_or(Ok(false), |file| file.edit(place.index, edit))
-    }
-
-    /// Sets a scalar as written; see [`YamlFile::set_raw`].
-    pub(super) fn set_raw(
-        &mut self,
-        place: &Place,
-        path: &[&str],
-        raw: &str,
-        meaning: &Value,
-    ) -> Result<bool, EditError> {
-        self.edit(place, |file, index| file.set_raw(index, path, raw, meaning))
     }
 
     /// The tree with every edited file in it.
@@ -239,12 +228,12 @@ impl Resources {
             written.remove(path);
         }
         for (path, parts) in &self.files {
-            let (old, text) = (tree.get(path), parts.text());
-            let same = |old: &File| old.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&old.bytes) == text.as_bytes();
-            if !old.is_some_and(same) {
+            let old = tree.get(path);
+            let bytes = medium::written(path, parts, old.map_or(&[], |old| &old.bytes));
+            if old.is_none_or(|old| *old.bytes != *bytes) {
                 let mode = old.map_or(FileMode::Regular, |old| old.mode);
                 // The path was in the tree, or was checked when the file was made.
-                let _ = written.insert(path.clone(), File { mode, bytes: text.as_bytes().into() });
+                let _ = written.insert(path.clone(), File { mode, bytes: bytes.into() });
             }
         }
         written
@@ -263,9 +252,13 @@ pub(super) fn is_kustomization(path: &str) -> bool {
 
 /// Whether a resource is only for the package itself.
 pub(super) fn is_local(value: &Value) -> bool {
+    is_set_aside(value) || value.get("kind").and_then(Value::as_str) == Some("Kptfile")
+}
+
+/// Whether a resource says that it is only for the package.
+pub(super) fn is_set_aside(value: &Value) -> bool {
     let annotation = value.pointer("/metadata/annotations").and_then(|map| map.get(LOCAL_CONFIG));
-    let kind = value.get("kind").and_then(Value::as_str);
-    annotation.and_then(Value::as_str).is_some_and(|text| text != "false") || kind == Some("Kptfile")
+    annotation.and_then(Value::as_str).is_some_and(|text| text != "false")
 }
 
 /// Whether a resource is among those that a function asked for.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::derive::{Derivation, derive};
+use super::derive::{Derivation, derive, derived_with, identify};
 use super::kptfile::{FILE, Kptfile, Upstream};
 use super::*;
 use crate::domain::source::{File, FileMode, FileTree};
@@ -74,6 +74,51 @@ fn a_setter_without_value_is_named_with_its_place() {
         error.contains("setters y must be provided") && error.contains("d.yaml:6") && error.contains("Kptfile:7"),
         "{error}"
     );
+}
+
+/// What go.yaml.in/yaml/v3, which kpt reads Kptfiles with, makes of a value in a map of texts.
+#[test]
+fn scalars_of_a_config_map_are_the_texts_they_are_written_as() {
+    for (written, text) in [
+        ("3", "3"),
+        ("1.50", "1.50"),
+        ("0x1F", "0x1F"),
+        ("017", "017"),
+        ("1_000", "1_000"),
+        ("1e3", "1e3"),
+        ("true", "true"),
+        ("yes", "yes"),
+        ("2026-01-02", "2026-01-02"),
+        ("\"x\"", "x"),
+        ("!!str 5", "5"),
+        ("!!int 3", "3"),
+        ("~", ""),
+        ("null", ""),
+        ("", ""),
+        ("*seven", "7"),
+        (".inf", ".inf"),
+        ("-.INF", "-.INF"),
+        (".nan", ".nan"),
+    ] {
+        let config = format!("    name: &seven 7\n    configMap:\n      k: {written}\n");
+        let kptfile = kptfile(&format!("pipeline:\n  mutators:\n  - image: set-labels\n{config}"));
+        let read = super::Kptfile::parse("Kptfile", kptfile.as_bytes()).unwrap();
+        assert_eq!(read.mutators[0].config_map.get("k").map(String::as_str), Some(text), "{written}");
+    }
+    let named = kptfile("pipeline:\n  mutators:\n  - image: set-labels\n    configMap: {n: a, yes: b, 017: c}\n");
+    let read = super::Kptfile::parse("Kptfile", named.as_bytes()).unwrap();
+    let names: Vec<&str> = read.mutators[0].config_map.keys().map(String::as_str).collect();
+    assert_eq!(names, ["017", "n", "yes"]);
+}
+
+/// JSON has no such numbers; to kpt, what a Kptfile says is text.
+#[test]
+fn what_is_no_number_in_json_configures_a_function() {
+    let rendered = render_with(&mutator("set-annotations", "limit: .inf"), &[("d.yaml", DEPLOYMENT)]).unwrap();
+    assert!(text(&rendered.tree, "d.yaml").contains("limit: \".inf\"\n"), "{}", text(&rendered.tree, "d.yaml"));
+    let elsewhere = [("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndata:\n  on: .inf\n")];
+    let refused = render_with(&mutator("set-annotations", "limit: .inf"), &elsewhere).unwrap_err();
+    assert!(refused.to_string().contains("[yaml.number]"), "{refused}");
 }
 
 #[test]
@@ -179,9 +224,9 @@ fn bad_packages_are_refused_with_place_and_advice() {
             &["Kptfile:7", "fn.config_missing", "x.yaml"],
         ),
         (
-            "pipeline:\n  mutators:\n  - image: set-labels\n    configMap:\n      a: 5\n",
+            "pipeline:\n  mutators:\n  - image: set-labels\n    configMap:\n      a: {b: 5}\n",
             &[],
-            &["Kptfile:9", "must be text", "a: \"5\""],
+            &["Kptfile:9", "must be text", "not a map or a list", "configPath"],
         ),
         (
             "",
@@ -232,12 +277,12 @@ fn kptfile_reads_what_kpt_writes() {
 kind: Kptfile
 metadata: {name: p, annotations: {x: y}}
 upstream: {type: git, git: {repo: r, directory: /d, ref: v1}, updateStrategy: resource-merge}
-upstreamLock: {type: git, git: {repo: r, directory: /d, ref: v1, commit: abc}}
+upstreamLock: {type: git, git: {repo: r, directory: /d, ref: v1, commit: 1f0e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c}}
 info: {readinessGates: [{conditionType: t}]}
 status: {conditions: [{type: Rendered, status: \"True\"}]}
 ";
     let parsed = Kptfile::parse(FILE, text.as_bytes()).unwrap();
-    assert_eq!(parsed.upstream.unwrap().commit, "abc");
+    assert_eq!(parsed.upstream.unwrap().commit, "1f0e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c");
 }
 
 fn blueprint(name: &str) -> FileTree {
@@ -297,6 +342,31 @@ fn a_blueprint_becomes_a_deployment() {
     let again = render(&rendered.tree, &Catalog).unwrap();
     assert_eq!(again.tree, rendered.tree, "rendering twice changes nothing");
     assert_eq!(objects(&rendered.tree).unwrap(), rendered.objects);
+}
+
+#[test]
+fn a_derived_package_says_what_it_was_derived_with() {
+    let artifact = Upstream {
+        repo: "oci://127.0.0.1:5000/team/upf".into(),
+        directory: String::new(),
+        reference: "v1".into(),
+        commit: format!("sha256:{}", "a".repeat(64)),
+    };
+    for (name, upstream) in [("upf", derivation().upstream), ("amf", derivation().upstream), ("web", artifact)] {
+        let derivation = Derivation { upstream, ..derivation() };
+        let package = render(&derive(&blueprint(name), &derivation).unwrap(), &Catalog).unwrap().tree;
+        let told = derived_with(&package).unwrap().unwrap();
+        assert_eq!(
+            (&told.name, &told.upstream, &told.namespace),
+            (&"upf-edge".to_owned(), &derivation.upstream, &derivation.namespace)
+        );
+        let again = render(&derive(&blueprint(name), &told).unwrap(), &Catalog).unwrap().tree;
+        assert_eq!(again, package, "{name}");
+        let mut same = package.clone();
+        identify(&mut same, &derivation).unwrap();
+        assert_eq!(same, package, "{name}");
+    }
+    assert_eq!(derived_with(&blueprint("upf")).unwrap(), None);
 }
 
 #[test]

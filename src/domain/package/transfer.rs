@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::absorb::default_path;
 use super::ignore::Ignored;
+use super::medium::joined;
 use super::render::RenderError;
 use super::rendering::list;
-use super::resources::{Resources, is_resource_file};
+use super::resources::Resources;
 use super::wire::{self, Item};
 use crate::domain::source::{File, FileTree};
 
@@ -53,8 +54,8 @@ pub fn files(list: &[u8]) -> Result<FileTree, TransferError> {
     for (path, mut texts) in files {
         texts.sort_by_key(|(index, _)| *index);
         let text: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
-        let file = File::regular(text.join("---\n").into_bytes());
-        tree.insert(path, file).map_err(|error| TransferError(error.to_string()))?;
+        let bytes = joined(&path, &text).map_err(|error| TransferError(error.to_string()))?;
+        tree.insert(path, File::regular(bytes)).map_err(|error| TransferError(error.to_string()))?;
     }
     Ok(tree)
 }
@@ -66,17 +67,6 @@ fn position(item: &Item) -> (String, usize) {
     let path = either(wire::PATH, wire::LEGACY_PATH).unwrap_or_else(|| default_path(&item.value));
     let index = either(wire::INDEX, wire::LEGACY_INDEX).and_then(|index| index.parse().ok());
     (path.trim_start_matches("./").to_owned(), index.unwrap_or(usize::MAX))
-}
-
-/// The files of a tree that hold resources.
-#[must_use]
-pub fn resource_files(tree: &FileTree) -> FileTree {
-    let mut found = FileTree::new();
-    for (path, file) in tree.iter().filter(|(path, _)| is_resource_file(path)) {
-        // The path was in a tree, so it is a valid one.
-        let _ = found.insert(path, file.clone());
-    }
-    found
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ pub(super) const ID: &str = "internal.config.kubernetes.io/kpt-resource-id";
 /// The package that a path is relative to: `/` and its directory.
 pub(super) const PACKAGE: &str = "internal.config.kubernetes.io/package-path";
 
+/// How far the lists of a file are indented: `wide` or `compact`.
+pub(super) const LISTS: &str = "internal.config.kubernetes.io/seqindent";
+
 /// Annotations that travel with resources and are never part of a file.
 pub(super) const TRAVELLING: &[&str] = &[
     PATH,
@@ -29,7 +32,7 @@ pub(super) const TRAVELLING: &[&str] = &[
     LEGACY_INDEX,
     ID,
     PACKAGE,
-    "internal.config.kubernetes.io/seqindent",
+    LISTS,
     "internal.config.kubernetes.io/id",
     "internal.config.kubernetes.io/annotations-migration-resource-id",
     "config.k8s.io/id",
@@ -71,6 +74,19 @@ pub(super) fn write(items: &[String], config: Option<&str>) -> String {
         text.push_str(&indented("  ", config));
     }
     text
+}
+
+/// How the first list below a key is written: `wide` when it is indented by two, `compact` in any other case.
+pub(super) fn lists_of(text: &str) -> &'static str {
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let mut key = "";
+    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')) {
+        if line.trim_start().starts_with("- ") && !key.is_empty() && !key.contains(['|', '>']) {
+            return if indent(line) == indent(key) + 2 { "wide" } else { "compact" };
+        }
+        key = line;
+    }
+    "compact"
 }
 
 fn indented(first: &str, text: &str) -> String {
@@ -247,6 +263,7 @@ fn result(value: &Value) -> FunctionResult {
         severity,
         origin: text("/file/path"),
         field: text("/field/path"),
+        subject: None,
         raw: Some(as_of_today(value.clone())),
     }
 }
@@ -286,6 +303,21 @@ mod tests {
         assert_eq!(whole["functionConfig"]["data"]["a"], "1");
         assert_eq!(plain(&read.items[0]), RESOURCE);
         assert_eq!(plain(&read.items[1]), flow);
+    }
+
+    #[test]
+    fn lists_are_wide_or_compact() {
+        let table = [
+            ("a: 1\n", "compact"),
+            ("a:\n- 1\n", "compact"),
+            ("a:\n  - 1\nb:\n- 2\n", "wide"),
+            ("a:\n  # why\n\n  - 1\n", "wide"),
+            ("a: |\n  - 1\nb:\n- 2\n", "compact"),
+            ("a:\n    - 1\n", "compact"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(lists_of(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub struct Placement {
     pub reasons: Vec<String>,
 }
 
-/// Chooses targets by name or selector and puts each into the first wave that matches it; what no wave matches comes last.
-/// `maxUnavailable` splits a wave into parts that follow each other.
+/// Chooses targets by name or selector and puts each into the first wave that matches it; what no wave matches comes
+/// last. `maxUnavailable` splits a wave into parts that follow each other.
 #[must_use]
 pub fn choose(spec: &TargetsSpec, facts: &[TargetFacts]) -> Placement {
     let mut facts = facts.to_vec();

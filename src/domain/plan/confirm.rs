@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::unit::secrets;
 use super::{Action, Declared, FieldChange, Guard, Observed, Step, UnitPlan};
 use crate::domain::krm::{Grade, Mask, Object, ObjectId, Schemas, changes, predict};
 
@@ -16,8 +17,8 @@ pub enum Answer {
     Silent,
 }
 
-/// Replaces what was foretold by what the target answered. A step that was foretold right keeps its wording, so that its
-/// digest and the plan's id stay; a refusal becomes a guard.
+/// Replaces what was foretold by what the target answered. A step that was foretold right keeps its wording, so that
+/// its digest and the plan's id stay; a refusal becomes a guard.
 #[must_use]
 pub fn confirm(
     mut plan: UnitPlan,
@@ -27,6 +28,7 @@ pub fn confirm(
     manager: &str,
     answers: &BTreeMap<ObjectId, Answer>,
 ) -> UnitPlan {
+    let mask = answered_secrets(declared, observed, answers);
     let mut refused = Vec::new();
     for step in plan.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
         match answers.get(&step.object) {
@@ -34,11 +36,12 @@ pub fn confirm(
                 step.grade = Grade::Server;
                 let wanted = declared.objects.iter().find(|wanted| wanted.object.id() == step.object);
                 if let (Some(wanted), Some(live)) = (wanted, observed.objects.get(&step.object)) {
-                    settle(step, [live, &wanted.object, stored], schemas, manager);
+                    settle(step, [live, &wanted.object, stored], schemas, manager, &mask);
                 }
             }
             Some(Answer::Refused(reason)) => {
-                refused.push(Guard::Refused { object: step.object.to_string(), reason: reason.clone() });
+                let guard = Guard::Refused { object: step.object.to_string(), reason: reason.clone() };
+                refused.push(guard.masked(&mask));
             }
             Some(Answer::Silent) | None => {}
         }
@@ -47,15 +50,22 @@ pub fn confirm(
     plan
 }
 
-fn settle(step: &mut Step, [live, wanted, stored]: [&Object; 3], schemas: &Schemas, manager: &str) {
+/// Hides what any Secret holds that is declared, seen, or part of an answer.
+pub(super) fn answered_secrets(declared: &Declared, observed: &Observed, answers: &BTreeMap<ObjectId, Answer>) -> Mask {
+    let mut mask = secrets(declared, observed);
+    for answer in answers.values() {
+        if let Answer::Stored(object) = answer {
+            mask.learn(object.value());
+        }
+    }
+    mask
+}
+
+fn settle(step: &mut Step, [live, wanted, stored]: [&Object; 3], schemas: &Schemas, manager: &str, mask: &Mask) {
     let (schema, _) = schemas.lookup(&step.kind);
     let foretold = predict(Some(live.value()), wanted.value(), manager, schemas);
     if foretold.is_ok_and(|foretold| changes(&foretold.object, stored.value(), schema).is_empty()) {
         return;
-    }
-    let mut mask = Mask::opaque();
-    for seen in [live, wanted, stored] {
-        mask.learn(seen.value());
     }
     let real = mask.changes(stored.value(), &changes(live.value(), stored.value(), schema));
     step.action = if real.is_empty() {

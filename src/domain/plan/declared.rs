@@ -53,8 +53,9 @@ pub fn declare(unit: UnitId, wave: usize, rendered: &[DeclaredObject]) -> Declar
 }
 
 impl Declared {
-    /// The same, as it is applied to a target that holds `live`: what the rules ignore is left as it is there. The digest
-    /// stays that of what was rendered. An object whose ownership records cannot be read is not changed; planning tells.
+    /// The same, as it is applied to a target that holds `live`: what the rules ignore is left as it is there. The
+    /// digest stays that of what was rendered. An object whose ownership records cannot be read is not changed;
+    /// planning tells.
     #[must_use]
     pub fn sparing(
         mut self,

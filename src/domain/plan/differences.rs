@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::confirm::answered_secrets;
 use super::{Answer, Declared, Observed, Step, UnitPlan};
-use crate::domain::krm::{Mask, Object, ObjectDiff, ObjectId, Schemas, predict};
+use crate::domain::krm::{Object, ObjectDiff, ObjectId, Schemas, predict};
 
-/// The difference that every writing step makes, in the plan's order: what is there beside what the target said it would
-/// store, or beside what is foretold where it was not asked. Values of Secrets are hidden.
+/// The difference that every writing step makes, in the plan's order: what is there beside what the target said it
+/// would store, or beside what is foretold where it was not asked. Values of Secrets are hidden.
 #[must_use]
 pub fn differences(
     plan: &UnitPlan,
@@ -18,6 +19,7 @@ pub fn differences(
     manager: &str,
     answers: &BTreeMap<ObjectId, Answer>,
 ) -> Vec<ObjectDiff> {
+    let mask = answered_secrets(declared, observed, answers);
     let difference = |step: &Step| {
         let live = observed.objects.get(&step.object).map(Object::value);
         let wanted = declared.objects.iter().find(|wanted| wanted.object.id() == step.object);
@@ -26,8 +28,6 @@ pub fn differences(
             (_, Some(wanted)) => predict(live, wanted.object.value(), manager, schemas).ok()?.object,
             (_, None) => Value::Null,
         };
-        let mut mask = Mask::opaque();
-        live.into_iter().chain([&new]).for_each(|object| mask.learn(object));
         let (schema, _) = schemas.lookup(&step.kind);
         Some(ObjectDiff::new(live.unwrap_or(&Value::Null), &new, schema, &mask))
     };

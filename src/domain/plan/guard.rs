@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::krm::Mask;
+
 /// A reason not to go on. Some can be agreed to by approving the plan that shows them, others must be removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "guard")]
@@ -70,8 +72,8 @@ pub enum Guard {
         /// Why.
         reason: String,
     },
-    /// The object does not fit its schema, or the target said in a dry run that it would refuse: validation, admission, or a
-    /// field that may not change.
+    /// The object does not fit its schema, or the target said in a dry run that it would refuse: validation, admission,
+    /// or a field that may not change.
     #[serde(rename_all = "camelCase")]
     Refused {
         /// Which object.
@@ -87,6 +89,12 @@ pub enum Guard {
         /// Which field.
         field: String,
     },
+    /// The object says no namespace although those of its kind are in one.
+    #[serde(rename_all = "camelCase")]
+    NoNamespace {
+        /// Which object.
+        object: String,
+    },
     /// The namespace does not exist on the target and the package does not bring it.
     #[serde(rename_all = "camelCase")]
     NamespaceMissing {
@@ -96,6 +104,20 @@ pub enum Guard {
 }
 
 impl Guard {
+    /// The guard with what Secrets hold hidden in the words of others.
+    #[must_use]
+    pub(super) fn masked(self, mask: &Mask) -> Self {
+        match self {
+            Self::Refused { object, reason } => Self::Refused { object, reason: mask.text(&reason) },
+            Self::Unpredictable { object, reason } => Self::Unpredictable { object, reason: mask.text(&reason) },
+            Self::FieldConflict { object, manager, field } => {
+                Self::FieldConflict { object, manager, field: mask.text(&field) }
+            }
+            Self::UnknownField { object, field } => Self::UnknownField { object, field: mask.text(&field) },
+            other => other,
+        }
+    }
+
     /// Whether approving a plan that shows this guard is enough to go on.
     #[must_use]
     pub const fn yields_to_approval(&self) -> bool {
@@ -120,6 +142,7 @@ impl Guard {
             Self::UnknownField { .. } => {
                 "correct its name; if the target's version has it, approve the plan that shows it"
             }
+            Self::NoNamespace { .. } => "say its namespace in the package, for example by the function set-namespace",
             Self::NamespaceMissing { .. } => "create the namespace on the target, or add it to the package",
         }
     }
@@ -142,6 +165,7 @@ impl fmt::Display for Guard {
             Self::Unpredictable { object, reason } => write!(f, "{object}: {reason}"),
             Self::Refused { object, reason } => write!(f, "the target would refuse {object}: {reason}"),
             Self::UnknownField { object, field } => write!(f, "{object} has no field {field} in its schema"),
+            Self::NoNamespace { object } => write!(f, "{object} says no namespace, and objects of its kind are in one"),
             Self::NamespaceMissing { namespace } => write!(f, "namespace {namespace} does not exist on the target"),
         }
     }

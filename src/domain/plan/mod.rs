@@ -17,7 +17,7 @@ pub use guard::Guard;
 pub use observed::{Observed, Seen};
 pub use show::{irreversible, markdown, text};
 pub use step::{Action, FieldChange, Step};
-pub use unit::{PlanPolicy, Stage, UnitPlan, brings_kind, plan_unit};
+pub use unit::{PlanPolicy, Stage, UnitPlan, brings_kind, plan_unit, secrets};
 
 use serde::{Deserialize, Serialize};
 

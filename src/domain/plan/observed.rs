@@ -28,10 +28,29 @@ pub struct Observed {
     pub unknown_kinds: BTreeSet<Gvk>,
     /// Namespaces that declared objects need and that do not exist.
     pub missing_namespaces: BTreeSet<String>,
+    /// Declared objects that say no namespace although those of their kind are in one.
+    pub without_namespace: BTreeSet<ObjectId>,
     /// Definitions on the target of the custom kinds that are declared without theirs.
     pub definitions: Vec<Object>,
     /// How much was seen.
     pub seen: Seen,
     /// When.
     pub at: Timestamp,
+}
+
+impl Observed {
+    /// A target that was seen whole and lacks nothing that is declared for it: neither kinds nor namespaces.
+    #[must_use]
+    pub fn whole(objects: impl IntoIterator<Item = Object>, inventory: Inventory, at: Timestamp) -> Self {
+        Self {
+            objects: objects.into_iter().map(|object| (object.id(), object)).collect(),
+            inventory,
+            unknown_kinds: BTreeSet::new(),
+            missing_namespaces: BTreeSet::new(),
+            without_namespace: BTreeSet::new(),
+            definitions: Vec::new(),
+            seen: Seen::Complete,
+            at,
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Action, Plan, Step, Summary, UnitPlan};
+use super::{Action, Guard, Plan, Step, Summary, UnitPlan};
 
 /// Targets that get the same steps, told once.
 struct Group<'a> {
@@ -53,8 +53,23 @@ impl<'a> Group<'a> {
         steps
     }
 
+    fn guards(&self) -> impl Iterator<Item = (&UnitPlan, &Guard)> {
+        self.units.first().into_iter().flat_map(|unit| unit.guards.iter().map(move |guard| (*unit, guard)))
+    }
+
     fn unchanged(&self) -> usize {
         self.units.first().map_or(0, |unit| unit.steps().filter(|step| step.action == Action::Keep).count())
+    }
+}
+
+/// What a person can do about a guard: what is only to be created cannot be deleted first.
+fn advice(unit: &UnitPlan, guard: &Guard) -> &'static str {
+    let is_new = |object: &str| {
+        unit.steps().any(|step| matches!(step.action, Action::Create { .. }) && step.object.to_string() == object)
+    };
+    match guard {
+        Guard::Refused { object, .. } if is_new(object) => "change what is named",
+        other => other.advice(),
     }
 }
 
@@ -66,8 +81,8 @@ pub fn text(plan: &Plan) -> String {
     let _ = writeln!(out, "Plan {}  declared {}", plan.id.short(), plan.declared.short());
     for group in Group::of(plan) {
         let _ = writeln!(out, "\n{}", group.title());
-        for guard in group.units.first().into_iter().flat_map(|unit| &unit.guards) {
-            let _ = writeln!(out, "  STOP {guard}\n       {}", guard.advice());
+        for (unit, guard) in group.guards() {
+            let _ = writeln!(out, "  STOP {guard}\n       {}", advice(unit, guard));
         }
         for step in group.steps() {
             step_text(&mut out, step);
@@ -119,8 +134,8 @@ pub fn markdown(plan: &Plan) -> String {
         writeln!(out, "**{}** on {targets} target{}.\n", totals(&plan.summary), if targets == 1 { "" } else { "s" });
     for group in Group::of(plan) {
         let _ = writeln!(out, "### {}\n", group.title());
-        for guard in group.units.first().into_iter().flat_map(|unit| &unit.guards) {
-            let _ = writeln!(out, "> **Stop:** {guard} — {}\n", guard.advice());
+        for (unit, guard) in group.guards() {
+            let _ = writeln!(out, "> **Stop:** {guard} — {}\n", advice(unit, guard));
         }
         let mut diff = String::new();
         for step in group.steps() {

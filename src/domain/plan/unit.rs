@@ -6,10 +6,11 @@ use serde_json::Value;
 use super::{Action, Declared, DeclaredObject, FieldChange, Guard, Observed, Seen, Step};
 use crate::domain::id::{Digest, UnitId};
 use crate::domain::inventory::{Inventory, PART_OF, applyset_id};
-use crate::domain::krm::cel::Broken;
-use crate::domain::krm::schema::{missing, unlisted};
-use crate::domain::krm::validate::{UNDECLARED, Violation, validate};
-use crate::domain::krm::{Grade, Gvk, IgnoreRule, Mask, Object, ObjectId, Schemas, delete_order, predict, stage};
+use crate::domain::krm::validate::{UNDECLARED, Violation, misfits};
+use crate::domain::krm::{
+    Cause, Grade, Gvk, IgnoreRule, Mask, Object, ObjectId, Predicted, Schemas, delete_order, metadata, predict, rules,
+    stage, structural, without_value,
+};
 
 /// Annotation on an object that keeps it when it is no longer declared.
 const PRUNE: &str = "loggia.dev/prune";
@@ -94,12 +95,14 @@ impl UnitPlan {
 /// Plans one target: a total function, where bad circumstances are guards.
 #[must_use]
 pub fn plan_unit(declared: &Declared, observed: &Observed, schemas: &Schemas, policy: &PlanPolicy) -> UnitPlan {
+    let view = View { declared, observed, schemas, policy, mask: secrets(declared, observed) };
     let mut guards = view_guards(declared, observed);
-    let mut stages = apply_stages(declared, observed, schemas, policy, &mut guards);
+    let mut stages = apply_stages(&view, &mut guards);
     let deletes = prune_steps(declared, observed, policy, &mut guards);
     if !deletes.is_empty() {
         stages.push(Stage { name: "prune".to_owned(), steps: deletes });
     }
+    let guards = guards.into_iter().map(|guard| guard.masked(&view.mask)).collect();
     UnitPlan {
         unit: declared.unit.clone(),
         wave: declared.wave,
@@ -108,6 +111,22 @@ pub fn plan_unit(declared: &Declared, observed: &Observed, schemas: &Schemas, po
         guards,
         take_back: policy.take_back,
     }
+}
+
+/// What one target is planned from.
+struct View<'v> {
+    declared: &'v Declared,
+    observed: &'v Observed,
+    schemas: &'v Schemas,
+    policy: &'v PlanPolicy,
+    mask: Mask,
+}
+
+/// Hides what any Secret holds that is declared or seen, in whatever object it turns up.
+#[must_use]
+pub fn secrets(declared: &Declared, observed: &Observed) -> Mask {
+    let wanted = declared.objects.iter().map(|wanted| wanted.object.value());
+    Mask::of(wanted.chain(observed.objects.values().map(Object::value)))
 }
 
 fn view_guards(declared: &Declared, observed: &Observed) -> Vec<Guard> {
@@ -124,22 +143,17 @@ fn view_guards(declared: &Declared, observed: &Observed) -> Vec<Guard> {
     for namespace in observed.missing_namespaces.iter().filter(|namespace| !brought(namespace)) {
         guards.push(Guard::NamespaceMissing { namespace: namespace.clone() });
     }
+    guards.extend(observed.without_namespace.iter().map(|id| Guard::NoNamespace { object: id.to_string() }));
     guards
 }
 
-fn apply_stages(
-    declared: &Declared,
-    observed: &Observed,
-    schemas: &Schemas,
-    policy: &PlanPolicy,
-    guards: &mut Vec<Guard>,
-) -> Vec<Stage> {
+fn apply_stages(view: &View<'_>, guards: &mut Vec<Guard>) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
-    for wanted in &declared.objects {
+    for wanted in &view.declared.objects {
         let kind = wanted.object.gvk();
         let number = usize::from(stage(&kind.group, &kind.kind).number());
         let name = format!("apply {}", STAGES.get(number).unwrap_or(&"the rest"));
-        let step = apply_step(declared, wanted, observed, schemas, policy, guards);
+        let step = apply_step(view, wanted, guards);
         match stages.last_mut() {
             Some(stage) if stage.name == name => stage.steps.push(step),
             _ => stages.push(Stage { name, steps: vec![step] }),
@@ -148,14 +162,8 @@ fn apply_stages(
     stages
 }
 
-fn apply_step(
-    declared: &Declared,
-    wanted: &DeclaredObject,
-    observed: &Observed,
-    schemas: &Schemas,
-    policy: &PlanPolicy,
-    guards: &mut Vec<Guard>,
-) -> Step {
+fn apply_step(view: &View<'_>, wanted: &DeclaredObject, guards: &mut Vec<Guard>) -> Step {
+    let View { declared, observed, schemas, policy, mask } = view;
     let id = wanted.object.id();
     let kind = wanted.object.gvk();
     let step = |action, grade| Step {
@@ -181,11 +189,7 @@ fn apply_step(
             return step(Action::Skip { reason: "its change cannot be foretold".to_owned() }, Grade::None);
         }
     };
-    let misfits = misfits(&wanted.object, &predicted.object, schemas);
-    if misfits.is_empty() {
-        guards.extend(broken_rules(&wanted.object, live, &predicted.object, schemas));
-    }
-    guards.extend(misfits);
+    guards.extend(refusals(&wanted.object, live, &predicted, schemas));
     for conflict in predicted.conflicts.iter().filter(|_| !policy.take_back) {
         guards.push(Guard::FieldConflict {
             object: id.to_string(),
@@ -196,10 +200,7 @@ fn apply_step(
     let action = match live {
         None => Action::Create { content: wanted.object.digest() },
         Some(_) if predicted.changes.is_empty() => Action::Keep,
-        Some(live) => {
-            let mut mask = Mask::opaque();
-            mask.learn(live.value());
-            mask.learn(wanted.object.value());
+        Some(_) => {
             let changes = mask.changes(wanted.object.value(), &predicted.changes);
             Action::Patch { changes: changes.into_iter().map(FieldChange::from).collect() }
         }
@@ -207,34 +208,40 @@ fn apply_step(
     step(action, predicted.grade)
 }
 
-/// Where an object does not fit its schema; nothing is said of kinds without one.
-fn misfits(wanted: &Object, predicted: &Value, schemas: &Schemas) -> Vec<Guard> {
+/// What the target would refuse; nothing is said of kinds without a schema. As the server does, the object that comes
+/// of a configuration is looked at when nothing is wrong with the configuration, and when it is written at all.
+fn refusals(wanted: &Object, live: Option<&Object>, predicted: &Predicted, schemas: &Schemas) -> Vec<Guard> {
     let (schema, grade) = schemas.lookup(&wanted.gvk());
     if grade == Grade::None {
         return Vec::new();
     }
     let object = wanted.id().to_string();
+    let found = misfits(wanted.value(), schema);
+    let is_written = live.is_none() || !predicted.changes.is_empty();
+    let is_readable = found.iter().all(|found| found.message == UNDECLARED);
+    let mut causes = Vec::new();
+    if is_written && is_readable {
+        if live.is_none() {
+            causes.extend(metadata::naming_faults(&wanted.gvk(), schema.is_custom(), &predicted.object));
+            causes.extend(metadata::own_naming_faults(&wanted.gvk(), &predicted.object));
+        }
+        causes.extend(metadata::validate_entries(&predicted.object));
+        let old = live.map(Object::value);
+        causes.extend(if schema.is_custom() {
+            structural::refused(&predicted.object, old, schema)
+        } else {
+            rules::refused(&wanted.gvk(), old, &predicted.object, schema)
+        });
+    }
     let guard = |found: Violation| {
         if found.message == UNDECLARED {
             return Guard::UnknownField { object: object.clone(), field: found.path.to_string() };
         }
-        // What a Secret holds is not told.
-        let shown = if wanted.kind() == "Secret" { found.message.split(", got").next() } else { None };
-        let reason = format!("{}: {}", found.path, shown.unwrap_or(&found.message));
+        let reason = format!("{}: {}", found.path, without_value(wanted.value(), &found.message));
         Guard::Refused { object: object.clone(), reason }
     };
-    // Several may write one object: it has to be whole, its parts do not. Of built-in kinds the server takes some without.
-    let lacks = if schema.is_custom() { missing(predicted, schema) } else { Vec::new() };
-    let found = validate(wanted.value(), schema).into_iter().chain(lacks).chain(unlisted(wanted.value(), schema));
-    found.map(guard).collect()
-}
-
-/// Rules of a CRD that the object would break as the server would hold it.
-fn broken_rules(wanted: &Object, live: Option<&Object>, predicted: &Value, schemas: &Schemas) -> Vec<Guard> {
-    let Some(rules) = schemas.lookup(&wanted.gvk()).0.rules() else { return Vec::new() };
-    let broken = rules.check(predicted, live.map(Object::value));
-    let refused = |broken: Broken| Guard::Refused { object: wanted.id().to_string(), reason: broken.to_string() };
-    broken.into_iter().filter(|broken| !broken.ratcheted).map(refused).collect()
+    let refused = |cause: Cause| Guard::Refused { object: object.clone(), reason: cause.to_string() };
+    found.into_iter().map(guard).chain(causes.into_iter().map(refused)).collect()
 }
 
 /// Whether the definition of a kind is declared.

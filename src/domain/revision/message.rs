@@ -35,8 +35,8 @@ pub struct Annotation {
     pub task: Option<Value>,
 }
 
-/// A whole message: subject, annotation, trailers, each set off by a blank line. Subject and values become one line each,
-/// so that nothing in them can pass for an annotation; trailers whose key is no git trailer token are left out.
+/// A whole message: subject, annotation, trailers, each set off by a blank line. Subject and values become one line
+/// each, so that nothing in them can pass for an annotation; trailers whose key is no git trailer token are left out.
 #[must_use]
 pub fn compose(subject: &str, annotation: &Annotation, trailers: &[(String, String)]) -> String {
     // These are strings and a JSON value: they always have a JSON form.
@@ -60,8 +60,8 @@ pub fn annotations(message: &str) -> Vec<Annotation> {
     lines.filter_map(|text| serde_json::from_str(text).ok()).collect()
 }
 
-/// The trailers of a message, as `git interpret-trailers --parse` finds them: the last paragraph, when it is not the title
-/// and every line of it is `Token: value` or goes on with the line before. The last of equal keys wins.
+/// The trailers of a message, as `git interpret-trailers --parse` finds them: the last paragraph, when it is not the
+/// title and every line of it is `Token: value` or goes on with the line before. The last of equal keys wins.
 #[must_use]
 pub fn trailers(message: &str) -> BTreeMap<String, String> {
     let lines: Vec<&str> = message.trim_end().lines().map(str::trim_end).collect();

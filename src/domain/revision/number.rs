@@ -6,15 +6,15 @@ use crate::domain::id::{PackageName, WorkspaceName};
 
 use super::message::Annotation;
 
-/// The number after `taken`: 1 when nothing is published. What was deleted is not counted, as in Porch, so the number of
-/// a deleted newest revision is given again.
+/// The number after `taken`: 1 when nothing is published. What was deleted is not counted, as in Porch, so the number
+/// of a deleted newest revision is given again.
 #[must_use]
 pub fn next(taken: impl IntoIterator<Item = i64>) -> i64 {
     taken.into_iter().max().unwrap_or(0).max(0).saturating_add(1)
 }
 
-/// The latest number of each package: the highest published one, by the package's full path, so that packages whose last
-/// parts are equal do not disturb each other. Placeholders and drafts never count; a proposed deletion still does.
+/// The latest number of each package: the highest published one, by the package's full path, so that packages whose
+/// last parts are equal do not disturb each other. Placeholders and drafts never count; a proposed deletion still does.
 #[must_use]
 pub fn latest<'r>(all: impl IntoIterator<Item = (&'r PackageName, i64)>) -> BTreeMap<PackageName, i64> {
     let mut highest: BTreeMap<PackageName, i64> = BTreeMap::new();

@@ -9,7 +9,7 @@ use crate::domain::approval::Approved;
 use crate::domain::inventory::Inventory;
 use crate::domain::krm::{Object, ObjectId};
 use crate::domain::lease::Claim;
-use crate::domain::plan::{Action, Declared, Observed, Stage, Step, UnitPlan};
+use crate::domain::plan::{Action, Declared, Observed, Stage, Step, UnitPlan, secrets};
 use crate::telemetry::Metrics;
 
 /// What applying a plan came to.
@@ -28,12 +28,12 @@ pub struct ApplyReport {
 /// Carries out a plan.
 ///
 /// # Flow
-/// The inventory is widened to everything old and new; stages run in order, a failed stage ends the run; deletions carry
-/// uid and resourceVersion and are waited for; then the inventory is narrowed to what is declared or still there.
+/// The inventory is widened to everything old and new; stages run in order, a failed stage ends the run; deletions
+/// carry uid and resourceVersion and are waited for; then the inventory is narrowed to what is declared or still there.
 ///
 /// # Guarantees
-/// Only [`Approved`] plans are carried out. A kill at any point leaves every object in the inventory. Repeating it after a
-/// kill does only what is left.
+/// Only [`Approved`] plans are carried out. A kill at any point leaves every object in the inventory. Repeating it
+/// after a kill does only what is left.
 ///
 /// # Errors
 /// [`EngineError`] when the target stops answering or the claim ran out; refusals of single objects are in the report.
@@ -96,7 +96,7 @@ impl Run<'_> {
                 Ok(()) => self.metrics.steps.with_label_values(&[&step.symbol().to_string()]).inc(),
                 Err(error @ (ClusterError::Claim(_) | ClusterError::Unreachable { .. })) => return Err(error.into()),
                 Err(error) => {
-                    let told = error.to_string();
+                    let told = secrets(self.declared, self.observed).text(&error.to_string());
                     if matches!(error, ClusterError::Invalid { .. }) {
                         self.report.refused.push(told.clone());
                     }
@@ -130,7 +130,8 @@ impl Run<'_> {
     }
 }
 
-/// Kinds that destroy more than themselves are deleted only as they were seen; for others status noise must not stop it.
+/// Kinds that destroy more than themselves are deleted only as they were seen; for others status noise must not stop
+/// it.
 fn fresh_version(session: &Session, step: &Step, live: &Object) -> Option<String> {
     let disruptive =
         matches!(step.kind.kind.as_str(), "Namespace" | "PersistentVolumeClaim" | "CustomResourceDefinition");

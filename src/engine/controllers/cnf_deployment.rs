@@ -7,8 +7,9 @@ use kube::{Resource as _, ResourceExt};
 use serde_json::{Value, json};
 
 use super::super::agenda::{Agenda, Wanted};
-use super::super::candidate::Candidate;
+use super::super::candidate::{Candidate, Existing};
 use super::super::gather::key;
+use super::super::propose::{CONFLICT, CONFLICTS};
 use super::super::{EngineError, MANAGER, Outcome};
 use super::{Context, intents, write_status};
 use crate::cluster::{Apply, ClusterError};
@@ -30,6 +31,9 @@ pub(super) async fn reconcile(context: Arc<Context>, intent: Arc<CNFDeployment>)
     if intent.metadata.deletion_timestamp.is_some() {
         return retire(&context, &intent).await;
     }
+    if let Some(reason) = intents::overruled(&context, intent.as_ref(), |intent| intent.spec.clone()).await? {
+        return Ok(Outcome::Waiting { reason: reason.to_owned(), after: None });
+    }
     let mut wrong = violations(&intent.spec);
     wrong.extend(intent.metadata.annotations.as_ref().map(annotation_violations).unwrap_or_default());
     if !wrong.is_empty() {
@@ -48,7 +52,14 @@ pub(super) async fn reconcile(context: Arc<Context>, intent: Arc<CNFDeployment>)
     };
     guard(&context, &intent).await?;
     let sync = ensure_sync(&context, &intent, &demand).await?;
-    let drafted = draft(&context, &intent, &demand).await?;
+    let drafted = match draft(&context, &intent, &demand).await {
+        // Another round changes nothing about it; what is published goes on as it is.
+        Err(error) if error.concerns_blueprint() => {
+            follow(&context, &intent, &sync, &Drafted::refused(&error)).await?;
+            return Ok(Outcome::Waiting { reason: error.to_string(), after: Some(SignedDuration::from_secs(30)) });
+        }
+        other => other?,
+    };
     follow(&context, &intent, &sync, &drafted).await
 }
 
@@ -121,11 +132,24 @@ async fn ensure_sync(
 }
 
 /// What became of an intent's content.
+#[derive(Default)]
 struct Drafted {
     /// Why it is held.
     held: Option<String>,
+    /// Why nothing is made from its blueprint.
+    refused: Option<String>,
     /// What in it does nothing.
     remarks: Vec<String>,
+}
+
+impl Drafted {
+    fn fine(remarks: Vec<String>) -> Self {
+        Self { remarks, ..Self::default() }
+    }
+
+    fn refused(error: &EngineError) -> Self {
+        Self { refused: Some(error.to_string()), ..Self::default() }
+    }
 }
 
 /// Drafts what the intent asks for, unless it is published, proposed or held already.
@@ -136,21 +160,19 @@ async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Re
     let place: Location = world.location(&who(intent), &demand.unit.namespace, demand.repository.as_str())?;
     let store = engine.repositories.packages(&place)?;
     let agenda = Agenda::of(&store.list().await?, &demand.package, &Wanted::Latest);
-    let published = match &agenda.published {
-        Some(revision) => Some(store.content(revision).await?),
-        None => None,
-    };
-    let Candidate { rendered, remarks } =
-        engine.candidate(&who(intent), &world, &demand.unit.namespace, demand, published.as_ref()).await?;
+    let existing = Existing::read(store.as_ref(), &agenda).await?;
+    let Candidate { rendered, mut remarks, conflicts } =
+        engine.candidate(&who(intent), &world, &demand.unit.namespace, demand, &existing).await?;
+    remarks.extend(conflicts.iter().map(|conflict| format!("{CONFLICT} {conflict}")));
     let digest = declared_digest(&rendered.objects);
     let state = engine.state_of(&demand.unit).await?;
     if let Some(hold) = state.holds.get(&digest) {
         let held = format!("digest {} is {}", digest.short(), hold.told());
-        return Ok(Drafted { held: Some(held), remarks });
+        return Ok(Drafted { held: Some(held), ..Drafted::fine(remarks) });
     }
-    if published.as_ref() == Some(&rendered.tree) {
+    if existing.published.as_ref() == Some(&rendered.tree) {
         withdraw(store.as_ref(), &claim, &agenda).await?;
-        return Ok(Drafted { held: None, remarks });
+        return Ok(Drafted::fine(remarks));
     }
     let content = |subject: &str| DraftContent {
         files: rendered.tree.clone(),
@@ -158,11 +180,11 @@ async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Re
         task: Some(
             json!({"type": "clone", "clone": {"upstreamRef": {"upstreamRef": {"name": demand.blueprint.package.as_str()}}}}),
         ),
-        trailers: source(intent),
+        trailers: trailers(intent, &conflicts),
     };
     if let Some(candidate) = agenda.candidate.clone() {
         if store.content(&candidate).await? == rendered.tree {
-            return Ok(Drafted { held: None, remarks });
+            return Ok(Drafted::fine(remarks));
         }
         if !candidate.workspace.as_str().starts_with("revert-") {
             let draft = match candidate.lifecycle {
@@ -170,13 +192,13 @@ async fn draft(context: &Context, intent: &CNFDeployment, demand: &Demand) -> Re
                 _ => candidate,
             };
             store.update(Some(&claim), &draft, content("Rendering package")).await?;
-            return Ok(Drafted { held: None, remarks });
+            return Ok(Drafted::fine(remarks));
         }
         store.delete(Some(&claim), &candidate, false).await?;
     }
     let workspace = workspace(&agenda.all_published)?;
     store.create(Some(&claim), &demand.package, &workspace, content("Creating new revision by cloning")).await?;
-    Ok(Drafted { held: None, remarks })
+    Ok(Drafted::fine(remarks))
 }
 
 /// A draft that nobody wants any more, because the published content is what the intent says again.
@@ -199,9 +221,13 @@ fn workspace(published: &[crate::ports::revisions::PackageRevision]) -> Result<W
     Ok(WorkspaceName::new(format!("intent-{next}"))?)
 }
 
-fn source(intent: &CNFDeployment) -> Vec<(String, String)> {
+fn trailers(intent: &CNFDeployment, conflicts: &[String]) -> Vec<(String, String)> {
     let source = intent.annotations().get(SOURCE).cloned().unwrap_or_else(|| who(intent));
-    vec![("Loggia-Intent".to_owned(), source)]
+    let mut trailers = vec![("Loggia-Intent".to_owned(), source)];
+    if !conflicts.is_empty() {
+        trailers.push((CONFLICTS.to_owned(), conflicts.join("; ")));
+    }
+    trailers
 }
 
 /// The intent's status follows its Sync's.
@@ -219,6 +245,11 @@ async fn follow(
         .is_some_and(|c| c.status == "True");
     let summary = status.as_ref().and_then(|s| s.summary.clone()).unwrap_or_else(|| "planning".to_owned());
     let summary = once(summary).chain(drafted.remarks.iter().cloned()).collect::<Vec<_>>().join("; ");
+    if let Some(refused) = &drafted.refused {
+        let phase = if known.as_ref().is_some_and(runs) { "Running" } else { "Failed" };
+        let message = format!("{refused}; what runs stays as it is: {summary}");
+        return tell_ready(context, intent, phase, false, "NotDerived", &message, known.as_ref()).await;
+    }
     match &drafted.held {
         Some(held) => {
             let message = format!("{held}; commit other content, or loggia resume {}; {summary}", sync.name);
@@ -229,6 +260,11 @@ async fn follow(
     }
 }
 
+/// Whether something of a Sync is published.
+fn runs(sync: &Sync) -> bool {
+    sync.status.as_ref().is_some_and(|status| status.revision.is_some())
+}
+
 async fn tell(
     context: &Context,
     intent: &CNFDeployment,
@@ -237,9 +273,20 @@ async fn tell(
     message: &str,
     sync: Option<&Sync>,
 ) -> Result<Outcome, EngineError> {
+    tell_ready(context, intent, phase, phase == "Running", reason, message, sync).await
+}
+
+async fn tell_ready(
+    context: &Context,
+    intent: &CNFDeployment,
+    phase: &str,
+    ready: bool,
+    reason: &str,
+    message: &str,
+    sync: Option<&Sync>,
+) -> Result<Outcome, EngineError> {
     let old = intent.status.clone().unwrap_or_default();
     let generation = intent.metadata.generation.unwrap_or_default();
-    let ready = phase == "Running";
     let says = [Says::new("Ready", ready, reason, message)];
     let sync_status = sync.and_then(|sync| sync.status.as_ref());
     let status = CnfDeploymentStatus {
@@ -262,10 +309,20 @@ async fn tell(
     })
 }
 
-/// Proposes to delete the package; lets the intent go when nothing is left of it.
+/// Proposes to delete the package; lets the intent go when nothing is left of it. One that somebody deleted past Git
+/// goes alone: it comes back from there, to all that it has.
 async fn retire(context: &Arc<Context>, intent: &CNFDeployment) -> Result<Outcome, EngineError> {
     if !intent.finalizers().iter().any(|name| name == FINALIZER) {
         return Ok(Outcome::Settled);
+    }
+    match intents::wish(context, intent).await? {
+        intents::Wish::Declared => return release(context, intent).await,
+        intents::Wish::Unread => {
+            let reason = "whether Git declares it still is not known: its repository was not read since it moved";
+            tell(context, intent, "Terminating", "Waiting", reason, None).await?;
+            return Ok(Outcome::Waiting { reason: reason.to_owned(), after: Some(SignedDuration::from_secs(30)) });
+        }
+        intents::Wish::Withdrawn => {}
     }
     let engine = &context.engine;
     let claim = engine.claim()?;

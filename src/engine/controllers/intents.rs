@@ -1,16 +1,20 @@
 //! Intents in Git become objects of the management cluster; what left Git leaves the cluster.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
 
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::super::gather::{holds_intents, key, location};
 use super::super::{EngineError, MANAGER};
-use super::Context;
+use super::{Context, repository};
 use crate::cluster::{Apply, Delete};
-use crate::domain::id::NamespacedName;
+use crate::domain::id::{CommitId, NamespacedName};
 use crate::domain::intent::read::{Declared, read_intents};
-use crate::domain::intent::{SOURCE, SOURCE_REPOSITORY};
-use crate::domain::krm::{Gvk, Object};
+use crate::domain::intent::{CNFDeployment, SOURCE, SOURCE_REPOSITORY};
+use crate::domain::krm::{Gvk, Object, ObjectId};
 use crate::domain::source::FileTree;
 use crate::ports::git::{GitError, GitRepository, Refs, TreeBudget};
 use crate::ports::repositories::Location;
@@ -18,6 +22,89 @@ use crate::ports::repositories::Location;
 /// Kinds that may come from a repository of intents.
 fn kinds() -> [Gvk; 2] {
     [Gvk::new("nephoran.com", "v1", "CNFDeployment"), Gvk::new("loggia.dev", "v1alpha1", "Sync")]
+}
+
+/// What a repository of intents declares at a commit.
+pub(super) struct Declaration {
+    head: CommitId,
+    objects: BTreeMap<ObjectId, Value>,
+    /// Whether every file could be read: if not, what is missing here may be declared all the same.
+    whole: bool,
+}
+
+/// What is known of the repositories of intents since the process started; `None` of one that could not be read so far.
+pub(super) type Declarations = BTreeMap<NamespacedName, Option<Declaration>>;
+
+/// What Git says of an intent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// It declares it.
+    Declared,
+    /// It does not, or not any more.
+    Withdrawn,
+    /// Its repository was not read, or moved since.
+    Unread,
+}
+
+/// Asks the repository that an intent came from.
+pub(super) async fn wish(context: &Context, intent: &CNFDeployment) -> Result<Wish, EngineError> {
+    let Some(source) = intent.labels().get(SOURCE_REPOSITORY) else { return Ok(Wish::Withdrawn) };
+    let world = context.world().await?;
+    for (name, object) in world.repositories.iter().filter(|(name, _)| name.name == *source) {
+        if !holds_intents(object) {
+            continue;
+        }
+        let place = location(object)?;
+        let refs = repository::refs(context, &place).await?;
+        let declarations = context.declarations.lock().unwrap_or_else(PoisonError::into_inner);
+        match declarations.get(name) {
+            Some(Some(known)) if refs.get(&place.head()) == Some(&known.head) => {
+                if known.objects.contains_key(&identity(intent)) {
+                    return Ok(Wish::Declared);
+                }
+                if !known.whole {
+                    return Ok(Wish::Unread);
+                }
+            }
+            _ => return Ok(Wish::Unread),
+        }
+    }
+    Ok(Wish::Withdrawn)
+}
+
+/// Why an object that comes from Git is not acted on now: Git says something else, which is on its way, or is yet to be
+/// read. `None` when it is as Git has it, does not come from there, or nothing can be said.
+///
+/// Whoever writes past Git is often seen by the controller of the intent first, which would propose what nobody
+/// committed.
+pub(super) async fn overruled<K, S>(
+    context: &Context,
+    object: &K,
+    spec: impl Fn(&K) -> S,
+) -> Result<Option<&'static str>, EngineError>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+    S: PartialEq,
+{
+    let Some(source) = object.labels().get(SOURCE_REPOSITORY) else { return Ok(None) };
+    let world = context.world().await?;
+    let declarations = context.declarations.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, _) in world.repositories.iter().filter(|(name, object)| name.name == *source && holds_intents(object)) {
+        let Some(read) = declarations.get(name) else { return Ok(Some("the repository it comes from is being read")) };
+        let Some(known) = read else { continue };
+        match known.objects.get(&identity(object)).map(|value| serde_json::from_value::<K>(value.clone())) {
+            Some(Ok(declared)) if spec(&declared) == spec(object) => return Ok(None),
+            Some(Ok(_)) => return Ok(Some("Git declares something else, which is being taken in")),
+            None if known.whole => return Ok(Some("Git does not declare it any more")),
+            Some(Err(_)) | None => {}
+        }
+    }
+    Ok(None)
+}
+
+fn identity<K: Resource<DynamicType = ()>>(object: &K) -> ObjectId {
+    let NamespacedName { namespace, name } = key(object);
+    ObjectId { group: K::group(&()).into_owned(), kind: K::kind(&()).into_owned(), namespace, name }
 }
 
 /// Takes the head of the branch in; gives the problems of files that were not taken.
@@ -30,7 +117,10 @@ pub(super) async fn take_in(
     refs: &Refs,
     place: &Location,
 ) -> Result<Vec<String>, EngineError> {
-    let Some(head) = refs.get(&format!("refs/heads/{}", place.branch)) else { return Ok(Vec::new()) };
+    let Some(head) = refs.get(&place.head()) else {
+        unreadable(context, repository);
+        return Ok(Vec::new());
+    };
     let (reader, commit, directory) = (git.clone(), head.clone(), place.directory.clone());
     let read = move || -> Result<FileTree, GitError> {
         match reader.subtree(&commit, &directory)? {
@@ -42,11 +132,24 @@ pub(super) async fn take_in(
         Err(GitError::Io { url: place.url.clone(), act: "reading intents", reason: error.to_string() })
     })?;
     let (declared, problems) = read_intents(&files, &repository.namespace);
+    let objects = declared.iter().map(|intent| (intent.object.id(), intent.object.value().clone())).collect();
+    let declaration = Declaration { head: head.clone(), objects, whole: problems.is_empty() };
+    context.declarations.lock().unwrap_or_else(PoisonError::into_inner).insert(repository.clone(), Some(declaration));
     write(context, repository, &declared).await?;
     if problems.is_empty() {
         withdraw(context, repository, &declared).await?;
     }
     Ok(problems.iter().map(ToString::to_string).collect())
+}
+
+/// Says that a repository could not be read: what was read before still counts, and nobody waits for the first time.
+pub(super) fn unreadable(context: &Context, repository: &NamespacedName) {
+    let mut declarations = context.declarations.lock().unwrap_or_else(PoisonError::into_inner);
+    if !declarations.contains_key(repository) {
+        declarations.insert(repository.clone(), None);
+        drop(declarations);
+        context.wake_all();
+    }
 }
 
 async fn write(context: &Context, repository: &NamespacedName, declared: &[Declared]) -> Result<(), EngineError> {
@@ -57,17 +160,37 @@ async fn write(context: &Context, repository: &NamespacedName, declared: &[Decla
         object.set_label(SOURCE_REPOSITORY, &repository.name);
         object.set_annotation(SOURCE, &format!("{}:{}:{}", repository.name, intent.file, intent.line));
         let live = engine.management.get(&object.gvk(), object.namespace(), object.name()).await?;
-        let same = live.as_ref().is_some_and(|live| {
-            let part = |object: &Object, pointer: &str| object.value().pointer(pointer).cloned().unwrap_or(Value::Null);
-            part(live, "/spec") == part(&object, "/spec")
-                && live.label(SOURCE_REPOSITORY) == Some(repository.name.as_str())
-                && live.annotation(SOURCE) == object.annotation(SOURCE)
-        });
+        let same = live.as_ref().is_some_and(|live| is_taken_in(live, &object));
         if !same {
-            engine.management.apply(Some(&claim), &object, &Apply::new(&format!("{MANAGER}-intents")).forced()).await?;
+            engine.management.apply(Some(&claim), &object, &Apply::new(&manager()).forced()).await?;
         }
     }
     Ok(())
+}
+
+/// Whether an object holds what is declared in Git, and no annotation that was declared there before.
+fn is_taken_in(live: &Object, declared: &Object) -> bool {
+    let part = |object: &Object, pointer: &str| object.value().pointer(pointer).cloned().unwrap_or(Value::Null);
+    let annotations = part(declared, "/metadata/annotations");
+    let declared_keys = annotations.as_object();
+    let has = |key: &str| declared_keys.is_some_and(|declared| declared.contains_key(key));
+    part(live, "/spec") == part(declared, "/spec")
+        && live.label(SOURCE_REPOSITORY) == declared.label(SOURCE_REPOSITORY)
+        && declared_keys.into_iter().flatten().all(|(key, value)| live.annotation(key) == value.as_str())
+        && owned_annotations(live).all(has)
+}
+
+/// The annotations that came from Git, as the server remembers.
+fn owned_annotations(live: &Object) -> impl Iterator<Item = &str> {
+    let entries = live.value().pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
+    let ours = entries.filter(|entry| entry["manager"] == manager().as_str());
+    let fields = ours.filter_map(|entry| entry.pointer("/fieldsV1/f:metadata/f:annotations")?.as_object());
+    fields.flat_map(|fields| fields.keys().filter_map(|key| key.strip_prefix("f:")))
+}
+
+/// Field manager of what comes from Git.
+fn manager() -> String {
+    format!("{MANAGER}-intents")
 }
 
 async fn withdraw(context: &Context, repository: &NamespacedName, declared: &[Declared]) -> Result<(), EngineError> {

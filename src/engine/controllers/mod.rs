@@ -3,6 +3,7 @@
 mod cnf_deployment;
 mod intents;
 mod repository;
+mod specs;
 mod sync;
 mod target;
 
@@ -43,22 +44,26 @@ pub(super) struct Context {
     syncs: Kept<Sync>,
     /// Syncs with the status that was written last, which the watch may show a little later.
     pub(super) statuses: Mutex<BTreeMap<NamespacedName, Sync>>,
-    /// How many intents and Syncs were deleted so far. What Git declares has to be there: each deletion is a reason to
-    /// take it in again.
-    departed: Arc<AtomicU64>,
+    /// How often intents and Syncs were deleted, or had another spec, so far. What Git declares has to be there, as it
+    /// says: each time is a reason to take it in again.
+    meddled: Arc<AtomicU64>,
     /// Something changed that every intent and Sync may care about.
     pub(super) wake: broadcast::Sender<()>,
     /// A Sync has something new to say, which its intent repeats.
     pub(super) told: broadcast::Sender<()>,
     /// What was dealt with of repositories, so that unchanged refs do no work.
     pub(super) seen: Mutex<BTreeMap<NamespacedName, Glance>>,
+    /// What the repositories of intents declare, as they were read last.
+    declarations: Mutex<intents::Declarations>,
 }
 
-/// A repository at one moment: its refs, and how many objects had departed by then.
+/// A repository at one moment: its refs, how often objects had been meddled with by then, and what was not signed as it
+/// has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Glance {
     pub(super) refs: crate::ports::git::Refs,
-    pub(super) departed: u64,
+    pub(super) meddled: u64,
+    pub(super) unsigned: Vec<String>,
 }
 
 impl Context {
@@ -81,8 +86,8 @@ impl Context {
         Some(Sync { status, ..kept.as_ref().clone() })
     }
 
-    pub(super) fn departed(&self) -> u64 {
-        self.departed.load(Ordering::Acquire)
+    pub(super) fn meddled(&self) -> u64 {
+        self.meddled.load(Ordering::Acquire)
     }
 
     pub(super) fn wake_all(&self) {
@@ -110,17 +115,17 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Kept<K> {
 pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetName>, stop: CancellationToken) {
     let (wake, _) = broadcast::channel(16);
     let (told, _) = broadcast::channel(16);
-    let departed = Arc::new(AtomicU64::new(0));
-    let (count, tell) = (departed.clone(), wake.clone());
-    let gone = move || {
+    let meddled = Arc::new(AtomicU64::new(0));
+    let (count, tell) = (meddled.clone(), wake.clone());
+    let moved = move || {
         count.fetch_add(1, Ordering::AcqRel);
         // Nobody listening is fine.
         let _ = tell.send(());
     };
     let (repositories, kept_repositories) = keeping::<Repository>(&engine, || ());
     let (targets, kept_targets) = keeping::<Target>(&engine, || ());
-    let (syncs, kept_syncs) = keeping::<Sync>(&engine, gone.clone());
-    let (deployments, _) = keeping::<CNFDeployment>(&engine, gone);
+    let (syncs, kept_syncs) = keeping::<Sync>(&engine, moved.clone());
+    let (deployments, _) = keeping::<CNFDeployment>(&engine, moved);
     let context = Arc::new(Context {
         engine: engine.clone(),
         repositories: kept_repositories,
@@ -128,10 +133,11 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
         dealt_with: Mutex::new(World::default()),
         syncs: kept_syncs,
         statuses: Mutex::new(BTreeMap::new()),
-        departed,
+        meddled,
         wake,
         told,
         seen: Mutex::new(BTreeMap::new()),
+        declarations: Mutex::new(BTreeMap::new()),
     });
     let relay = context.clone();
     let halt = stop.clone();
@@ -200,18 +206,22 @@ impl<K> Watched for K where
 {
 }
 
-/// A controller of a kind, by watch on all namespaces, and its objects for others to look at; `gone` is told of each
-/// deletion.
-fn keeping<K: Watched>(engine: &Engine, gone: impl Fn() + Send + 'static) -> (Controller<K>, Kept<K>) {
+/// A controller of a kind, by watch on all namespaces, and its objects for others to look at; `moved` is told of each
+/// deletion, and of each new spec of what comes from Git.
+fn keeping<K: Watched>(engine: &Engine, moved: impl Fn() + Send + 'static) -> (Controller<K>, Kept<K>) {
     let (store, writer) = reflector::store();
     let (told, whole) = watch::channel(false);
+    let mut specs = specs::Specs::default();
     let objects = watcher(Api::<K>::all(engine.management.client()), watcher::Config::default())
         .default_backoff()
         .reflect(writer)
-        .inspect_ok(move |event| match event {
-            watcher::Event::InitDone => drop(told.send_replace(true)),
-            watcher::Event::Delete(_) => gone(),
-            _ => {}
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::InitDone) {
+                told.send_replace(true);
+            }
+            if specs.moved(event) {
+                moved();
+            }
         })
         .applied_objects();
     (Controller::for_stream(objects, store.clone()), Kept { store, whole })

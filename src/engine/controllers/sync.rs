@@ -9,10 +9,10 @@ use super::super::gather::key;
 use super::super::reconcile::{Round, is_stale_state};
 use super::super::status::sync_status;
 use super::super::{Engine, EngineError, MANAGER, Outcome};
-use super::{Context, write_status};
+use super::{Context, intents, write_status};
 use crate::domain::intent::Sync;
 use crate::domain::intent::condition::{Says, folded};
-use crate::domain::intent::sync::{SyncStatus, violations};
+use crate::domain::intent::sync::{SyncSpec, SyncStatus, violations};
 use crate::domain::krm::Object;
 use crate::domain::rollout::Record;
 use crate::domain::time::{SignedDuration, rfc3339_micros};
@@ -33,6 +33,12 @@ pub(super) async fn reconcile(context: Arc<Context>, sync: Arc<Sync>) -> Result<
     let wrong = violations(&sync.spec);
     if !wrong.is_empty() {
         return invalid(engine, &sync, &wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")).await;
+    }
+    let spec = |sync: &Sync| SyncSpec { suspend: false, ..sync.spec.clone() };
+    if sync.metadata.deletion_timestamp.is_none()
+        && let Some(reason) = intents::overruled(&context, sync.as_ref(), spec).await?
+    {
+        return Ok(Outcome::Waiting { reason: reason.to_owned(), after: None });
     }
     // Who does not lead keeps nothing in mind: the other one goes on writing it.
     engine.claim()?;

@@ -34,7 +34,8 @@ pub(in crate::adapters::functions) fn run(
     let answered = called.join().unwrap_or_else(|_| Err(Status::internal("the call ended unexpectedly")));
     match answered {
         Ok(answer) => {
-            Some(Ok(Answer { list: answer.resource_list, stderr: String::from_utf8_lossy(&answer.log).into_owned() }))
+            let stderr = String::from_utf8_lossy(&answer.log).into_owned();
+            Some(Ok(Answer { list: answer.resource_list, stderr, ..Answer::default() }))
         }
         Err(status) if status.code() == Code::NotFound => None,
         Err(status) => Some(Err(failure(address, image, &status, &limits))),

@@ -5,6 +5,7 @@
 //! not encrypted, as Porch's.
 
 mod client;
+mod health;
 mod server;
 
 pub(super) use client::run;

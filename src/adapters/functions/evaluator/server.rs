@@ -18,6 +18,7 @@ use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 use tower::Service;
 
+use super::health::Health;
 use super::{MESSAGE, METHOD, Request, Response, SERVICE};
 use crate::domain::package::evaluate::{EvaluateError, evaluate};
 
@@ -39,7 +40,7 @@ pub async fn serve(listener: TcpListener, end: impl Future<Output = ()>) -> Resu
     Server::builder()
         .concurrency_limit_per_connection(CALLS)
         .timeout(TIME)
-        .add_routes(Routes::new(evaluator))
+        .add_routes(Routes::new(evaluator).add_service(Health))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener), end)
         .await
 }

@@ -1,34 +1,34 @@
-//! WASM modules as functions: commands of WASI (preview 1), which read their input and write their output, interpreted by
-//! wasmi, which counts what they do.
+//! WASM modules as functions: commands of WASI (preview 1), which read their input and write their output, and modules
+//! that Go makes for JavaScript, as kpt's own are; interpreted by wasmi, which counts what they do.
 //!
 //! A module sees its input and nothing else: no files, no network, no environment. Its clocks begin at the first second
 //! of 1970 and move a little when they are read, and as far as it sleeps; what it gets as random is the same in every
-//! run. So the same module answers the same to the same input. The published modules of the catalogue are of another
-//! form, made for a JavaScript engine (`GOOS=js`), and are refused.
+//! run. So the same module answers the same to the same input.
 
+mod js;
 mod memory;
+mod steps;
 mod wasi;
 
 use std::path::Path;
-use std::time::Instant;
 
 use wasmi::{
     Config, EnforcedLimits, Engine, Error, Instance, Linker, Module, Store, StoreLimits, StoreLimitsBuilder, TrapCode,
-    TypedResumableCall,
 };
 
 use super::process::Limits;
+use js::Realm;
+use steps::Steps;
+
 use crate::domain::package::external::{Answer, Failure};
 
 /// Most bytes of a module.
 const MODULE: u64 = 128 << 20;
-/// Steps after which the clock is looked at.
-const SLICE: u64 = 20_000_000;
+/// Most functions that have called each other, and the bytes of what they work with: Go's frames are calls here.
+const RECURSION: usize = 50_000;
+const STACK: usize = 8 << 20;
 /// Most elements of a table.
 const TABLE: usize = 1 << 20;
-
-/// What modules import that Go compiled for a JavaScript engine, by its present and its old name.
-const JAVASCRIPT: [&str; 2] = ["gojs", "go"];
 
 /// What a module works with.
 pub(super) struct World {
@@ -47,18 +47,30 @@ pub(super) struct World {
     dice: u64,
     /// What it may grow to.
     growth: StoreLimits,
+    /// What it may still do.
+    steps: Steps,
+    /// The values of JavaScript that it holds.
+    realm: Realm,
 }
 
 /// Why a module is stopped, told as an error of its call.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Stop {
     /// It wrote too much.
     Output,
+    /// It took all steps, or all the time.
+    Steps,
+    /// Its values of JavaScript take too much.
+    Values,
 }
 
 impl std::fmt::Display for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("it wrote too much")
+        f.write_str(match self {
+            Self::Output => "it wrote too much",
+            Self::Steps => "it took too long",
+            Self::Values => "its values take too much",
+        })
     }
 }
 
@@ -68,30 +80,33 @@ impl wasmi::errors::HostError for Stop {}
 
 /// Runs the module of a file on a list.
 pub(super) fn run(path: &Path, name: &str, list: &str, limits: &Limits) -> Result<Answer, Failure> {
-    let bytes = read(path, name)?;
+    run_bytes(&read(path, name)?, name, list, limits)
+}
+
+/// Runs a module on a list.
+pub(super) fn run_bytes(bytes: &[u8], name: &str, list: &str, limits: &Limits) -> Result<Answer, Failure> {
     let mut config = Config::default();
     config.consume_fuel(true).enforced_limits(EnforcedLimits::default());
+    config.set_max_recursion_depth(RECURSION).set_max_stack_height(STACK);
     let engine = Engine::new(&config);
     let failed = |error: &Error| Failure::new("fn.failed", format!("{name} is no module that can be run: {error}"));
-    let module = Module::new(&engine, &bytes).map_err(|error| failed(&error))?;
-    if module.imports().any(|import| JAVASCRIPT.contains(&import.module())) {
-        let message = format!(
-            "{name} is made for a JavaScript engine, which is not here; compile it for WASI, in Go with GOOS=wasip1"
-        );
-        return Err(Failure::new("fn.no_runner", message));
-    }
+    let module = Module::new(&engine, bytes).map_err(|error| failed(&error))?;
+    let script = js::is_script(&module);
     let mut store = Store::new(&engine, World::new(list, limits));
     store.limiter(|world| &mut world.growth);
-    store.set_fuel(SLICE.min(limits.fuel)).map_err(|error| failed(&error))?;
+    let first = store.data_mut().steps.first();
+    store.set_fuel(first).map_err(|error| failed(&error))?;
     let mut linker = Linker::new(&engine);
-    wasi::link(&mut linker, &module).map_err(|error| failed(&error))?;
-    let mut call =
-        Call { name, limits, left: limits.fuel.saturating_sub(SLICE), deadline: Instant::now() + limits.time };
-    let ended = linker
-        .instantiate_and_start(&mut store, &module)
-        .map_err(|error| End::of(&error))
-        .and_then(|instance| call.start(&mut store, instance));
-    call.answer(ended, store.into_data())
+    let link = if script { js::link } else { wasi::link };
+    link(&mut linker, &module).map_err(|error| failed(&error))?;
+    let instance = linker.instantiate_and_start(&mut store, &module).map_err(|error| End::of(&error));
+    let ended =
+        instance.and_then(
+            |instance| {
+                if script { js::process(&mut store, instance, list) } else { command(&mut store, instance) }
+            },
+        );
+    answer(name, ended, store.into_data())
 }
 
 fn read(path: &Path, name: &str) -> Result<Vec<u8>, Failure> {
@@ -116,6 +131,8 @@ impl World {
             clock: 1_000_000_000,
             dice: 0x9e37_79b9_7f4a_7c15,
             growth: growth.build(),
+            steps: Steps::of(limits),
+            realm: Realm::new(limits.memory),
         }
     }
 
@@ -150,19 +167,12 @@ impl World {
     }
 }
 
-/// A call and what is left of what it may take.
-struct Call<'c> {
-    name: &'c str,
-    limits: &'c Limits,
-    left: u64,
-    deadline: Instant,
-}
-
 /// How a call ended early.
 enum End {
     Exit(i32),
     Fuel,
     Output,
+    Values,
     Trap(String),
 }
 
@@ -171,52 +181,41 @@ impl End {
         match (error.i32_exit_status(), error.as_trap_code()) {
             (Some(code), _) => Self::Exit(code),
             (_, Some(TrapCode::OutOfFuel)) => Self::Fuel,
-            _ if error.downcast_ref::<Stop>().is_some() => Self::Output,
-            _ => Self::Trap(error.to_string()),
+            _ => match error.downcast_ref::<Stop>() {
+                Some(Stop::Output) => Self::Output,
+                Some(Stop::Steps) => Self::Fuel,
+                Some(Stop::Values) => Self::Values,
+                None => Self::Trap(error.to_string()),
+            },
         }
     }
 }
 
-impl Call<'_> {
-    /// Runs a command from its start to its end.
-    fn start(&mut self, store: &mut Store<World>, instance: Instance) -> Result<(), End> {
-        let end = |error: Error| End::of(&error);
-        let start = instance
-            .get_typed_func::<(), ()>(&*store, "_start")
-            .map_err(|error| End::Trap(format!("it is no command, as it has no function _start: {error}")))?;
-        let mut call = start.call_resumable(&mut *store, ()).map_err(end)?;
-        loop {
-            call = match call {
-                TypedResumableCall::Finished(()) => return Ok(()),
-                TypedResumableCall::HostTrap(trap) => return Err(End::of(trap.host_error())),
-                TypedResumableCall::OutOfFuel(paused) => {
-                    let slice = SLICE.max(paused.required_fuel());
-                    if self.left < slice || Instant::now() >= self.deadline {
-                        return Err(End::Fuel);
-                    }
-                    self.left -= slice;
-                    store.set_fuel(slice).map_err(end)?;
-                    paused.resume(&mut *store).map_err(end)?
-                }
-            };
-        }
-    }
+/// Runs a command from its start to its end.
+fn command(store: &mut Store<World>, instance: Instance) -> Result<(), End> {
+    let start = instance
+        .get_typed_func::<(), ()>(&*store, "_start")
+        .map_err(|error| End::Trap(format!("it is no command, as it has no function _start: {error}")))?;
+    steps::call(store, start, ()).map_err(|error| End::of(&error))
+}
 
-    fn answer(&self, ended: Result<(), End>, world: World) -> Result<Answer, Failure> {
-        let stderr = String::from_utf8_lossy(&world.stderr).into_owned();
-        let Limits { time, fuel, output, .. } = self.limits;
-        let (code, exit_code, message) = match ended {
-            Ok(()) | Err(End::Exit(0)) => return Ok(Answer { list: world.output, stderr }),
-            Err(End::Exit(code)) => ("fn.failed", Some(code), format!("ended with exit code {code}")),
-            Err(End::Fuel) if Instant::now() >= self.deadline => {
-                ("fn.timeout", None, format!("was stopped: it took longer than {time:?}"))
-            }
-            Err(End::Fuel) => ("fn.timeout", None, format!("was stopped: it took more than {fuel} steps")),
-            Err(End::Output) => ("fn.output_limit", None, format!("was stopped: it wrote more than {output} bytes")),
-            Err(End::Trap(why)) => ("fn.failed", None, format!("failed: {why}")),
-        };
-        Err(Failure { stderr, exit_code, list: world.output, ..Failure::new(code, format!("{} {message}", self.name)) })
-    }
+fn answer(name: &str, ended: Result<(), End>, world: World) -> Result<Answer, Failure> {
+    let stderr = String::from_utf8_lossy(&world.stderr).into_owned();
+    let Limits { time, fuel, output, memory, .. } = world.limits;
+    let (code, exit_code, message) = match ended {
+        Ok(()) | Err(End::Exit(0)) => return Ok(Answer { list: world.output, stderr, ..Answer::default() }),
+        Err(End::Exit(code)) => ("fn.failed", Some(code), format!("ended with exit code {code}")),
+        Err(End::Fuel) if world.steps.late() => {
+            ("fn.timeout", None, format!("was stopped: it took longer than {time:?}"))
+        }
+        Err(End::Fuel) => ("fn.timeout", None, format!("was stopped: it took more than {fuel} steps")),
+        Err(End::Output) => ("fn.output_limit", None, format!("was stopped: it wrote more than {output} bytes")),
+        Err(End::Values) => {
+            ("fn.failed", None, format!("was stopped: its JavaScript values took more than {memory} bytes"))
+        }
+        Err(End::Trap(why)) => ("fn.failed", None, format!("failed: {why}")),
+    };
+    Err(Failure { stderr, exit_code, list: world.output, ..Failure::new(code, format!("{name} {message}")) })
 }
 
 #[cfg(test)]

@@ -95,8 +95,6 @@ fn what_is_no_command_is_refused() {
     assert!(ran(b"#!/bin/sh\n", "", &Limits::default()).unwrap_err().message.contains("is no module that can be run"));
     let without_start = fails("(module (memory (export \"memory\") 1))");
     assert!(without_start.contains("_start"), "{without_start}");
-    let script = "(module (import \"gojs\" \"runtime.wasmExit\" (func (param i32))) (memory (export \"mem\") 1))";
-    assert!(fails(script).contains("GOOS=wasip1"), "{}", fails(script));
     assert!(fails("(module (import \"env\" \"f\" (func)) (func (export \"_start\")))").contains("env"));
     assert!(fails("(module (func $f) (start $f) (func (export \"_start\") unreachable))").contains("unreachable"));
     let failure = run(&PathBuf::from("/no/such.wasm"), "such.wasm", "", &Limits::default()).unwrap_err();

@@ -79,21 +79,21 @@ fn call(caller: &mut Caller<'_, World>, name: &str, given: &[Val]) -> Result<u32
 /// The name of the program, its only argument.
 const ARGUMENT: &[u8] = b"function\0";
 
-fn sizes(view: &mut View<'_, '_>, name: &str, count: u64, bytes: u64) -> Result<u32, Error> {
+fn sizes(view: &mut View<'_, Caller<'_, World>>, name: &str, count: u64, bytes: u64) -> Result<u32, Error> {
     let (parts, size) = if name == "args_sizes_get" { (1_u32, ARGUMENT.len()) } else { (0, 0) };
     view.write(count, &parts.to_le_bytes())?;
     view.write(bytes, &u32::try_from(size).unwrap_or_default().to_le_bytes())?;
     Ok(OK)
 }
 
-fn arguments(view: &mut View<'_, '_>, pointers: u64, bytes: u64) -> Result<u32, Error> {
+fn arguments(view: &mut View<'_, Caller<'_, World>>, pointers: u64, bytes: u64) -> Result<u32, Error> {
     view.write(pointers, &u32::try_from(bytes).unwrap_or_default().to_le_bytes())?;
     view.write(bytes, ARGUMENT)?;
     Ok(OK)
 }
 
 /// Addresses and lengths of the parts of a read or write.
-fn parts(view: &View<'_, '_>, (list, count): (u64, u64)) -> Result<Option<Vec<(u64, u64)>>, Error> {
+fn parts(view: &View<'_, Caller<'_, World>>, (list, count): (u64, u64)) -> Result<Option<Vec<(u64, u64)>>, Error> {
     if count > u64::from(PARTS) {
         return Ok(None);
     }
@@ -104,7 +104,7 @@ fn parts(view: &View<'_, '_>, (list, count): (u64, u64)) -> Result<Option<Vec<(u
     (0..count).map(part).collect::<Result<Vec<_>, Error>>().map(Some)
 }
 
-fn read(view: &mut View<'_, '_>, file: u64, list: (u64, u64), done: u64) -> Result<u32, Error> {
+fn read(view: &mut View<'_, Caller<'_, World>>, file: u64, list: (u64, u64), done: u64) -> Result<u32, Error> {
     if file != 0 {
         return Ok(BADF);
     }
@@ -117,7 +117,7 @@ fn read(view: &mut View<'_, '_>, file: u64, list: (u64, u64), done: u64) -> Resu
     Ok(OK)
 }
 
-fn write(view: &mut View<'_, '_>, file: u64, list: (u64, u64), done: u64) -> Result<u32, Error> {
+fn write(view: &mut View<'_, Caller<'_, World>>, file: u64, list: (u64, u64), done: u64) -> Result<u32, Error> {
     if !(1..=2).contains(&file) {
         return Ok(BADF);
     }
@@ -132,7 +132,7 @@ fn write(view: &mut View<'_, '_>, file: u64, list: (u64, u64), done: u64) -> Res
 }
 
 /// What kind of file one is, with all rights; the rest is 0.
-fn state(view: &mut View<'_, '_>, file: u64, at: u64, size: usize) -> Result<u32, Error> {
+fn state(view: &mut View<'_, Caller<'_, World>>, file: u64, at: u64, size: usize) -> Result<u32, Error> {
     if file > 2 {
         return Ok(BADF);
     }
@@ -147,7 +147,7 @@ fn state(view: &mut View<'_, '_>, file: u64, at: u64, size: usize) -> Result<u32
 }
 
 /// Waits for nothing: files are always ready, and clocks move on at once.
-fn wait(view: &mut View<'_, '_>, asked: u64, told: u64, count: u64, done: u64) -> Result<u32, Error> {
+fn wait(view: &mut View<'_, Caller<'_, World>>, asked: u64, told: u64, count: u64, done: u64) -> Result<u32, Error> {
     const CLOCK: u8 = 0;
     const ABSOLUTE: u8 = 1;
     if count == 0 || count > u64::from(PARTS) {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::adapters::person::git;
+use crate::domain::credentials::Door;
 use crate::domain::error::{Class, Classify as _};
 use crate::domain::lease::{LeaseRecord, Timing};
 use crate::domain::source::File;
 use crate::ports::git::Person;
+use crate::ports::sign_in::{SignInError, SignIns};
 
 #[path = "../../../../tests/support/git_server.rs"]
 mod git_server;
@@ -152,6 +154,43 @@ fn what_a_person_pushed_is_read() {
     assert!(repo.is_ancestor(&one, &two).unwrap());
 }
 
+/// Whatever is changed in a pack on the way, nothing of it becomes a ref.
+#[test]
+fn a_pack_that_was_changed_on_the_way_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    git(dir.path(), &["init", "-q", "--bare", "r.git"]);
+    git(dir.path(), &["clone", "-q", "r.git", "work"]);
+    let work = dir.path().join("work");
+    std::fs::write(work.join("Kptfile"), "kind: Kptfile\n".repeat(40)).unwrap();
+    git(&work, &["add", "-A"]);
+    git(&work, &["commit", "-qm", "One"]);
+    git(&work, &["push", "-q", "origin", "HEAD:refs/heads/main"]);
+    let place = Arc::new(std::sync::atomic::AtomicUsize::new(usize::MAX));
+    let at = place.clone();
+    let tamper = move |request: &str, output: &mut Vec<u8>| {
+        let pack = output.windows(4).position(|four| four == b"PACK").filter(|_| request.starts_with("POST"));
+        let byte = pack.and_then(|pack| output.get_mut(pack.checked_add(at.load(Ordering::Relaxed))?));
+        if let Some(byte) = byte {
+            *byte ^= 0x21;
+        }
+    };
+    let Some(server) = GitServer::tampering(dir.path(), Arc::new(|_, _, _| {}), Arc::new(tamper)) else { return };
+    let fetched = |cache: &str| {
+        let repo = RemoteRepository::open(&server.url("r.git"), &dir.path().join(cache)).unwrap();
+        (repo.fetch().map_err(|error| error.to_string()), repo.mirror.refs().unwrap().len())
+    };
+    // Version, number of objects, headers, contents.
+    for changed in (4..120).step_by(5) {
+        place.store(changed, Ordering::Relaxed);
+        let (outcome, refs) = fetched(&format!("cache-{changed}"));
+        let error = outcome.unwrap_err();
+        assert!(error.starts_with(&format!("{}: fetching failed: ", server.url("r.git"))), "{changed}: {error}");
+        assert_eq!(refs, 0, "{changed}");
+    }
+    place.store(usize::MAX, Ordering::Relaxed);
+    assert_eq!(fetched("cache").0.unwrap().len(), 1);
+}
+
 #[test]
 fn nothing_is_transferred_when_no_id_moved() {
     let Some(server) = Server::start() else { return };
@@ -226,9 +265,9 @@ fn only_what_is_new_is_sent() {
     }
     repo.push(None, &[update("refs/heads/main", None, parents.first())]).unwrap();
     let new = commit(&repo, "one more", parents.clone());
-    let offer = Receiver::new(&server.url()).unwrap().offer().unwrap();
+    let offer = Receiver::new(&server.url(), None).unwrap().offer().unwrap();
     let present: Vec<ObjectId> = offer.refs.values().copied().collect();
-    let pack = send_pack::pack(&repo.dir, &[object_id(new.as_str()).unwrap()], &present).unwrap();
+    let pack = pack(&repo.shared.to_thread_local(), &[object_id(new.as_str()).unwrap()], &present).unwrap();
     let count = u32::from_be_bytes(pack[8..12].try_into().unwrap());
     assert_eq!(count, 5, "a commit, three trees and a file");
 }
@@ -392,7 +431,7 @@ fn urls_are_checked_before_anything_is_made() {
     let a = RemoteRepository::open("https://a:1@h/x", dir.path()).unwrap();
     let b = RemoteRepository::open("https://a:2@h/x", dir.path()).unwrap();
     assert_eq!((a.url(), a.dir.clone()), ("https://h/x", b.dir), "a new password keeps the mirror");
-    let opened = crate::adapters::git::open_cached("https://h/x", dir.path()).unwrap();
+    let opened = crate::adapters::git::open_cached("https://h/x", dir.path(), None).unwrap();
     assert_eq!(opened.url(), "https://h/x");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
@@ -432,4 +471,163 @@ async fn proposals_live_in_a_remote_too() {
     assert_eq!(open().list().await.unwrap(), [approved]);
     let subjects = server.git(&["log", "--format=%s", "refs/loggia/proposals/1"]);
     assert_eq!(subjects, "Approve proposal 1\nOpen proposal 1");
+}
+
+/// Credentials as a Secret has them: old ones that are remembered, and those that stand there now.
+struct Kept(SignIn, SignIn);
+
+impl SignIns for Kept {
+    fn sign_in(&self, _: Door<'_>) -> Result<Option<SignIn>, SignInError> {
+        Ok(Some(self.0.clone()))
+    }
+
+    fn instead_of(&self, refused: &SignIn, _: Door<'_>) -> Result<Option<SignIn>, SignInError> {
+        Ok(Some(self.1.clone()).filter(|new| new != refused))
+    }
+}
+
+fn password(password: &str) -> SignIn {
+    SignIn::Password { user: "robot".to_owned(), password: password.to_owned() }
+}
+
+fn kept(old: &SignIn, new: &SignIn) -> Arc<dyn SignIns> {
+    Arc::new(Kept(old.clone(), new.clone()))
+}
+
+#[test]
+fn who_has_credentials_is_let_in() {
+    let Some(server) = Server::start() else { return };
+    let one = server.person_commits("main", "net/upf/Kptfile", "one");
+    let (wrong, right, token) = (password("0ld"), password("s3cr3t"), SignIn::Token("t0ken".to_owned()));
+    for (wanted, kept) in
+        [(&right, kept(&right, &right)), (&right, kept(&wrong, &right)), (&token, kept(&token, &token))]
+    {
+        std::fs::write(server.path().join("authorization"), wanted.authorization()).unwrap();
+        let repo = server.open().with_sign_ins(kept).unwrap();
+        assert_eq!(repo.refs().unwrap()["refs/heads/main"], one);
+        assert_eq!(repo.fetch().unwrap()["refs/heads/main"], one);
+        let two = commit(&repo, "two", vec![one.clone()]);
+        repo.push(None, &[update("refs/heads/two", None, Some(&two))]).unwrap();
+        repo.push(None, &[update("refs/heads/two", Some(&two), None)]).unwrap();
+    }
+    let repo = server.open().with_sign_ins(kept(&wrong, &wrong)).unwrap();
+    let push = repo.push(None, &[update("refs/heads/two", None, Some(&one))]);
+    for error in [repo.refs().unwrap_err(), repo.fetch().unwrap_err(), push.unwrap_err()] {
+        assert!(matches!(error, GitError::Denied { .. }), "{error}");
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("into the Secret") && text.contains("[git.auth]") && !text.contains("0ld"), "{text}");
+    }
+    let error = server.open().refs().unwrap_err();
+    assert!(error.to_string().contains("spec.git.secretRef"), "{error}");
+}
+
+#[test]
+fn credentials_go_nowhere_in_clear_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = password("s3cr3t");
+    for (url, words) in [("http://git.example/r.git", "clear text"), ("https://u:p@git.example/r.git", "holds a user")]
+    {
+        let repo = RemoteRepository::open(url, dir.path());
+        let error = repo.unwrap().with_sign_ins(kept(&one, &one)).err().unwrap().to_string();
+        assert!(error.contains(words) && error.contains("[git.url_credentials]") && !error.contains("u:p"), "{error}");
+    }
+}
+
+/// A server that sends everybody elsewhere, and remembers what they told it.
+fn redirecting(to: impl Fn(&str) -> String + Send + 'static) -> (String, Arc<Mutex<Vec<String>>>) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = seen.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let head: Vec<String> = BufReader::new(stream.try_clone().unwrap())
+                .lines()
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            let Some(path) = head.first().and_then(|line| line.split(' ').nth(1)) else { continue };
+            let location = to(path);
+            log.lock().unwrap().extend(head);
+            let answer =
+                format!("HTTP/1.1 302 X\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            // Who has heard enough may be gone.
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (url, seen)
+}
+
+#[test]
+fn credentials_do_not_follow_a_redirect() {
+    let Some(server) = Server::start() else { return };
+    let one = server.person_commits("main", "net/upf/Kptfile", "one");
+    let (there, elsewhere) = (server.url(), redirecting(str::to_owned));
+    let base = there.trim_end_matches("/r.git").to_owned();
+    // Without credentials a repository that moved is found, as git finds it.
+    let (moved, _) = redirecting(move |path| format!("{base}{path}"));
+    let dir = tempfile::tempdir().unwrap();
+    let repo = RemoteRepository::open(&format!("{moved}/r.git"), dir.path()).unwrap();
+    assert_eq!(repo.refs().unwrap()["refs/heads/main"], one);
+    let (other, heard) = elsewhere;
+    let (away, asked) = redirecting(move |path| format!("{other}{path}"));
+    let secret = password("s3cr3t");
+    for sign_in in [&secret, &SignIn::Token("t0ken".to_owned())] {
+        let repo = RemoteRepository::open(&format!("{away}/r.git"), dir.path()).unwrap();
+        let repo = repo.with_sign_ins(kept(sign_in, sign_in)).unwrap();
+        let push = repo.push(None, &[update("refs/heads/two", None, Some(&one))]);
+        assert!(push.is_err());
+        for error in [repo.refs().unwrap_err(), repo.fetch().unwrap_err()] {
+            assert!(error.to_string().contains("[net.redirect_denied]"), "{error}");
+        }
+    }
+    let told = asked.lock().unwrap().join("\n");
+    assert!(told.contains(&secret.authorization()) && told.contains("Bearer t0ken"), "{told}");
+    assert!(heard.lock().unwrap().is_empty(), "{heard:?}");
+}
+
+/// As git itself: only the first request may lead elsewhere, and nobody else hears what is asked later.
+#[test]
+fn later_requests_lead_nowhere() {
+    let Some(server) = Server::start() else { return };
+    server.person_commits("main", "net/upf/Kptfile", "one");
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = heard.clone();
+    let note = Arc::new(move |_: Moment, request: &str, _: &[u8]| log.lock().unwrap().push(request.to_owned()));
+    let Some(other) = GitServer::start(server.dir.path(), note) else { return };
+    let elsewhere = other.url("r.git");
+    let lead_away = move |request: &str, output: &mut Vec<u8>| {
+        if let Some((_, service)) = request.strip_prefix("POST ").and_then(|path| path.rsplit_once('/')) {
+            *output = format!("Status: 302 Found\r\nLocation: {elsewhere}/{service}\r\n\r\n").into_bytes();
+        }
+    };
+    let quiet = Arc::new(|_: Moment, _: &str, _: &[u8]| {});
+    let Some(first) = GitServer::tampering(server.dir.path(), quiet, Arc::new(lead_away)) else { return };
+    let url = first.url("r.git");
+    let asked = std::process::Command::new("git").args(["ls-remote", &url]).output().unwrap();
+    assert!(!asked.status.success(), "git follows it: {}", String::from_utf8_lossy(&asked.stdout));
+    let dir = tempfile::tempdir().unwrap();
+    let repo = RemoteRepository::open(&url, dir.path()).unwrap();
+    let one = commit(&repo, "one", vec![]);
+    let push = repo.push(None, &[update("refs/heads/two", None, Some(&one))]).unwrap_err();
+    for error in [repo.refs().unwrap_err(), repo.fetch().unwrap_err(), push] {
+        assert!(error.to_string().starts_with(&url), "{error}");
+    }
+    assert!(heard.lock().unwrap().is_empty(), "{heard:?}");
+}
+
+#[test]
+fn redirects_lead_to_http_only() {
+    let Some(server) = Server::start() else { return };
+    server.person_commits("main", "net/upf/Kptfile", "one");
+    let (path, dir) = (server.path().display().to_string(), tempfile::tempdir().unwrap());
+    for place in [format!("file://{path}"), "ssh://127.0.0.1/r.git".to_owned(), format!("ext::cat {path}")] {
+        let (url, asked) = redirecting(move |asked| format!("{place}{}", asked.trim_start_matches("/r.git")));
+        let repo = RemoteRepository::open(&format!("{url}/r.git"), dir.path()).unwrap();
+        repo.refs().unwrap_err();
+        repo.fetch().unwrap_err();
+        assert!(!asked.lock().unwrap().is_empty());
+    }
 }

@@ -8,12 +8,13 @@ use serde_json::json;
 
 use super::super::super::args::{Chosen, FnEval, FnType, Global};
 use super::super::super::output::note;
-use super::super::super::{Done, files as disk};
+use super::super::super::{Done, files as disk, session};
 use super::render::elsewhere;
-use super::run::{Teller, containers, drive, generators, others};
+use super::run::{Teller, containers, drive, generators, others, stopped};
 use super::{folder, pipe};
-use crate::app::functions::{Containers, LocalRunner, runner};
+use crate::app::functions::{Containers, Ending, LocalRunner, runner};
 use crate::domain::krm::document::to_yaml;
+use crate::domain::package::functions::resolved;
 use crate::domain::package::kptfile::{FILE, Function, Selector};
 use crate::domain::package::rendering::Single;
 use crate::domain::package::report::{result_list, with_function};
@@ -30,16 +31,24 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
     }
     let tree = if from_stdin { files(&pipe::input()?)? } else { disk::read(&args.path)? };
     let single = single(args, from_stdin)?;
+    single.check()?;
     let read = Rendering::single(&tree, single.clone(), Catalog);
     let mut rendering = read?.with_prefix(&args.images.image_prefix);
+    let ending = Ending::default();
+    session::end_with(&ending)?;
     let runner = runner(LocalRunner {
+        ending: ending.clone(),
         programs: true,
         containers: Some(images(args)),
         generators: Some(generators(args.network)),
-        ..others(&args.images)
+        ..others(global, &args.images)
     });
     let teller = Teller { package: None, quiet: global.quiet, truncate: args.images.truncate_output };
     let outcome = drive(&mut rendering, runner.as_ref(), &teller);
+    let _hold = ending.hold();
+    if let Some(signal) = ending.told() {
+        return Ok(stopped(signal));
+    }
     if let Some(dir) = &args.results_dir {
         let path = folder::results(dir, &result_list(rendering.runs()))?;
         note(&format!("For complete results, see \"{}\"", path.display()));
@@ -85,15 +94,13 @@ fn single(args: &FnEval, from_stdin: bool) -> anyhow::Result<Single> {
     };
     (function.selectors, function.exclude) = selectors(&args.chosen)?;
     let mut config = None;
-    let mut left_out = None;
     if let Some(path) = &args.fn_config {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {name}"))?;
-        left_out = if from_stdin { None } else { below(&args.path, path) };
-        if args.save && left_out.is_none() {
+        function.config_path = if from_stdin { None } else { below(&args.path, path) };
+        if args.save && function.config_path.is_none() {
             bail!("{name} is not in {}: a Kptfile can only refer to a file of its package", args.path.display());
         }
-        function.config_path.clone_from(&left_out);
         config = Some((name, text));
     } else if !args.arguments.is_empty() {
         let (kind, data) = data(&args.arguments)?;
@@ -101,7 +108,7 @@ fn single(args: &FnEval, from_stdin: bool) -> anyhow::Result<Single> {
         config = Some(("the arguments".to_owned(), to_yaml(&map)));
         function.config_map = data;
     }
-    Ok(Single { function, config, left_out })
+    Ok(Single { function, config })
 }
 
 /// A file's path from a folder that it is in.
@@ -177,7 +184,8 @@ fn write(args: &FnEval, old: &FileTree, rendering: &Rendering, function: &Functi
     disk::replace(&args.path, old, &new)?;
     if let Some((validator, replaced)) = saved {
         let verb = if replaced { "Updated" } else { "Added" };
-        let name = function.exec.as_deref().unwrap_or(&function.image);
+        let image = || resolved(&function.image, None, &args.images.image_prefix);
+        let name = function.exec.clone().unwrap_or_else(image);
         note(&format!("{verb} {name:?} as {} in the Kptfile.", if validator { "validator" } else { "mutator" }));
     }
     Ok(())

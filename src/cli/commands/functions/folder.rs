@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use super::super::super::files;
+
 /// Refuses a folder that is there already, before any function runs.
 pub(super) fn absent(path: &Path) -> anyhow::Result<()> {
+    files::present(path)?;
     if std::fs::symlink_metadata(path).is_ok() {
         bail!("{} is there already; name a new folder, or delete it first", path.display());
     }

@@ -6,10 +6,11 @@ use anyhow::Context as _;
 
 use super::super::super::args::{FnRender, Global};
 use super::super::super::output::{note, print};
-use super::super::super::{Done, files as disk};
+use super::super::super::{Done, files as disk, session};
 use super::folder;
-use super::run::{Teller, containers, drive, generators, others, told};
-use crate::app::functions::{LocalRunner, runner};
+use super::run::{Teller, containers, drive, generators, others, stopped, told};
+use crate::app::functions::{Ending, LocalRunner, runner};
+use crate::domain::package::kptfile::FILE;
 use crate::domain::package::report::{result_list, with_status};
 use crate::domain::package::transfer::{files, unwrapped};
 use crate::domain::package::{Catalog, RenderError, Rendering};
@@ -20,11 +21,15 @@ pub(crate) fn render(global: &Global, args: &FnRender) -> anyhow::Result<Done> {
     if let Some(folder) = place.filter(|place| !matches!(*place, "stdout" | "unwrap")) {
         folder::absent(Path::new(folder))?;
     }
+    disk::present(&args.path)?;
+    let ending = Ending::default();
+    session::end_with(&ending)?;
     let runner = runner(LocalRunner {
+        ending: ending.clone(),
         programs: args.allow_exec,
         containers: Some(containers(&args.images, args.allow_network)),
         generators: Some(generators(args.allow_network)),
-        ..others(&args.images)
+        ..others(global, &args.images)
     });
     let root = args.path.canonicalize().with_context(|| format!("cannot read {}", args.path.display()))?;
     let tree = disk::read(&root)?;
@@ -35,6 +40,10 @@ pub(crate) fn render(global: &Global, args: &FnRender) -> anyhow::Result<Done> {
     let package = root.file_name().map_or_else(|| "/".to_owned(), |name| name.to_string_lossy().into_owned());
     let teller = Teller { package: Some(package), quiet: global.quiet, truncate: args.images.truncate_output };
     let outcome = drive(&mut rendering, runner.as_ref(), &teller);
+    let _hold = ending.hold();
+    if let Some(signal) = ending.told() {
+        return Ok(stopped(signal));
+    }
     if let Some(dir) = &args.results_dir {
         let path = folder::results(dir, &result_list(rendering.runs()))?;
         note(&format!("For complete results, see \"{}\"", path.display()));
@@ -69,7 +78,14 @@ fn in_place(root: &Path, old: &FileTree, rendering: &Rendering, error: Option<&R
         _ => rendering.tree(),
     };
     let message = error.map(ToString::to_string);
-    let new = with_status(&new, rendering.runs(), message.as_deref())?;
+    let new = match (with_status(&new, rendering.runs(), message.as_deref()), error) {
+        // Why the rendering failed says more than that it could not be written down.
+        (Err(unwritten), Some(_)) => {
+            note(&format!("the status of {} was not written: {unwritten}", root.join(FILE).display()));
+            new
+        }
+        (with_status, _) => with_status?,
+    };
     disk::replace(root, old, &new)
 }
 

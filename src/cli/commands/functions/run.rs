@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::super::args::{Images, PullPolicy};
+use super::super::super::Done;
+use super::super::super::args::{Global, Images, PullPolicy};
 use super::super::super::output::note;
-use crate::app::functions::{Containers, Generators, LocalRunner, Pull};
+use super::super::pkg::cache;
+use crate::app::functions::{Containers, Generators, LocalRunner, Pull, modules};
 use crate::domain::package::functions::FunctionResult;
 use crate::domain::package::rendering::{About, Run};
 use crate::domain::package::{RenderError, Rendering, Turn};
@@ -148,13 +150,24 @@ pub(super) fn containers(images: &Images, network: bool) -> Containers {
 }
 
 /// What runs functions, apart from programs, containers and generators.
-pub(super) fn others(images: &Images) -> LocalRunner {
-    LocalRunner { wasm: images.allow_alpha_wasm, evaluator: images.function_runner.clone(), ..LocalRunner::default() }
+pub(super) fn others(global: &Global, images: &Images) -> LocalRunner {
+    LocalRunner {
+        wasm: images.allow_alpha_wasm,
+        modules: images.allow_alpha_wasm.then(|| modules(&cache(global))),
+        evaluator: images.function_runner.clone(),
+        ..LocalRunner::default()
+    }
 }
 
 /// How charts and overlays are rendered: by the programs on the `PATH`.
 pub(super) fn generators(network: bool) -> Generators {
     Generators { path: std::env::var_os("PATH").unwrap_or_default(), network }
+}
+
+/// Tells that the word to end came before anything was written.
+pub(super) fn stopped(signal: u8) -> Done {
+    note(&format!("loggia: told to end by signal {signal}; nothing was written"));
+    Done::Stopped(signal)
 }
 
 /// An error of a package with the package's path in front of each line.

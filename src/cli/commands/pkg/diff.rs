@@ -5,11 +5,13 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use super::{Local, fetched, origin, progress, refuse_links, upstream};
+use super::{Local, origin, progress, refuse_links, trusted, upstream};
+use crate::app::packages::Fetched;
 use crate::cli::Done;
 use crate::cli::args::{DiffType, Global, PkgDiff};
 use crate::cli::files;
-use crate::domain::package::upgrade::{OnConflict, Strategy, Trees, mark, upgrade};
+use crate::domain::package::reference::Location;
+use crate::domain::package::upgrade::{Lock, OnConflict, Strategy, Trees, mark, upgrade};
 use crate::domain::source::FileTree;
 
 pub(super) fn diff(global: &Global, args: &PkgDiff) -> anyhow::Result<Done> {
@@ -18,24 +20,30 @@ pub(super) fn diff(global: &Global, args: &PkgDiff) -> anyhow::Result<Done> {
         bail!("{}/Kptfile has no upstreamLock; update the package first", local.root.display());
     };
     let own = |tree: &FileTree| own(tree, &local.tree);
-    let fetch_target = || match &local.reference {
-        Some(reference) => fetched(global, &upstream(&local.source, Some(reference))),
-        None => fetched(global, &origin(lock)),
-    };
+    let signed_by = args.signed_by.as_deref();
+    let fetch_origin = || made_from(global, lock, signed_by);
+    // A version that is named has to be there, also when it is not shown.
+    let named = |reference: &String| trusted(global, &upstream(&local.source, Some(reference)), signed_by);
+    let target = local.reference.as_ref().map(named).transpose()?;
+    let fetch_target = || target.clone().map_or_else(fetch_origin, Ok);
+    let kind = args.diff_type.unwrap_or(match local.reference {
+        Some(_) => DiffType::Combined,
+        None => DiffType::Local,
+    });
     let stage = Stage::new(global, args)?;
     let shown = stage.write("local", &mark(&local.tree))?;
-    let pairs = match args.diff_type {
+    let pairs = match kind {
         DiffType::Local => {
-            let from = stage.write("origin", &own(&fetched(global, &origin(lock))?.tree)?)?;
+            let from = stage.write("origin", &own(&fetch_origin()?.tree)?)?;
             vec![vec![from, shown]]
         }
         DiffType::Remote => {
-            let from = stage.write("origin", &own(&fetched(global, &origin(lock))?.tree)?)?;
+            let from = stage.write("origin", &own(&fetch_origin()?.tree)?)?;
             vec![vec![from, stage.write("target", &own(&fetch_target()?.tree)?)?]]
         }
         DiffType::Combined => vec![vec![stage.write("target", &own(&fetch_target()?.tree)?)?, shown]],
         DiffType::ThreeWay => {
-            let from = stage.write("origin", &own(&fetched(global, &origin(lock))?.tree)?)?;
+            let from = stage.write("origin", &own(&fetch_origin()?.tree)?)?;
             let target = stage.write("target", &own(&fetch_target()?.tree)?)?;
             match args.diff_tool.as_str() {
                 "diff" => vec![vec![from.clone(), shown], vec![from, target]],
@@ -48,6 +56,18 @@ pub(super) fn diff(global: &Global, args: &PkgDiff) -> anyhow::Result<Done> {
         differs |= run(&stage.root, args, &directories)?;
     }
     Ok(if differs { Done::Differs } else { Done::Fine })
+}
+
+/// The version that a package was made from. It may be signed by its tag alone: then the tag has to lead there still.
+fn made_from(global: &Global, lock: &Lock, signed_by: Option<&Path>) -> anyhow::Result<Fetched> {
+    if signed_by.is_some() {
+        let named = Location { reference: Some(lock.reference.clone()), ..origin(lock) };
+        let found = trusted(global, &named, signed_by).ok();
+        if let Some(found) = found.filter(|found| found.revision == lock.revision) {
+            return Ok(found);
+        }
+    }
+    trusted(global, &origin(lock), signed_by)
 }
 
 /// A version under the name of the local package: what belongs to the package alone is no difference.

@@ -1,6 +1,6 @@
 //! `pkg get`.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 
@@ -23,7 +23,12 @@ pub(super) fn get(global: &Global, args: &PkgGet) -> anyhow::Result<Done> {
     let mut location = Location::parse(&args.package, is_repository)?;
     location.repo = absolute(&location.repo);
     let destination = destination(args, &location);
-    if std::fs::symlink_metadata(&destination).is_ok() {
+    files::present(&destination)?;
+    let is_here = is_here(&destination);
+    if is_here && !is_empty(&destination)? {
+        bail!("the present directory is not empty; name another directory");
+    }
+    if !is_here && std::fs::symlink_metadata(&destination).is_ok() {
         return Err(anyhow!("{} is there already; name another directory", destination.display()));
     }
     let name = name_of(&destination);
@@ -47,10 +52,26 @@ pub(super) fn get(global: &Global, args: &PkgGet) -> anyhow::Result<Done> {
     record(&mut tree, &source, Some(&name)).map_err(|problem| anyhow!("{}: {problem}", args.package))?;
     let (tree, count) = with_subpackages(global, tree, args.signed_by.as_deref())?;
     let tree = if args.for_deployment { deployable(global, &tree)? } else { tree };
-    progress(global, &format!("Adding package \"{}\".", source.directory));
-    files::create(&destination, &tree).with_context(|| format!("writing package {}", destination.display()))?;
+    let added = if source.directory.is_empty() { &name } else { &source.directory };
+    progress(global, &format!("Adding package \"{added}\"."));
+    let written = if is_here {
+        files::replace(&destination, &FileTree::new(), &tree)
+    } else {
+        files::create(&destination, &tree)
+    };
+    written.with_context(|| format!("writing package {}", destination.display()))?;
     progress(global, &format!("\nFetched {count} package(s)."));
     Ok(Done::Fine)
+}
+
+/// Whether the present directory itself is named.
+fn is_here(path: &Path) -> bool {
+    path.components().all(|part| part == Component::CurDir)
+}
+
+fn is_empty(directory: &Path) -> anyhow::Result<bool> {
+    let entries = std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    Ok(entries.filter_map(Result::ok).all(|entry| entry.file_name() == ".git"))
 }
 
 fn deployable(global: &Global, tree: &FileTree) -> anyhow::Result<FileTree> {
@@ -115,6 +136,7 @@ fn destination(args: &PkgGet, location: &Location) -> PathBuf {
     };
     match &args.destination {
         None => PathBuf::from(name),
+        Some(directory) if is_here(directory) => PathBuf::from("."),
         Some(directory) if directory.is_dir() => directory.join(name),
         Some(directory) => directory.clone(),
     }

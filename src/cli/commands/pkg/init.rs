@@ -1,7 +1,7 @@
 //! `pkg init`.
 
 use anyhow::bail;
-use serde_json::{Map, json};
+use serde_json::{Value, json};
 
 use super::{name_of, progress};
 use crate::cli::Done;
@@ -12,32 +12,25 @@ use crate::domain::package::kptfile::FILE;
 use crate::domain::package::upgrade::fresh;
 use crate::domain::source::{File, FileTree};
 
+/// Makes a directory a package; like kpt, it asks for the directory, and leaves what is there already as it is.
 pub(super) fn init(global: &Global, args: &PkgInit) -> anyhow::Result<Done> {
     let root = &args.directory;
-    if !root.is_dir() {
-        bail!("{} is not a directory; make it first", root.display());
+    files::present(root)?;
+    if !root.exists() {
+        bail!("{} does not exist; make it first: mkdir -p {}", root.display(), root.display());
     }
-    if root.join(FILE).exists() {
-        bail!("{} is a package already: it has a Kptfile", root.display());
+    if !root.is_dir() {
+        bail!("{} is not a directory; name one", root.display());
     }
     let name = name_of(root);
-    let mut info = Map::new();
-    info.insert("description".to_owned(), json!(args.description));
-    let keywords: Vec<&String> = args.keywords.iter().filter(|word| !word.is_empty()).collect();
-    if !keywords.is_empty() {
-        info.insert("keywords".to_owned(), json!(keywords));
-    }
-    if let Some(site) = &args.site {
-        info.insert("site".to_owned(), json!(site));
-    }
     let mut tree = FileTree::new();
     let made = [
-        (FILE, fresh(&name, &info.into())),
+        (FILE, fresh(&name, &info(args))),
         ("README.md", readme(&name, &args.description)),
-        (context::FILE, context::of(&name)),
+        (context::FILE, context::of(context::ABSTRACT)),
     ];
     for (path, text) in made {
-        if root.join(path).exists() {
+        if std::fs::symlink_metadata(root.join(path)).is_ok() {
             continue;
         }
         progress(global, &format!("writing {}", root.join(path).display()));
@@ -45,6 +38,14 @@ pub(super) fn init(global: &Global, args: &PkgInit) -> anyhow::Result<Done> {
     }
     files::replace(root, &FileTree::new(), &tree)?;
     Ok(Done::Fine)
+}
+
+/// Fields of `info`, in the order in which kpt has them.
+fn info(args: &PkgInit) -> Vec<(&'static str, Value)> {
+    let keywords: Vec<&String> = args.keywords.iter().filter(|word| !word.is_empty()).collect();
+    let site = args.site.as_ref().map(|site| ("site", json!(site)));
+    let keywords = (!keywords.is_empty()).then(|| ("keywords", json!(keywords)));
+    site.into_iter().chain([("description", json!(args.description))]).chain(keywords).collect()
 }
 
 fn readme(name: &str, description: &str) -> String {

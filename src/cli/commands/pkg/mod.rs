@@ -29,10 +29,14 @@ pub(crate) fn pkg(global: &Global, args: &Pkg) -> anyhow::Result<Done> {
     }
 }
 
-/// Where mirrors of remote repositories are kept: the data directory when one is named, else the user's cache.
-fn cache(global: &Global) -> PathBuf {
+/// Where what is fetched is kept, such as mirrors of repositories: the data directory when one is named, else
+/// `KPT_CACHE_DIR`, else the user's cache.
+pub(super) fn cache(global: &Global) -> PathBuf {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let user = || named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache"))).map(|dir| dir.join("loggia"));
+    if let (None, Some(kpt)) = (&global.data_dir, named("KPT_CACHE_DIR")) {
+        return kpt;
+    }
     global.data_dir.clone().or_else(user).unwrap_or_else(|| global.data_dir()).join("cache")
 }
 

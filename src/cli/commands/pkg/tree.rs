@@ -8,14 +8,15 @@ use super::name_of;
 use crate::cli::Done;
 use crate::cli::args::{Global, PkgTree};
 use crate::cli::files;
-use crate::cli::output::print;
+use crate::cli::output::{plain, print};
 use crate::domain::krm::document::{Limits, read};
+use crate::domain::package::is_resource_file;
 use crate::domain::package::kptfile::FILE;
-use crate::domain::source::FileTree;
+use crate::domain::source::{File, FileMode, FileTree};
 
 pub(super) fn tree(_: &Global, args: &PkgTree) -> anyhow::Result<Done> {
     let files = files::read(&args.directory)?;
-    print(&told(&files, &name_of(&args.directory)));
+    print(&plain(&told(&files, &name_of(&args.directory))));
     Ok(Done::Fine)
 }
 
@@ -61,9 +62,12 @@ fn draw(folder: &Folder, files: &FileTree, directory: &str, margin: &str, out: &
 /// The lines of each directory.
 fn lines(files: &FileTree) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, (Vec<[String; 4]>, Vec<String>)> = BTreeMap::new();
-    for (path, file) in files.iter() {
+    let is_shown = |(path, file): &(&str, &File)| {
+        file.mode != FileMode::Symlink && !path.split('/').any(|part| part.starts_with('.'))
+    };
+    for (path, file) in files.iter().filter(is_shown) {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let resources = if is_yaml(name) { resources(name, &file.bytes) } else { Vec::new() };
+        let resources = if is_resource_file(name) { resources(name, &file.bytes) } else { Vec::new() };
         let (known, others) = found.entry(directory.to_owned()).or_default();
         if resources.is_empty() {
             others.push(name.to_owned());
@@ -79,10 +83,6 @@ fn lines(files: &FileTree) -> BTreeMap<String, Vec<String>> {
         (directory, known.into_iter().map(line).chain(others).collect())
     });
     all.collect()
-}
-
-fn is_yaml(name: &str) -> bool {
-    name == FILE || matches!(name.rsplit_once('.'), Some((_, "yaml" | "yml")))
 }
 
 /// File, namespace, name and kind of each resource; none of a file that cannot be read.
@@ -103,7 +103,6 @@ fn resources(file: &str, bytes: &[u8]) -> Vec<[String; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::source::File;
 
     #[test]
     fn a_package_is_drawn_as_kpt_draws_it() {
@@ -116,9 +115,12 @@ mod tests {
             ("db/b.yaml", object("Pod", "p")),
             ("docs/x/notes.txt", "x".to_owned()),
             ("values.yaml", "a: 1\n".to_owned()),
+            (".krmignore", "x\n".to_owned()),
+            (".hidden/a.yaml", object("Pod", "hidden")),
         ] {
             files.insert(path, File::regular(text.into_bytes())).unwrap();
         }
+        files.insert("link", File { mode: FileMode::Symlink, bytes: b"a.yaml"[..].into() }).unwrap();
         let wanted = "Package \"web\"
 ├── [Kptfile]  Kptfile web
 ├── [a.yaml]  ConfigMap c

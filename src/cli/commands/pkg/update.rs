@@ -148,7 +148,9 @@ pub(super) struct Step<'a> {
     pub(super) strategy: Strategy,
     /// Who wins.
     pub(super) on_conflict: OnConflict,
-    /// File with who must have signed the new version.
+    /// File with who must have signed the new version. The origin need not be signed: nothing of it gets into the
+    /// package, its commit or digest is in the package's own Kptfile, and what nobody signed could else never be left
+    /// behind.
     pub(super) signed_by: Option<&'a Path>,
 }
 

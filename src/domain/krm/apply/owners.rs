@@ -50,7 +50,7 @@ impl Owners {
             None => stored(),
             Some([]) => Self::default(),
             Some([Value::Object(entry)]) if entry.is_empty() => Self::default(),
-            Some(_) => Self::read(new).ok().filter(|owners| !owners.0.is_empty()).unwrap_or_else(stored),
+            Some(_) => Self::read(new).unwrap_or_else(|_| stored()),
         }
     }
 

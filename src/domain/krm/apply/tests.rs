@@ -268,7 +268,8 @@ fn client_side(sent: &Value, schema: &Schema) -> Value {
     update(None, &object, &options, schema)
 }
 
-/// Source: the `lastApplied` managers of apimachinery: `kubectl apply --server-side` takes over what `kubectl apply` sent.
+/// Source: the `lastApplied` managers of apimachinery: `kubectl apply --server-side` takes over what `kubectl apply`
+/// sent.
 #[test]
 fn what_kubectl_applied_on_the_client_side_is_taken_over_by_kubectl_alone() {
     let schemas = Schemas::builtin();
@@ -390,4 +391,15 @@ fn no_entry_leaves_no_managed_fields() {
     let mut object = json!({"metadata": {"name": "a", "managedFields": [{"manager": "gone"}]}});
     managed::write(&mut object, Vec::new());
     assert_eq!(object, json!({"metadata": {"name": "a"}}));
+}
+
+#[test]
+fn an_object_that_does_not_fit_its_schema_loses_its_owners() {
+    let (fitting, schema) = (deployment("1"), real_schema(&deployment("1")));
+    let owned = update(None, &fitting, &options("one"), &schema);
+    assert!(!managed::read(&owned).unwrap().is_empty());
+    let mut broken = owned.clone();
+    broken["spec"]["template"]["spec"]["containers"] = json!("none");
+    let updated = update(Some(&owned), &broken, &options("two"), &schema);
+    assert_eq!(updated, managed::stripped(&broken));
 }

@@ -1,7 +1,8 @@
 //! Evaluation, within a budget.
 //!
-//! Costs are those of Kubernetes v1.36 (`cel-go` `interpreter/runtimecost.go`, `k8s.io/apiserver/pkg/cel/library/cost.go`).
-//! Beside them all work and all memory that costs do not count is limited too.
+//! Costs are those of Kubernetes v1.36 (`cel-go` `interpreter/runtimecost.go`,
+//! `k8s.io/apiserver/pkg/cel/library/cost.go`). Beside them all work and all memory that costs do not count is limited
+//! too.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -11,8 +11,8 @@ use super::schema::{MAX_DEPTH, properties, word};
 const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
 impl Rules {
-    /// What is wrong with the rules themselves; paths begin at the schema. Expressions are only looked at in places where
-    /// nothing else is wrong, and only when the schema is `sound` otherwise.
+    /// What is wrong with the rules themselves; paths begin at the schema. Expressions are only looked at in places
+    /// where nothing else is wrong, and only when the schema is `sound` otherwise.
     #[must_use]
     pub fn faults(&self, sound: bool) -> Vec<RuleFault> {
         let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! From text to tree.
 //!
-//! Source: the grammar of the CEL specification (cel-spec, `doc/langdef.md`), with the optional syntax and the macros that
-//! Kubernetes switches on (`has`, `all`, `exists`, `exists_one`, `map`, `filter`, their forms with two variables,
+//! Source: the grammar of the CEL specification (cel-spec, `doc/langdef.md`), with the optional syntax and the macros
+//! that Kubernetes switches on (`has`, `all`, `exists`, `exists_one`, `map`, `filter`, their forms with two variables,
 //! `optMap`, `optFlatMap`, `sortBy`).
 
 use super::ast::{Entry, Expr, ExprKind, Fold, FoldKind, MAX_DEPTH, Select};

@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 
 /// Most memory of a compiled pattern, in bytes.
-const MOST_BYTES: usize = 1 << 20;
+const MOST_BYTES: usize = 10 << 20;
 
 /// Compiles a pattern.
 ///
@@ -39,22 +39,10 @@ fn reason(error: &str) -> &'static str {
 fn translate(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
-    let mut within = false;
     while let Some(first) = rest.chars().next() {
         let taken = match first {
-            '\\' => escaped(rest, within, &mut out),
-            '[' if within && !rest.starts_with("[:") => push(&mut out, "\\[", 1),
-            '[' if within => class_name(rest, &mut out),
-            '[' => {
-                within = true;
-                opening(rest, &mut out)
-            }
-            ']' if within => {
-                within = false;
-                push(&mut out, "]", 1)
-            }
-            '&' | '~' if within => push(&mut out, if first == '&' { "\\&" } else { "\\~" }, 1),
-            '-' if within && rest.starts_with("--") => push(&mut out, "\\-", 1),
+            '\\' => escaped(rest, false, &mut out),
+            '[' => class(rest, &mut out),
             other => {
                 out.push(other);
                 other.len_utf8()
@@ -70,11 +58,44 @@ fn push(out: &mut String, text: &str, taken: usize) -> usize {
     taken
 }
 
-/// The beginning of a class; a bracket directly after it is a letter.
-fn opening(rest: &str, out: &mut String) -> usize {
-    let table = [("[^]", "[^\\]"), ("[]", "[\\]"), ("[^", "[^"), ("[", "[")];
-    let found = table.iter().find(|(begin, _)| rest.starts_with(begin));
-    found.map_or(1, |(begin, meant)| push(out, meant, begin.len()))
+/// A class: members, each a letter, a named class or a range; a bracket directly after its beginning is a letter. Gives
+/// its length.
+fn class(text: &str, out: &mut String) -> usize {
+    let mut taken =
+        push(out, if text.starts_with("[^") { "[^" } else { "[" }, if text.starts_with("[^") { 2 } else { 1 });
+    let begin = taken;
+    while let Some(rest) = text.get(taken..).filter(|rest| !rest.is_empty()) {
+        if rest.starts_with(']') && taken > begin {
+            return taken + push(out, "]", 1);
+        }
+        taken += member(rest, out);
+        let rest = text.get(taken..).unwrap_or_default();
+        let ends = rest.starts_with("-]") || rest == "-";
+        if rest.starts_with('-') && !ends && !text.get(..taken).is_some_and(ends_with_class) {
+            taken += push(out, "-", 1);
+            taken += member(text.get(taken..).unwrap_or_default(), out);
+        }
+    }
+    taken
+}
+
+/// Whether a text ends with a class such as `\d` or `[:alpha:]`, which begins no range.
+fn ends_with_class(text: &str) -> bool {
+    let letter = text.strip_suffix(['d', 'D', 'w', 'W', 's', 'S']);
+    text.ends_with(":]") || letter.is_some_and(|before| (before.len() - before.trim_end_matches('\\').len()) % 2 == 1)
+}
+
+fn member(rest: &str, out: &mut String) -> usize {
+    match rest.chars().next() {
+        Some('\\') => escaped(rest, true, out),
+        Some('[') if rest.starts_with("[:") => class_name(rest, out),
+        Some(letter @ ('[' | ']' | '&' | '~' | '-' | '^')) => push(out, &format!("\\{letter}"), 1),
+        Some(letter) => {
+            out.push(letter);
+            letter.len_utf8()
+        }
+        None => 0,
+    }
 }
 
 fn class_name(rest: &str, out: &mut String) -> usize {
@@ -130,6 +151,13 @@ mod tests {
             (r"^[[]$", "[", true),
             (r"^[a&&b]+$", "&a", true),
             (r"^[]a]+$", "]a", true),
+            (r"^[^]a]+$", "]", false),
+            (r"^[+--]+$", ",-+", true),
+            (r"^[\d-z]+$", "5-z", true),
+            (r"^[\d-f]+$", "e", false),
+            (r"^[a-]+$", "-a", true),
+            (r"^[^[\]]+$", "a[b", false),
+            (r"^[é-ü]+$", "é", true),
             (r"^[[:alpha:]]+$", "ab", true),
             (r"\Qa.b\E$", "a.b", true),
             (r"\Qa.b\E$", "axb", false),

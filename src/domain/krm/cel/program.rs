@@ -16,8 +16,8 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Reads an expression over a value of type `this`; `oldSelf` is of the same type, or an optional of it. The result must
-    /// be of the type `wanted`.
+    /// Reads an expression over a value of type `this`; `oldSelf` is of the same type, or an optional of it. The result
+    /// must be of the type `wanted`.
     ///
     /// # Errors
     /// The server's words.

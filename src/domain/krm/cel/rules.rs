@@ -58,7 +58,8 @@ pub struct RuleFault {
     pub kind: RuleFaultKind,
     /// The value that is shown, as JSON; empty when none is.
     pub value: String,
-    /// What is told; of [`RuleFaultKind::NotSupported`], the supported values. A NUL stands before a path below the schema.
+    /// What is told; of [`RuleFaultKind::NotSupported`], the supported values. A NUL stands before a path below the
+    /// schema.
     pub detail: String,
 }
 

@@ -1,7 +1,7 @@
 //! What functions and operators take and give.
 //!
-//! Source: the standard definitions of the CEL specification and the libraries that `k8s.io/apiserver/pkg/cel/environment`
-//! of Kubernetes v1.36 loads for stored expressions.
+//! Source: the standard definitions of the CEL specification and the libraries that
+//! `k8s.io/apiserver/pkg/cel/environment` of Kubernetes v1.36 loads for stored expressions.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

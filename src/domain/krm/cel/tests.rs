@@ -8,8 +8,8 @@ use super::Rules;
 
 /// An object with a field of every type, and its schema.
 const SAMPLE: &str = include_str!("tests/sample.json");
-/// Expressions over the sample with what the real server says: `holds`, `broken`, `error` or `refused`, and its words. The
-/// test `cel` of the crate writes them.
+/// Expressions over the sample with what the real server says: `holds`, `broken`, `error` or `refused`, and its words.
+/// The test `cel` of the crate writes them.
 const EXPRESSIONS: &str = include_str!("tests/expressions.jsonl");
 
 fn sample() -> (Value, Value) {

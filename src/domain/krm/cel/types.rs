@@ -41,7 +41,8 @@ pub(super) struct ObjectType {
 }
 
 impl ObjectType {
-    /// The type of a field by its name in an expression: escaped, or a word that only CEL's successors keep for themselves.
+    /// The type of a field by its name in an expression: escaped, or a word that only CEL's successors keep for
+    /// themselves.
     pub(super) fn field(&self, name: &str) -> Option<&Type> {
         self.fields.get(name).or_else(|| self.fields.get(&escape(&unescape(name)?)?))
     }

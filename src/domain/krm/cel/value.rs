@@ -184,7 +184,8 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// Whether two values are equal; values of different types are not, but numbers are compared by what they are worth.
+    /// Whether two values are equal; values of different types are not, but numbers are compared by what they are
+    /// worth.
     pub(super) fn equals(&self, other: &Self, budget: &Budget) -> Result<bool, Fail> {
         budget.work(1)?;
         Ok(match (self, other) {

@@ -40,8 +40,8 @@ pub struct ObjectDiff {
 }
 
 impl ObjectDiff {
-    /// Compares two objects of a kind by meaning, as [`changes`] does, and hides what `mask` knows. A null object does not
-    /// exist.
+    /// Compares two objects of a kind by meaning, as [`changes`] does, and hides what `mask` knows. A null object does
+    /// not exist.
     #[must_use]
     pub fn new(old: &Value, new: &Value, schema: &Schema, mask: &Mask) -> Self {
         let known = if new.is_null() { old } else { new };
@@ -76,8 +76,8 @@ impl ObjectDiff {
         render(&self.changes) + &moved.collect::<String>()
     }
 
-    /// Both objects as YAML, without what no comparison looks at, in the form of `kubectl diff` and `patch`: three lines
-    /// around each difference. Empty when the objects mean the same, whatever their spelling.
+    /// Both objects as YAML, without what no comparison looks at, in the form of `kubectl diff` and `patch`: three
+    /// lines around each difference. Empty when the objects mean the same, whatever their spelling.
     #[must_use]
     pub fn unified(&self) -> String {
         if self.is_empty() { String::new() } else { unified(&self.object, &self.before, &self.after) }

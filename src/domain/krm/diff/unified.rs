@@ -1,5 +1,7 @@
 //! The difference of two texts in the form that `diff -u` writes and `patch` reads.
 
+use crate::domain::krm::align::align;
+
 /// Lines around a difference.
 const AROUND: usize = 3;
 /// Most comparisons of lines; beyond it everything between the first and the last difference is one difference.
@@ -53,47 +55,15 @@ fn hunks(lines: &[Line<'_>]) -> Vec<(usize, usize)> {
     hunks
 }
 
+/// The lines of both texts in one row; of those that differ the old ones first.
 fn aligned<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
-    let head = old.iter().zip(new).take_while(|(old, new)| old == new).count();
-    let (rest_old, rest_new) = (&old[head..], &new[head..]);
-    let tail = rest_old.iter().rev().zip(rest_new.iter().rev()).take_while(|(old, new)| old == new).count();
-    let (middle_old, middle_new) = (&rest_old[..rest_old.len() - tail], &rest_new[..rest_new.len() - tail]);
-    let mut lines: Vec<Line<'a>> = old[..head].iter().map(|text| Line::Both(text)).collect();
-    if middle_old.len().saturating_mul(middle_new.len()) > MOST {
-        lines.extend(middle_old.iter().map(|text| Line::Old(text)));
-        lines.extend(middle_new.iter().map(|text| Line::New(text)));
-    } else {
-        lines.extend(common(middle_old, middle_new));
-    }
-    lines.extend(rest_old[rest_old.len() - tail..].iter().map(|text| Line::Both(text)));
-    lines
-}
-
-/// Keeps a longest common part, found by the table of the lengths of those of all ends.
-fn common<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
-    let width = new.len() + 1;
-    let mut lengths = vec![0_u32; (old.len() + 1) * width];
-    for i in (0..old.len()).rev() {
-        for j in (0..new.len()).rev() {
-            lengths[i * width + j] = if old[i] == new[j] {
-                lengths[(i + 1) * width + j + 1] + 1
-            } else {
-                lengths[(i + 1) * width + j].max(lengths[i * width + j + 1])
-            };
-        }
-    }
-    let (mut i, mut j, mut lines) = (0, 0, Vec::new());
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old[i] == new[j] {
-            lines.push(Line::Both(old[i]));
-            (i, j) = (i + 1, j + 1);
-        } else if j == new.len() || (i < old.len() && lengths[(i + 1) * width + j] >= lengths[i * width + j + 1]) {
-            lines.push(Line::Old(old[i]));
-            i += 1;
-        } else {
-            lines.push(Line::New(new[j]));
-            j += 1;
-        }
+    let (mut from, mut to, mut lines) = (0, 0, Vec::new());
+    let pairs = align(old.len(), new.len(), |i, j| old[i] == new[j], MOST);
+    for (old_end, new_end) in pairs.into_iter().chain([(old.len(), new.len())]) {
+        lines.extend(old[from..old_end].iter().map(|text| Line::Old(text)));
+        lines.extend(new[to..new_end].iter().map(|text| Line::New(text)));
+        lines.extend(old.get(old_end).map(|text| Line::Both(text)));
+        (from, to) = (old_end + 1, new_end + 1);
     }
     lines
 }

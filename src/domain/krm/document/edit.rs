@@ -6,8 +6,10 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::emit::{scalar_text, to_yaml};
+use super::lines::{line_end, line_start};
 use super::node::{Entry, Node, NodeKind};
 use super::{DocumentError, YamlFile};
+use crate::domain::krm::value::at;
 
 /// Why an edit was not made; the file is as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +40,11 @@ pub(super) struct Splice {
     pub(super) text: String,
 }
 
+/// A path that leads to no place that could be edited.
+pub(super) fn refuse(path: &[&str], reason: &'static str) -> EditError {
+    EditError::NoSuchPlace { path: path.join("."), reason }
+}
+
 impl YamlFile {
     /// Sets the value at `path` (map keys, list indices as digits) of a document, making maps on the way; returns
     /// whether anything changed. Comments, order and all other bytes stay.
@@ -47,15 +54,23 @@ impl YamlFile {
     pub fn set(&mut self, document: usize, path: &[&str], new: &Value) -> Result<bool, EditError> {
         let mut expected = self.values()?;
         let Some(target) = expected.get_mut(document) else {
-            return Err(EditError::NoSuchPlace { path: path.join("."), reason: "there is no such document" });
+            return Err(refuse(path, "there is no such document"));
         };
         if at(target, path) == Some(new) {
             return Ok(false);
         }
-        put(target, path, new).map_err(|reason| EditError::NoSuchPlace { path: path.join("."), reason })?;
-        let splice = self.set_splice(document, path, new)?;
-        self.commit(splice, &expected, path)?;
-        Ok(true)
+        put(target, path, new).map_err(|reason| refuse(path, reason))?;
+        let first = self.set_splice(document, path, new).and_then(|splice| self.commit(splice, &expected, path));
+        let Err(refused) = first else { return Ok(true) };
+        // Tags, anchors and whatever else stands between a key or dash and its value go too; comments that stand deeper
+        // would be lines of a text of several lines.
+        for in_lines in [true, false] {
+            let splice = self.whole_splice(document, path, new, in_lines);
+            if splice.is_some_and(|splice| self.commit(splice, &expected, path).is_ok()) {
+                return Ok(true);
+            }
+        }
+        Err(refused)
     }
 
     /// Replaces a scalar by text that is written as given, such as `"5"` with its quotes.
@@ -69,7 +84,7 @@ impl YamlFile {
             return Ok(false);
         }
         if let Some(target) = target {
-            put(target, path, meaning).map_err(|reason| EditError::NoSuchPlace { path: path.join("."), reason })?;
+            put(target, path, meaning).map_err(|reason| refuse(path, reason))?;
         }
         let node = self.find(document, path)?;
         let text = if node.is_absent() { format!(" {raw}") } else { raw.to_owned() };
@@ -97,17 +112,18 @@ impl YamlFile {
         }
         let parent = self.find(document, parents)?;
         let NodeKind::Mapping { entries, flow } = &parent.kind else {
-            return Err(EditError::NoSuchPlace { path: path.join("."), reason: "it is not a map" });
+            return Err(refuse(path, "it is not a map"));
         };
         let Some(index) = entries.iter().position(|entry| entry.key == *last) else { return Ok(false) };
         let entry = &entries[index];
         let splice = if *flow {
-            Splice { range: range_in_braces(entries, index), text: String::new() }
+            let spans = entries.iter().map(|entry| entry.key_node.span.start..entry.end()).collect::<Vec<_>>();
+            Splice { range: self.range_in_braces(&spans, index), text: String::new() }
         } else if entries.len() == 1 {
-            Splice { range: entry.key_node.span.start..self.end_of(parent), text: "{}".to_owned() }
+            Splice { range: entry.key_node.span.start..self.end_of_text(parent), text: "{}".to_owned() }
         } else {
             let line = self.lines_of(entry);
-            if !self.text[line.start..entry.key_node.span.start].trim().is_empty() {
+            if !matches!(self.text[line.start..entry.key_node.span.start].trim(), "" | "?") {
                 return self.remove_piece(document, path, (parents, index), &expected);
             }
             Splice { range: line, text: String::new() }
@@ -118,7 +134,7 @@ impl YamlFile {
 
     pub(super) fn find(&self, document: usize, path: &[&str]) -> Result<&Node, EditError> {
         let node = self.documents.get(document).and_then(|root| root.at(path));
-        node.ok_or_else(|| EditError::NoSuchPlace { path: path.join("."), reason: "there is nothing" })
+        node.ok_or_else(|| refuse(path, "there is nothing"))
     }
 
     fn set_splice(&self, document: usize, path: &[&str], new: &Value) -> Result<Splice, EditError> {
@@ -153,14 +169,14 @@ impl YamlFile {
             let after = entry.key_node.span.end;
             self.text[after..].find(':').map(|offset| after + offset + 1)
         });
-        colon.ok_or(EditError::NoSuchPlace { path: path.join("."), reason: "its key was not found" })
+        colon.ok_or(refuse(path, "its key was not found"))
     }
 
     fn replace_splice(&self, document: usize, path: &[&str], new: &Value) -> Result<Splice, EditError> {
         let node = self.find(document, path)?;
         match &node.kind {
             NodeKind::Alias(_) => {
-                return Err(EditError::NoSuchPlace { path: path.join("."), reason: "it is an alias" });
+                return Err(refuse(path, "it is an alias"));
             }
             NodeKind::Scalar { block: true, .. } => return self.block_splice(document, path, node, new),
             _ => {}
@@ -179,9 +195,9 @@ impl YamlFile {
                 return if is_block(node) { self.block_splice(document, path, node, new) } else { Ok(flow) };
             }
             let start = self.block_start(node);
-            let indent = start - self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+            let indent = start - line_start(&self.text, start);
             let text = to_yaml(new).trim_end().replace('\n', &format!("\n{}", " ".repeat(indent)));
-            return Ok(Splice { range: start..self.end_of(node), text });
+            return Ok(Splice { range: start..self.end_of_text(node), text });
         }
         if is_block(node)
             && path.last().is_some_and(|last| {
@@ -191,27 +207,58 @@ impl YamlFile {
             return self.block_splice(document, path, node, new);
         }
         let text = scalar_text(new);
-        let range = if is_block(node) { self.block_start(node)..self.end_of(node) } else { range };
+        let range = if is_block(node) { self.block_start(node)..self.end_of_text(node) } else { range };
         Ok(Splice { range, text: if node.is_absent() { format!(" {text}") } else { text } })
     }
 
-    /// Puts a value in the place of one that begins below its key; a text of several lines is written the same way when
-    /// it can be.
+    /// Puts a value in the place of one that begins below its key or dash.
     fn block_splice(&self, document: usize, path: &[&str], node: &Node, new: &Value) -> Result<Splice, EditError> {
-        let start = self.behind_colon(document, path)?;
-        let range = start..start.max(self.text[..self.end_of(node)].trim_end().len());
-        let (last, parents) = path.split_last().unwrap_or((&"", &[]));
-        let key = self.find(document, parents)?.entry(last).map(|entry| &entry.key_node);
-        let indent = key.map_or(0, |key| key.column - 1);
-        let note = key.and_then(|key| self.comment(key.last_line)).map(|note| format!(" # {note}")).unwrap_or_default();
+        let (start, indent) = self.behind_mark(document, path)?;
+        Ok(self.behind(start, indent, node, new, true))
+    }
+
+    /// Puts a value, and all that belongs to it, in the place of one behind a key or dash; `None` for what stands
+    /// neither behind the one nor the other.
+    fn whole_splice(&self, document: usize, path: &[&str], new: &Value, in_lines: bool) -> Option<Splice> {
+        let node = self.find(document, path).ok().filter(|node| !matches!(node.kind, NodeKind::Alias(_)))?;
+        let (start, indent) = self.behind_mark(document, path).ok()?;
+        Some(self.behind(start, indent, node, new, in_lines))
+    }
+
+    /// The value behind the byte `start`, whose key or dash stands at column `indent` (from 0). With `in_lines` a text
+    /// of several lines is written as such; the comment at the end of the line stays.
+    fn behind(&self, start: usize, indent: usize, node: &Node, new: &Value, in_lines: bool) -> Splice {
+        let end = start.max(self.end_of_text(node));
+        let ending = line_end(&self.text, start);
+        // Of a value that begins below, or that is one line, the comment is its own; else it is that of a part of it.
+        let own = end <= ending || self.text[start..ending].trim_start().starts_with(['#', '|', '>', '!', '&']);
+        let line = self.text[..start].matches('\n').count() + 1;
+        let note = self.comment(line).filter(|_| own).map(|note| format!(" # {note}")).unwrap_or_default();
         let whole = to_yaml(&Value::Object(std::iter::once(("k".to_owned(), new.clone())).collect()));
-        let text = match whole.strip_prefix("k: |").and_then(|rest| rest.split_once('\n')) {
+        match whole.strip_prefix("k: |").filter(|_| in_lines).and_then(|rest| rest.split_once('\n')) {
             Some((chomp, lines)) => {
-                format!(" |{chomp}{note}\n{}", indented(lines, indent).trim_end())
+                let range = start..line_end(&self.text, end);
+                let last = if chomp.is_empty() && range.end == self.text.len() { "\n" } else { "" };
+                Splice { text: format!(" |{chomp}{note}\n{}{last}", indented(lines, indent).trim_end()), range }
             }
-            None => format!("{}{note}", flow_text(new, true)),
+            None if end <= ending => Splice { range: start..end, text: flow_text(new, true) },
+            None => Splice { range: start..end, text: format!("{}{note}", flow_text(new, true)) },
+        }
+    }
+
+    /// The byte behind the colon of the key or behind the dash that `path` ends with, and the column (from 0) of the
+    /// key or dash.
+    fn behind_mark(&self, document: usize, path: &[&str]) -> Result<(usize, usize), EditError> {
+        let (last, parents) = path.split_last().unwrap_or((&"", &[]));
+        let parent = self.find(document, parents)?;
+        let NodeKind::Sequence { items, flow: false } = &parent.kind else {
+            let colon = self.behind_colon(document, path)?;
+            return Ok((colon, parent.entry(last).map_or(0, |entry| entry.key_node.column - 1)));
         };
-        Ok(Splice { range, text })
+        let missing = refuse(path, "its dash was not found");
+        let dashes = self.dashes(parent, items).ok_or_else(|| missing.clone())?;
+        let dash = last.parse::<usize>().ok().and_then(|index| dashes.get(index)).ok_or(missing)?.start;
+        Ok((dash + 1, dash - line_start(&self.text, dash)))
     }
 
     fn insert_splice(
@@ -226,12 +273,12 @@ impl YamlFile {
         match &parent.kind {
             NodeKind::Mapping { entries, flow: false } if !entries.is_empty() => {
                 let indent = entries[0].key_node.column - 1;
-                let at = self.end_of_line(self.end_of(parent));
+                let at = line_end(&self.text, self.end_of(parent));
                 let block = indented(&to_yaml(&entry), indent);
                 Ok(Splice { range: at..at, text: format!("\n{}", block.trim_end()) })
             }
             NodeKind::Mapping { entries, flow: true } => {
-                let at = parent.span.end - 1;
+                let at = entries.last().map_or(parent.span.end - 1, Entry::end);
                 let separator = if entries.is_empty() { "" } else { ", " };
                 let inner = flow_text(&entry, false);
                 Ok(Splice { range: at..at, text: format!("{separator}{}", &inner[1..inner.len() - 1]) })
@@ -240,11 +287,11 @@ impl YamlFile {
                 let (last, above) = path.split_last().unwrap_or((&"", &[]));
                 let holder = self.find(document, above)?.entry(last);
                 let indent = holder.map_or(2, |holder| holder.key_node.column + 1);
-                let at = self.end_of_line(self.value_range(document, path)?.start);
+                let at = line_end(&self.text, self.value_range(document, path)?.start);
                 let block = indented(&to_yaml(&entry), indent);
                 Ok(Splice { range: at..at, text: format!("\n{}", block.trim_end()) })
             }
-            _ => Err(EditError::NoSuchPlace { path: path.join("."), reason: "it is not a map" }),
+            _ => Err(refuse(path, "it is not a map")),
         }
     }
 
@@ -264,32 +311,52 @@ impl YamlFile {
         self.text.floor_char_boundary(node.end())
     }
 
-    pub(super) fn end_of_line(&self, from: usize) -> usize {
-        let from = self.text.floor_char_boundary(from);
-        // A block scalar ends behind its last line break.
-        let from = if from > 0 && self.text.as_bytes()[from - 1] == b'\n' { from - 1 } else { from };
-        self.text[from..].find('\n').map_or(self.text.len(), |offset| from + offset)
+    /// The same without what is blank behind it.
+    fn end_of_text(&self, node: &Node) -> usize {
+        self.text[..self.end_of(node)].trim_end().len().max(node.span.start.min(self.end_of(node)))
+    }
+
+    /// The bytes of an entry or item of braces with the comma that goes with it. One that has its lines for itself goes
+    /// with them, another with the comma that divides it from its neighbour.
+    pub(super) fn range_in_braces(&self, spans: &[Range<usize>], index: usize) -> Range<usize> {
+        let span = spans[index].clone();
+        let line = line_start(&self.text, span.start);
+        let ending = line_end(&self.text, span.end);
+        let behind = self.text[span.end..ending].trim_start();
+        let behind = behind.strip_prefix(',').unwrap_or(behind).trim_start();
+        let alone = self.text[line..span.start].trim().is_empty() && (behind.is_empty() || behind.starts_with('#'));
+        if alone && line > 0 {
+            return line..(ending + 1).min(self.text.len());
+        }
+        match (spans.get(index + 1), index.checked_sub(1)) {
+            (Some(next), _) if !self.text[span.end..next.start].contains('#') => span.start..next.start,
+            (None, Some(before)) if !self.text[spans[before].end..span.start].contains('#') => {
+                spans[before].end..span.end
+            }
+            (Some(_), _) => span.start..span.end + self.text[span.end..].find(',').map_or(0, |at| at + 1),
+            (None, _) => span,
+        }
     }
 
     fn lines_of(&self, entry: &Entry) -> Range<usize> {
-        let start = self.text[..entry.key_node.span.start].rfind('\n').map_or(0, |at| at + 1);
-        let end = self.end_of_line(entry.value.end().max(entry.key_node.span.end));
+        let start = line_start(&self.text, entry.key_node.span.start);
+        let end = line_end(&self.text, entry.end());
         start..(end + 1).min(self.text.len())
     }
 
     pub(super) fn commit(&mut self, splice: Splice, expected: &[Value], path: &[&str]) -> Result<(), EditError> {
-        let refuse = |reason: String| EditError::Unsafe { path: path.join("."), reason };
+        let unsafe_for = |reason: String| EditError::Unsafe { path: path.join("."), reason };
         let Splice { range, text: new } = splice;
         if self.text.get(range.clone()).is_none() {
-            return Err(refuse("it cannot be told where it stands".to_owned()));
+            return Err(unsafe_for("it cannot be told where it stands".to_owned()));
         }
         let line = self.text[..range.start].matches('\n').count() + 1;
         let mut text = self.text.clone();
         text.replace_range(range, &new);
-        let edited = Self::parse(text.as_bytes(), &self.limits).map_err(|error| refuse(error.to_string()))?;
-        if edited.values().map_err(|error| refuse(error.to_string()))? != expected {
+        let edited = Self::parse(text.as_bytes(), &self.limits).map_err(|error| unsafe_for(error.to_string()))?;
+        if edited.values().map_err(|error| unsafe_for(error.to_string()))? != expected {
             // The text itself is not told: it may be a secret.
-            return Err(refuse(format!("replacing what stands on line {line} would change something else")));
+            return Err(unsafe_for(format!("replacing what stands on line {line} would change something else")));
         }
         *self = edited;
         Ok(())
@@ -299,17 +366,6 @@ impl YamlFile {
 /// Whether a map or list is written without braces.
 const fn is_block(node: &Node) -> bool {
     matches!(node.kind, NodeKind::Mapping { flow: false, .. } | NodeKind::Sequence { flow: false, .. })
-}
-
-/// The bytes of an entry of `{...}` with the comma that goes with it.
-fn range_in_braces(entries: &[Entry], index: usize) -> Range<usize> {
-    let end = |entry: &Entry| entry.value.end().max(entry.key_node.span.end);
-    let entry = &entries[index];
-    match (entries.get(index + 1), index.checked_sub(1)) {
-        (Some(next), _) => entry.key_node.span.start..next.key_node.span.start,
-        (None, Some(before)) => end(&entries[before])..end(entry),
-        (None, None) => entry.key_node.span.start..end(entry),
-    }
 }
 
 /// Puts `new` where something stands already; says whether that was something else.
@@ -355,14 +411,6 @@ fn flow_scalar(value: &Value) -> String {
     } else {
         Value::from(text).to_string()
     }
-}
-
-fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, part| match value {
-        Value::Object(map) => map.get(*part),
-        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
-        _ => None,
-    })
 }
 
 pub(super) fn at_mut<'v>(value: &'v mut Value, path: &[&str]) -> Option<&'v mut Value> {

@@ -5,6 +5,8 @@
 
 mod edit;
 mod emit;
+mod lines;
+mod manner;
 mod node;
 mod parse;
 mod remark;
@@ -16,7 +18,10 @@ use serde_json::Value;
 
 pub use edit::EditError;
 pub use emit::{scalar_text, to_yaml};
+pub use lines::{line_end, line_start};
+pub use manner::like;
 pub use node::{Entry, Node, NodeKind};
+use parse::Repeats;
 
 /// How much a file may ask of us. Never unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +96,22 @@ impl DocumentError {
     }
 }
 
+/// A key that its map has already, where it is written again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// Line on which the value begins, from 1.
+    pub line: usize,
+    /// The key as the decoder of Go shows it: a text in quotes.
+    pub key: String,
+}
+
+impl std::fmt::Display for Again {
+    /// In the words of the decoder of Go, `sigs.k8s.io/yaml`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: key {} already set in map", self.line, self.key)
+    }
+}
+
 /// A YAML (or JSON) file: its text, and its documents as trees of positions into it.
 #[derive(Debug, Clone)]
 pub struct YamlFile {
@@ -107,8 +128,23 @@ impl YamlFile {
     /// [`DocumentError`] with line and column.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, DocumentError> {
         let text = parse::text_of(bytes, limits)?;
-        let (documents, comments) = parse::documents(&text, limits).map_err(DocumentError::told)?;
+        let read = parse::documents(&text, limits, Repeats::Refused);
+        let (documents, comments) = read.map_err(DocumentError::told)?;
         Ok(Self { text, documents, comments, limits: *limits })
+    }
+
+    /// Reads a file as decoders do that are not strict: of a key that is written twice the last value counts. Gives
+    /// each key that is written again, in the order in which Go's decoder tells them: what is in a value before its
+    /// key.
+    ///
+    /// # Errors
+    /// As [`YamlFile::parse`], but for keys that are written twice.
+    pub fn parse_leniently(bytes: &[u8], limits: &Limits) -> Result<(Self, Vec<Again>), DocumentError> {
+        let text = parse::text_of(bytes, limits)?;
+        let mut again = Vec::new();
+        let read = parse::documents(&text, limits, Repeats::Noted(&mut again));
+        let (documents, comments) = read.map_err(DocumentError::told)?;
+        Ok((Self { text, documents, comments, limits: *limits }, again))
     }
 
     /// The text.

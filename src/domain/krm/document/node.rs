@@ -61,6 +61,14 @@ pub struct Entry {
     pub value: Node,
 }
 
+impl Entry {
+    /// Byte after the last one that belongs to the key or the value.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.value.end().max(self.key_node.span.end)
+    }
+}
+
 impl Node {
     /// The node at `path`: map keys, or list indices as digits.
     #[must_use]
@@ -71,6 +79,16 @@ impl Node {
             NodeKind::Sequence { items, .. } => items.get(first.parse::<usize>().ok()?)?.at(rest),
             NodeKind::Alias(target) => target.at(path),
             NodeKind::Scalar { .. } => None,
+        }
+    }
+
+    /// The decoded text of a scalar, whatever its type.
+    #[must_use]
+    pub fn scalar(&self) -> Option<&str> {
+        match &self.kind {
+            NodeKind::Scalar { text, .. } => Some(text),
+            NodeKind::Alias(target) => target.scalar(),
+            NodeKind::Sequence { .. } | NodeKind::Mapping { .. } => None,
         }
     }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Options, Parser, Placement, ScalarStyle, Span, StructureStyle, Tag};
 
+use super::lines::line_start;
 use super::node::{Entry, Node, NodeKind};
-use super::{DocumentError, Limits, resolve};
+use super::{Again, DocumentError, Limits, resolve};
 
 fn error(code: &'static str, line: usize, column: usize, message: impl Into<String>) -> DocumentError {
     DocumentError::new(code, (line, column), message)
@@ -37,19 +38,34 @@ pub(super) fn text_of(bytes: &[u8], limits: &Limits) -> Result<String, DocumentE
 
 type Comments = BTreeMap<usize, String>;
 
+/// What becomes of a key that a map has already.
+#[derive(Debug)]
+pub(super) enum Repeats<'a> {
+    /// The file is refused.
+    Refused,
+    /// It is noted, and both stay.
+    Noted(&'a mut Vec<Again>),
+}
+
 /// Parses all documents and the comments at line ends.
-pub(super) fn documents(text: &str, limits: &Limits) -> Result<(Vec<Node>, Comments), DocumentError> {
+pub(super) fn documents(
+    text: &str,
+    limits: &Limits,
+    repeats: Repeats<'_>,
+) -> Result<(Vec<Node>, Comments), DocumentError> {
     let parser = Parser::new_from_str_with_options(text, Options::default());
     let mut builder = Builder {
         text,
         limits,
         events: parser,
         anchors: BTreeMap::new(),
+        height: 0,
         comments: Comments::new(),
         depth: 0,
         braces: 0,
         nodes: 0,
         aliases: 0,
+        repeats,
     };
     let mut documents = Vec::new();
     while let Some((event, span)) = builder.next()? {
@@ -76,13 +92,17 @@ struct Builder<'a> {
     text: &'a str,
     limits: &'a Limits,
     events: Parser<'a, granit_parser::StrInput<'a>>,
-    anchors: BTreeMap<usize, Arc<Node>>,
+    /// Nodes with an anchor, and how many levels each has.
+    anchors: BTreeMap<usize, (Arc<Node>, usize)>,
+    /// How many levels the node has that was read last, aliases followed.
+    height: usize,
     comments: Comments,
     depth: usize,
     /// How many `[` and `{` are open.
     braces: usize,
     nodes: usize,
     aliases: usize,
+    repeats: Repeats<'a>,
 }
 
 impl<'a> Builder<'a> {
@@ -134,7 +154,9 @@ impl<'a> Builder<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 let text = self.as_written(text.into_owned(), style, &span);
                 let kind = scalar(text, style, tag.as_deref(), &span)?;
-                self.anchored(anchor, place(kind, &span, &span), &span)?
+                self.height = 1;
+                let node = self.ended(place(kind, &span, &span));
+                self.anchored(anchor, node, &span)?
             }
             Event::SequenceStart(style, anchor, tag) => {
                 refuse_tag(tag.as_deref(), "seq", &span)?;
@@ -160,7 +182,12 @@ impl<'a> Builder<'a> {
             return Err(at("yaml.alias_limit", span, message));
         }
         let unknown = at("yaml.alias", span, "the alias has no anchor before it");
-        let target = self.anchors.get(&id).cloned().ok_or(unknown)?;
+        let (target, height) = self.anchors.get(&id).cloned().ok_or(unknown)?;
+        if self.depth + height > self.limits.depth + 1 {
+            let message = format!("with what it stands for, it is nested deeper than {}", self.limits.depth);
+            return Err(at("yaml.depth_limit", span, message));
+        }
+        self.height = height;
         Ok(place(NodeKind::Alias(target), span, span))
     }
 
@@ -188,7 +215,7 @@ impl<'a> Builder<'a> {
     /// Tabs do not indent. The parser lets them pass where nothing depends on their width; Kubernetes does not.
     fn refuse_tabs(&self, span: &Span) -> Result<(), DocumentError> {
         let start = byte(&span.start).min(self.text.len());
-        let before = &self.text[self.text[..start].rfind('\n').map_or(0, |at| at + 1)..start];
+        let before = &self.text[line_start(self.text, start)..start];
         let indents = self.braces == 0 && span.start != span.end && before.trim().is_empty();
         if indents && before.contains('\t') {
             return Err(at("yaml.syntax", span, "a tab indents it; indent with spaces, not tabs"));
@@ -205,22 +232,38 @@ impl<'a> Builder<'a> {
         text
     }
 
+    /// A text of several lines ends behind its last line break: the parser reads on to where the next line begins.
+    fn ended(&self, mut node: Node) -> Node {
+        if let NodeKind::Scalar { block: true, .. } = node.kind
+            && let Some(text) = self.text.get(node.span.clone())
+        {
+            let behind = text.len() - text.trim_end_matches(' ').len();
+            if behind > 0 && text[..text.len() - behind].ends_with('\n') {
+                node.span.end -= behind;
+                node.last_line -= usize::from(node.last_line > node.line);
+            }
+        }
+        node
+    }
+
     fn anchored(&mut self, anchor: usize, node: Node, span: &Span) -> Result<Node, DocumentError> {
         if anchor > 0 {
             self.spend(size(&node), span)?;
-            self.anchors.insert(anchor, Arc::new(node.clone()));
+            self.anchors.insert(anchor, (Arc::new(node.clone()), self.height));
         }
         Ok(node)
     }
 
     fn sequence(&mut self, flow: bool, start: &Span) -> Result<Node, DocumentError> {
-        let mut items = Vec::new();
+        let (mut items, mut tallest) = (Vec::new(), 0);
         loop {
             let (event, span) = self.expect_next(start)?;
             if event == Event::SequenceEnd {
+                self.height = tallest + 1;
                 return Ok(place(NodeKind::Sequence { items, flow }, start, &span));
             }
             let item = self.node(event, span).map_err(|error| error.below(&format!("[{}]", items.len())))?;
+            tallest = tallest.max(self.height);
             items.push(item);
         }
     }
@@ -228,19 +271,26 @@ impl<'a> Builder<'a> {
     fn mapping(&mut self, flow: bool, start: &Span) -> Result<Node, DocumentError> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        let mut tallest = 0;
         loop {
             let (event, span) = self.expect_next(start)?;
             if event == Event::MappingEnd {
+                self.height = tallest + 1;
                 return Ok(place(NodeKind::Mapping { entries, flow }, start, &span));
             }
             let key_node = self.node(event, span)?;
             let key = resolve::key(&key_node)?;
-            if let Some(first) = seen.insert(key.clone(), key_node.line) {
+            let first = seen.insert(key.clone(), key_node.line);
+            if let (Some(first), Repeats::Refused) = (first, &self.repeats) {
                 let message = format!("key {key:?} is written twice: on lines {first} and {}", key_node.line);
                 return Err(error("yaml.duplicate_key", key_node.line, key_node.column, message));
             }
             let (event, span) = self.expect_next(&span).map_err(|error| error.below(&key))?;
             let value = self.node(event, span).map_err(|error| error.below(&key))?;
+            if let (Some(_), Repeats::Noted(noted)) = (first, &mut self.repeats) {
+                noted.push(Again { line: value.line, key: resolve::shown_key(&key_node) });
+            }
+            tallest = tallest.max(self.height);
             entries.push(Entry { key, key_node, value });
         }
     }
@@ -254,7 +304,8 @@ fn byte(marker: &granit_parser::Marker) -> usize {
     marker.byte_offset().unwrap_or_else(|| marker.index())
 }
 
-/// Whether the last line of a file is one of the text of several lines that ends with it, and not only blanks behind it.
+/// Whether the last line of a file is one of the text of several lines that ends with it, and not only blanks behind
+/// it.
 fn is_cut_off(file: &str, indent: Option<usize>) -> bool {
     let last = file.rsplit('\n').next().unwrap_or_default();
     match indent {

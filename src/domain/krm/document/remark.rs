@@ -3,20 +3,17 @@
 use serde_json::Value;
 
 use super::YamlFile;
-use super::edit::{EditError, Splice};
+use super::edit::{EditError, Splice, refuse};
 use super::emit::to_yaml;
+use super::lines::{line_end, line_start};
 use super::node::{Node, NodeKind};
-
-fn refuse(path: &[&str], reason: &'static str) -> EditError {
-    EditError::NoSuchPlace { path: path.join("."), reason }
-}
 
 impl YamlFile {
     /// Column (from 1) of the first byte of a node; of a block list, that of its first dash.
     #[must_use]
     pub fn column_of(&self, node: &Node) -> usize {
         let start = self.block_start(node);
-        start - self.text[..start].rfind('\n').map_or(0, |at| at + 1) + 1
+        start - line_start(&self.text, start) + 1
     }
 
     /// Spaces between a key and the dashes of its list, as the first block list below has them; 0 when there is none.
@@ -48,8 +45,8 @@ impl YamlFile {
         }
         let expected = self.values()?;
         let from = self.comment_place(document, path)?;
-        let line_end = self.text[from..].find('\n').map_or(self.text.len(), |offset| from + offset);
-        let tail = &self.text[from..line_end];
+        let ending = self.text[from..].find('\n').map_or(self.text.len(), |offset| from + offset);
+        let tail = &self.text[from..ending];
         let rest = tail.trim_start();
         if !(rest.is_empty() || (rest.starts_with('#') && tail.starts_with([' ', '\t']))) {
             return Err(refuse(path, "it shares its line with other values"));
@@ -59,7 +56,7 @@ impl YamlFile {
         }
         let gap = if rest.is_empty() { " " } else { &tail[..tail.len() - rest.len()] };
         let text = format!("{gap}# {comment}");
-        self.commit(Splice { range: from..line_end, text }, &expected, path)?;
+        self.commit(Splice { range: from..ending, text }, &expected, path)?;
         Ok(true)
     }
 
@@ -100,7 +97,7 @@ impl YamlFile {
         let entry = self.find(document, parents)?.entry(last).ok_or_else(|| refuse(path, "it has no key"))?;
         let key_column = entry.key_node.column - 1;
         let start = self.behind_colon(document, path)?;
-        let end = self.end_of_line(node.end());
+        let end = line_end(&self.text, node.end());
         let indent =
             if flow { key_column + self.list_indent(&self.documents[document]) } else { self.column_of(node) - 1 };
         let note = if comment.is_empty() { String::new() } else { format!(" # {comment}") };

@@ -1,15 +1,16 @@
 //! Edits of order and number: keys renamed and moved, items found by their keys, put in, taken out and moved.
 //!
-//! A map or list is cut into pieces, one an entry, each with the comment lines that stand right above it. The pieces are
-//! put together again in another order or number; nothing inside of them changes.
+//! A map or list is cut into pieces, one an entry, each with the comment lines that stand right above it. The pieces
+//! are put together again in another order or number; nothing inside of them changes.
 
 use std::ops::Range;
 
 use serde_json::Value;
 
 use super::YamlFile;
-use super::edit::{EditError, Splice, at_mut, flow_text};
+use super::edit::{EditError, Splice, at_mut, flow_text, refuse};
 use super::emit::to_yaml;
+use super::lines::{line_end, line_start};
 use super::node::{Node, NodeKind};
 
 /// A map or list in pieces.
@@ -36,10 +37,6 @@ impl Pieces {
         }
         Splice { range: self.range, text }
     }
-}
-
-fn refuse(path: &[&str], reason: &'static str) -> EditError {
-    EditError::NoSuchPlace { path: path.join("."), reason }
 }
 
 /// The list at `path` of the expected values.
@@ -181,6 +178,12 @@ impl YamlFile {
             return self.set(document, path, &Value::Array(Vec::new()));
         }
         items.remove(index);
+        if let NodeKind::Sequence { items, flow: true } = &self.find(document, path)?.kind {
+            let spans: Vec<Range<usize>> = items.iter().map(|item| item.span.start..item.end()).collect();
+            let range = self.range_in_braces(&spans, index);
+            self.commit(Splice { range, text: String::new() }, &expected, path)?;
+            return Ok(true);
+        }
         self.remove_piece(document, path, (path, index), &expected)
     }
 
@@ -206,7 +209,7 @@ impl YamlFile {
         let node = self.find(document, path)?;
         let pieces = match &node.kind {
             NodeKind::Mapping { entries, flow } => {
-                let spans = entries.iter().map(|e| e.key_node.span.start..e.value.end().max(e.key_node.span.end));
+                let spans = entries.iter().map(|e| e.key_node.span.start..e.end());
                 self.cut(spans.collect(), *flow)
             }
             NodeKind::Sequence { items, flow: true } => {
@@ -221,19 +224,19 @@ impl YamlFile {
     }
 
     /// Where the items of a block list begin: at the dashes, which stand below each other.
-    fn dashes(&self, list: &Node, items: &[Node]) -> Option<Vec<Range<usize>>> {
+    pub(super) fn dashes(&self, list: &Node, items: &[Node]) -> Option<Vec<Range<usize>>> {
         let first = self.block_start(list);
-        let column = first - self.line_start(first);
+        let column = first - line_start(&self.text, first);
         let mut spans: Vec<Range<usize>> = Vec::new();
         for item in items {
             let floor = spans.last().map_or(first, |span| span.end);
-            let mut line = self.line_start(item.span.start);
+            let mut line = line_start(&self.text, item.span.start);
             let dash = loop {
                 let dash = line + column;
                 if dash < floor || self.text.as_bytes().get(dash) == Some(&b'-') {
                     break dash;
                 }
-                line = self.line_start(line.checked_sub(1)?);
+                line = line_start(&self.text, line.checked_sub(1)?);
             };
             if dash < floor || self.text.as_bytes().get(dash) != Some(&b'-') {
                 return None;
@@ -243,22 +246,18 @@ impl YamlFile {
         Some(spans)
     }
 
-    fn line_start(&self, at: usize) -> usize {
-        self.text[..at].rfind('\n').map_or(0, |at| at + 1)
-    }
-
     fn cut(&self, mut spans: Vec<Range<usize>>, flow: bool) -> Option<Pieces> {
         let first = spans.first()?.clone();
         let usual = if flow {
             ", ".to_owned()
         } else {
-            format!("\n{}", " ".repeat(first.start - self.line_start(first.start)))
+            format!("\n{}", " ".repeat(first.start - line_start(&self.text, first.start)))
         };
         if !flow {
             for span in &mut spans {
                 // Texts of several lines end where the next key begins.
                 let end = self.text.get(..span.end)?.trim_end().len().max(span.start);
-                span.end = self.end_of_line(end);
+                span.end = line_end(&self.text, end);
             }
             for number in 1..spans.len() {
                 spans[number].start = self.with_comments(&usual, spans[number - 1].end, spans[number].start)?;
@@ -283,7 +282,7 @@ impl YamlFile {
             if above <= floor {
                 return Some(start);
             }
-            let line = self.line_start(above);
+            let line = line_start(&self.text, above);
             let is_comment =
                 self.text[line..above].strip_prefix(&line_break[1..]).is_some_and(|rest| rest.starts_with('#'));
             if !is_comment || line <= floor {

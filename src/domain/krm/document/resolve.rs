@@ -133,6 +133,18 @@ pub(super) fn key(node: &Node) -> Result<String, DocumentError> {
     }
 }
 
+/// A key as Go shows it: texts in quotes.
+pub(super) fn shown_key(node: &Node) -> String {
+    match &node.kind {
+        NodeKind::Scalar { text, plain: is_plain, tag, .. } => match scalar(node, text, *is_plain, tag.as_deref()) {
+            Ok(Value::String(text)) => format!("{text:?}"),
+            Ok(other) => other.to_string(),
+            Err(_) => text.clone(),
+        },
+        _ => String::new(),
+    }
+}
+
 /// A number as Go spells it in a key: whole ones must fit 64 bits with a sign, others go through 32 bits.
 fn number_key(number: &Number) -> Option<String> {
     if number.is_i64() || number.is_u64() {
@@ -151,27 +163,43 @@ fn number_key(number: &Number) -> Option<String> {
 
 /// The node as JSON; aliases and merge keys are followed within the budget.
 pub(super) fn value(node: &Node, budget: usize) -> Result<Value, DocumentError> {
-    let mut left = budget;
-    convert(node, &mut left)
+    convert(node, &mut Reading { left: budget, in_kptfile: is_kptfile(node) })
 }
 
-fn convert(node: &Node, left: &mut usize) -> Result<Value, DocumentError> {
-    *left =
-        left.checked_sub(1).ok_or_else(|| error("yaml.alias_limit", node, "aliases grow beyond the limit of nodes"))?;
+/// A document that is being read.
+struct Reading {
+    /// Nodes that may still come.
+    left: usize,
+    /// Whether numbers that JSON has not are the texts that they are written as: a Kptfile's values are texts, and so
+    /// kpt reads them.
+    in_kptfile: bool,
+}
+
+fn is_kptfile(root: &Node) -> bool {
+    let text = |field: &str| root.at(&[field]).and_then(Node::scalar).unwrap_or_default();
+    text("kind") == "Kptfile" && text("apiVersion").starts_with("kpt.dev/")
+}
+
+fn convert(node: &Node, reading: &mut Reading) -> Result<Value, DocumentError> {
+    let grown = || error("yaml.alias_limit", node, "aliases grow beyond the limit of nodes");
+    reading.left = reading.left.checked_sub(1).ok_or_else(grown)?;
     match &node.kind {
+        NodeKind::Scalar { text, plain: true, tag: None, .. } if reading.in_kptfile && special(text).is_some() => {
+            Ok(Value::String(text.clone()))
+        }
         NodeKind::Scalar { text, plain, tag, .. } => scalar(node, text, *plain, tag.as_deref()),
         NodeKind::Sequence { items, .. } => {
-            let item = |(index, item)| convert(item, left).map_err(|error| error.below(&format!("[{index}]")));
+            let item = |(index, item)| convert(item, reading).map_err(|error| error.below(&format!("[{index}]")));
             items.iter().enumerate().map(item).collect::<Result<_, _>>().map(Value::Array)
         }
-        NodeKind::Alias(target) => convert(target, left),
+        NodeKind::Alias(target) => convert(target, reading),
         NodeKind::Mapping { entries, .. } => {
             let mut map = Map::new();
             for entry in entries.iter().filter(|entry| is_merge(entry)) {
-                merge(&entry.value, &mut map, left).map_err(|error| error.below("<<"))?;
+                merge(&entry.value, &mut map, reading).map_err(|error| error.below("<<"))?;
             }
             for entry in entries.iter().filter(|entry| !is_merge(entry)) {
-                let value = convert(&entry.value, left).map_err(|error| error.below(&entry.key))?;
+                let value = convert(&entry.value, reading).map_err(|error| error.below(&entry.key))?;
                 map.insert(entry.key.clone(), value);
             }
             Ok(Value::Object(map))
@@ -184,8 +212,8 @@ fn is_merge(entry: &Entry) -> bool {
     entry.key == "<<" && matches!(&entry.key_node.kind, NodeKind::Scalar { plain: true, tag: None, .. })
 }
 
-fn merge(node: &Node, into: &mut Map<String, Value>, left: &mut usize) -> Result<(), DocumentError> {
-    match convert(node, left)? {
+fn merge(node: &Node, into: &mut Map<String, Value>, reading: &mut Reading) -> Result<(), DocumentError> {
+    match convert(node, reading)? {
         Value::Object(map) => {
             for (key, value) in map {
                 into.entry(key).or_insert(value);

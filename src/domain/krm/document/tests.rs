@@ -1,6 +1,7 @@
 use super::*;
 use serde_json::json;
 
+mod edits;
 mod vectors;
 
 fn parse(text: &str) -> YamlFile {
@@ -16,6 +17,22 @@ fn refused(text: &str) -> DocumentError {
         Err(error) => error,
         Ok(file) => file.values().unwrap_err(),
     }
+}
+
+/// Observed of a kube-apiserver.
+#[test]
+fn of_keys_that_are_written_twice_the_last_counts_for_lenient_readers() {
+    let text = "spec:\n  a: 1\n  b: 1\nspec:\n  b: {x: 1, x: 2}\n1: y\n1: z\n";
+    let (file, again) = YamlFile::parse_leniently(text.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(file.value(0).unwrap(), json!({"spec": {"b": {"x": 2}}, "1": "z"}));
+    let told = again.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let expected = [
+        r#"line 5: key "x" already set in map"#,
+        r#"line 5: key "spec" already set in map"#,
+        "line 7: key 1 already set in map",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(refused(text).code, "yaml.duplicate_key");
 }
 
 /// What Go's `sigs.k8s.io/yaml` makes of these (reference: the probe table in the crate notes).
@@ -235,6 +252,20 @@ fn what_cannot_be_edited_is_refused_and_left() {
     assert!(file.set(0, &["a", "b"], &json!("y")).is_err());
     assert!(file.set(0, &["a"], &json!(3)).is_err(), "the alias would follow");
     assert_eq!(file.text(), text);
+}
+
+/// Each link is small, and the chain of them is as deep as it is long.
+#[test]
+fn aliases_of_aliases_are_no_deeper_than_anything_else() {
+    let chain = |links: usize| {
+        let link = |at: usize| format!("a{at}: &a{at} {{x: *a{}}}\n", at - 1);
+        format!("a0: &a0 {{}}\n{}", (1..=links).map(link).collect::<String>())
+    };
+    // The document's own map, one of each link, and the empty one.
+    assert!(value(&chain(62))["a62"]["x"]["x"].is_object());
+    let error = refused(&chain(63));
+    assert_eq!((error.code, error.line), ("yaml.depth_limit", 64), "{error}");
+    assert_eq!(refused(&chain(9_000)).code, "yaml.depth_limit");
 }
 
 #[test]

@@ -129,8 +129,8 @@ fn items_without_keys_are_told_apart_by_position() {
     );
 }
 
-/// What structured merge diff itself makes of two objects; `testdata/merge` records it. `LOGGIA_MERGE_VECTORS` names a file
-/// of more.
+/// What structured merge diff itself makes of two objects; `testdata/merge` records it. `LOGGIA_MERGE_VECTORS` names a
+/// file of more.
 #[test]
 fn objects_merge_compare_and_shrink_as_recorded() {
     let recorded = include_str!("../testdata/merge_vectors.json").to_owned();

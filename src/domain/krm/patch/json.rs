@@ -1,11 +1,12 @@
 //! JSON patches (RFC 6902) as the API server applies them.
 //!
-//! Source: the behaviour of `evanphx/json-patch` v4, which differs from the RFC: `replace` of a missing field adds it, `test`
-//! of a missing field against null holds, negative indices count from the end.
+//! Source: the behaviour of `evanphx/json-patch` v4, which differs from the RFC: `replace` of a missing field adds it
+//! and is the only operation on the whole document, `test` of a missing field against null holds, negative indices
+//! count from the end.
 
 use serde_json::{Map, Value};
 
-use crate::domain::krm::value::{json_type, same};
+use crate::domain::krm::value::{MAX_DEPTH_OWNED, depth, json_type, same};
 
 /// Most operations in one patch; the API server's limit.
 pub const MAX_OPERATIONS: usize = 10_000;
@@ -52,12 +53,21 @@ pub enum JsonPatchError {
         /// Position, from 0.
         index: usize,
     },
+    /// Values put into one another would nest beyond any measure.
+    #[error(
+        "applying a JSON patch: with operation {index} the document is nested deeper than {MAX_DEPTH_OWNED} levels"
+    )]
+    TooDeep {
+        /// Position, from 0.
+        index: usize,
+    },
 }
 
 /// Why an operation was not done.
 enum Refused {
     Impossible,
     TooMuch,
+    TooDeep,
 }
 
 use Refused::Impossible;
@@ -91,6 +101,7 @@ impl JsonPatch {
             step(&mut document, operation, &mut left).map_err(|refused| match refused {
                 Refused::Impossible => JsonPatchError::Failed { index },
                 Refused::TooMuch => JsonPatchError::TooMuchCopied { index },
+                Refused::TooDeep => JsonPatchError::TooDeep { index },
             })?;
         }
         Ok(document)
@@ -146,7 +157,14 @@ fn get(document: &mut Value, path: &str) -> Result<Value, Refused> {
     }
 }
 
+/// A value may stand at a place where it does not nest too deep.
+fn check_depth(path: &str, value: &Value) -> Result<(), Refused> {
+    let above = path.matches('/').count();
+    if above + depth(value) > MAX_DEPTH_OWNED { Err(Refused::TooDeep) } else { Ok(()) }
+}
+
 fn add(document: &mut Value, path: &str, value: Value) -> Result<(), Refused> {
+    check_depth(path, &value)?;
     match parent(document, path)? {
         (Value::Object(fields), name) => drop(fields.insert(name, value)),
         (Value::Array(items), step) if step == "-" => items.push(value),
@@ -165,6 +183,12 @@ fn remove(document: &mut Value, path: &str) -> Result<Value, Refused> {
 }
 
 fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), Refused> {
+    check_depth(path, &value)?;
+    // The one operation that the whole document may be the place of.
+    if path.is_empty() && (value.is_object() || value.is_array()) {
+        *document = value;
+        return Ok(());
+    }
     match parent(document, path)? {
         (Value::Object(fields), name) => drop(fields.insert(name, value)),
         (Value::Array(items), step) => {

@@ -1,8 +1,8 @@
 //! Strategic merge patches: lists of things with names are merged by name.
 //!
-//! Source: "Strategic Merge Patch" of the Kubernetes API conventions, and the behaviour of apimachinery's `strategicpatch`
-//! (`$patch`, `$retainKeys`, `$deleteFromPrimitiveList`, `$setElementOrder`). What merges and by which key is what OpenAPI
-//! says ([`PatchRule`]); it is not what server-side apply goes by.
+//! Source: "Strategic Merge Patch" of the Kubernetes API conventions, and the behaviour of apimachinery's
+//! `strategicpatch` (`$patch`, `$retainKeys`, `$deleteFromPrimitiveList`, `$setElementOrder`). What merges and by which
+//! key is what OpenAPI says ([`PatchRule`]); it is not what server-side apply goes by.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -328,8 +328,8 @@ fn check_order(items: &[Value], order: &[Value], place: Place<'_>) -> Result<(),
     if is_over { Ok(()) } else { Err(StrategicError::OtherOrder { list: place.name.to_owned() }) }
 }
 
-/// Items that the order names come in its order. Each of the others comes before the first of them that it was before on
-/// the server; otherwise behind them.
+/// Items that the order names come in its order. Each of the others comes before the first of them that it was before
+/// on the server; otherwise behind them.
 fn sorted(
     items: Vec<Value>,
     order: &[Value],

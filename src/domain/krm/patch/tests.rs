@@ -21,6 +21,10 @@ fn json_patches_do_what_the_api_server_does() {
         (json!({"op": "test", "path": "/a/b", "value": 1}), Some(object.clone())),
         (json!({"op": "test", "path": "/a/c", "value": null}), Some(object.clone())),
         (json!({"op": "test", "path": "/a/b", "value": 2}), None),
+        (json!({"op": "replace", "path": "", "value": {"b": 1}}), Some(json!({"b": 1}))),
+        (json!({"op": "replace", "path": "", "value": null}), None),
+        (json!({"op": "add", "path": "", "value": {"b": 1}}), None),
+        (json!({"op": "remove", "path": ""}), None),
         (json!({"op": "jump", "path": "/a/b"}), None),
     ];
     for (operation, expected) in table {

@@ -297,7 +297,8 @@ proptest! {
         }
     }
 
-    /// Neither the order of keys in a document, nor of the keys of an item in `FieldsV1`, nor of owners is told from another.
+    /// Neither the order of keys in a document, nor of the keys of an item in `FieldsV1`, nor of owners is told from
+    /// another.
     #[test]
     fn merging_does_not_depend_on_the_order_of_keys(configs in proptest::collection::vec((config(), "[mn]"), 1..4), new in config()) {
         let schemas = Schemas::builtin();
@@ -314,7 +315,15 @@ proptest! {
         let read: Value = serde_json::from_str(&backwards(&new).to_string()).unwrap();
         prop_assert_eq!(&read, &new);
         prop_assert_eq!(managed::read(&turned).unwrap().len(), managed::read(&live).unwrap().len());
-        prop_assert_eq!(predict(Some(&turned), &read, "m", &schemas), predict(Some(&live), &new, "m", &schemas));
+        let foretold = |live: &Value, config: &Value| {
+            let mut foretold = predict(Some(live), config, "m", &schemas).unwrap();
+            // What changes nothing leaves the owners in the order in which they are.
+            if let Some(owners) = foretold.object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) {
+                owners.sort_by_key(ToString::to_string);
+            }
+            foretold
+        };
+        prop_assert_eq!(foretold(&turned, &read), foretold(&live, &new));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What a schema asks of a value beyond its shape: fields that must be there, and values that are none of a few.
 //!
-//! The API server reads Go structs: of the fields that OpenAPI calls required it takes a few as empty when they are missing
-//! (`HTTPHeader.value`, `LimitRangeSpec.limits`, ...). So [`missing`] is what a reader of the schema says of a built-in kind, and
-//! what the server says of a custom one. [`unlisted`] is what the server says of both.
+//! The API server reads Go structs: of the fields that OpenAPI calls required it takes a few as empty when they are
+//! missing (`HTTPHeader.value`, `LimitRangeSpec.limits`, ...). So [`missing`] is what a reader of the schema says of a
+//! built-in kind, and what the server says of a custom one. [`unlisted`] is what the server says of both.
 
 use serde_json::{Map, Value};
 
@@ -62,7 +62,7 @@ impl Walk<'_> {
             (Shape::Map(map), Value::Object(fields)) => {
                 (self.judge)(self, map, fields);
                 for (name, field) in fields {
-                    if let Some(shape) = map.fields.get(name).or(map.element.as_deref()) {
+                    if let Some(shape) = map.field(name) {
                         self.part(PathElement::field(name), field, node.at(shape));
                     }
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::distil::{mark, texts};
+use super::distil::{mark, text, texts};
 use super::{Format, ListKey, ListKind, ListShape, MapShape, Mark, OPAQUE, Shape};
 use crate::domain::krm::Gvk;
 
@@ -100,6 +100,7 @@ impl Reader<'_> {
             Some("number") => Ok(Shape::Scalar(Format::Number)),
             Some("boolean") => Ok(Shape::Scalar(Format::Bool)),
             Some("string") if text(schema, "format") == "duration" => Ok(Shape::Scalar(Format::Duration)),
+            Some("string") if !matches!(text(schema, "format"), "" | "byte") => Ok(Shape::Scalar(Format::Formatted)),
             Some(_) => Ok(Shape::Scalar(Format::Text)),
             None if schema.get("properties").is_some() => self.map(schema, preserve, depth),
             None => Ok(Shape::Any),
@@ -156,8 +157,4 @@ impl Reader<'_> {
 
 fn flag(schema: &Value, name: &str) -> bool {
     schema.get(name).and_then(Value::as_bool).unwrap_or_default()
-}
-
-fn text<'a>(schema: &'a Value, name: &str) -> &'a str {
-    schema.get(name).and_then(Value::as_str).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! From the OpenAPI v3 documents of an API server to the table of built-in kinds.
 //!
-//! What OpenAPI does not tell is carried over from a table that knows it: whether the server leaves a field out while it is
-//! empty, zero or false (the mark `-`).
+//! What OpenAPI does not tell is carried over from a table that knows it: whether the server leaves a field out while
+//! it is empty, zero or false (the mark `-`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +69,8 @@ struct Source<'a> {
     terse: BTreeSet<(&'a str, &'a str)>,
 }
 
-fn text<'v>(schema: &'v Value, field: &str) -> &'v str {
+/// A text of a schema; empty when there is none.
+pub(super) fn text<'v>(schema: &'v Value, field: &str) -> &'v str {
     schema.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 

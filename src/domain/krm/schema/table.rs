@@ -1,5 +1,5 @@
-//! Reads the table of built-in kinds. The table is a constant of this crate, so a test proves that it is whole; what does
-//! not parse would be read as [`Shape::Any`].
+//! Reads the table of built-in kinds. The table is a constant of this crate, so a test proves that it is whole; what
+//! does not parse would be read as [`Shape::Any`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

@@ -3,7 +3,7 @@ use serde_json::json;
 
 fn at<'a>(schema: &'a Schema, path: &[&str]) -> Node<'a> {
     path.iter().fold(schema.node(), |node, name| match node.shape() {
-        Shape::Map(map) => node.at(map.fields.get(*name).or(map.element.as_deref()).unwrap()),
+        Shape::Map(map) => node.at(map.field(name).unwrap()),
         Shape::List(list) => node.at(&list.element),
         other => panic!("{name} below {other:?}"),
     })

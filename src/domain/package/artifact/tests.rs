@@ -77,7 +77,7 @@ fn layer(media_type: &str) -> Value {
 }
 
 fn read(value: &Value) -> Result<Manifest, String> {
-    manifest(value.to_string().as_bytes()).map_err(|error| error.to_string())
+    manifest(value.to_string().as_bytes(), OF_PACKAGES).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -122,7 +122,12 @@ fn manifests_that_are_none_are_refused() {
         let error = read(&value).unwrap_err();
         assert!(error.ends_with(&format!("[{code}]")), "{code}: {error}");
     }
-    assert!(manifest(b"<html>").map_err(|error| error.to_string()).unwrap_err().ends_with("[oci.manifest_invalid]"));
+    assert!(
+        manifest(b"<html>", OF_PACKAGES)
+            .map_err(|error| error.to_string())
+            .unwrap_err()
+            .ends_with("[oci.manifest_invalid]")
+    );
 }
 
 #[test]

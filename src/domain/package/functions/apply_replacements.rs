@@ -5,7 +5,7 @@ mod paths;
 use regex::Regex;
 use serde_json::Value;
 
-use super::scalar::read;
+use super::scalar::guess;
 use super::{
     Call, FunctionError, Native, Opt, at, group_of, kind_of, name_of, namespace_of, refs, text_at, version_of,
 };
@@ -126,7 +126,7 @@ fn source(call: &Call<'_>, here: &[&str], replacement: &Value) -> Result<Copied,
             return Err(call.wrong(here, "both source and sourceValue are given", "write one of them"));
         }
         (None, Some(text)) => {
-            return Ok(Copied::Scalar(text.to_owned(), read(text).unwrap_or_else(|| Value::from(text))));
+            return Ok(Copied::Scalar(text.to_owned(), guess(text)));
         }
         (Some(source), None) => source,
         (None, None) => {
@@ -140,7 +140,7 @@ fn source(call: &Call<'_>, here: &[&str], replacement: &Value) -> Result<Copied,
             wanted.is_empty() || wanted == part(value, field)
         })
     };
-    let found: Vec<(Place, Value)> = call.values().into_iter().filter(|(_, value)| is_source(value)).collect();
+    let found: Vec<(Place, Value)> = call.everything().into_iter().filter(|(_, value)| is_source(value)).collect();
     let (place, value) = match &found[..] {
         [one] => one,
         [] => return Err(call.wrong(&at_source, "the source selects nothing", "name a resource of the package")),
@@ -195,7 +195,7 @@ fn refined(call: &Call<'_>, here: &[&str], source: &Value, copied: Copied) -> Re
     };
     let parts: Vec<&str> = text.split(delimiter).collect();
     if let Some(part) = usize::try_from(index).ok().and_then(|index| parts.get(index)) {
-        return Ok(Copied::Scalar((*part).to_owned(), read(part).unwrap_or_else(|| Value::from(*part))));
+        return Ok(Copied::Scalar((*part).to_owned(), guess(part)));
     }
     let message = format!("index {index} is out of bounds: {text:?} has {} parts", parts.len());
     Err(call.wrong(&[here.as_slice(), &["index"]].concat(), message, format!("write 0 to {}", parts.len() - 1)))
@@ -294,7 +294,7 @@ impl Target {
     }
 
     fn apply(&self, call: &mut Call<'_>, here: &[&str], copied: &Copied) -> Result<(), FunctionError> {
-        for (place, value) in call.values() {
+        for (place, value) in call.everything() {
             let rejected = self.reject.iter().any(|reject| !reject.is_empty() && reject.matches(&value));
             if !self.select.matches(&value) || rejected {
                 continue;
@@ -344,7 +344,7 @@ impl Target {
             Copied::Scalar(text, meaning) => (text, meaning),
         };
         let Some(old) = old else {
-            return call.set(place, &path, meaning).map(|_| ());
+            return call.put(place, &path, text, meaning).map(|_| ());
         };
         if old.is_object() || old.is_array() {
             if !self.delimiter.is_empty() {
@@ -357,12 +357,7 @@ impl Target {
             return call.set(place, &path, meaning).map(|_| ());
         }
         let text = self.joined(&old_text(call, place, &path), text);
-        // A text stays a text: what it is written as decides.
-        match (old, read(&text)) {
-            (Value::String(_), Some(other)) if !other.is_string() => call.set(place, &path, &Value::from(text)),
-            _ => call.write(place, &path, &text),
-        }
-        .map(|_| ())
+        call.fill(place, &path, &text).map(|_| ())
     }
 
     /// The target's text with the part that is meant replaced.

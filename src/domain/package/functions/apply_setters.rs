@@ -31,7 +31,8 @@ pub(super) const NATIVE: Native = Native {
 #   zones: # kpt-set: ${zones}
 #   - a
 ",
-    notes: "What was written in quotes stays in quotes. An empty list becomes [] with its comment behind it.",
+    notes: "What was written in quotes stays in quotes, and a text stays a text: a value that Kubernetes would take for a \
+            number or a boolean gets quotes there. An empty list becomes [] with its comment behind it.",
     run,
 };
 
@@ -88,7 +89,7 @@ fn scalar(
         return Err(FunctionError::SettersMissing { names: missing.into_iter().collect(), origin: origin(found) });
     }
     let path: Vec<&str> = found.path.iter().map(String::as_str).collect();
-    call.write(&found.place, &path, &text)?;
+    call.fill(&found.place, &path, &text)?;
     call.remark(&found.place, &path, format!("set field value to {text:?}"));
     Ok(())
 }

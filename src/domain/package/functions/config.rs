@@ -15,6 +15,8 @@ pub(crate) struct ConfigAt {
     pub(crate) place: Place,
     /// In the Kptfile: the path of the function; its `configMap` is the data.
     pub(crate) function: Option<Vec<String>>,
+    /// Line of the function in the Kptfile as people wrote it: earlier functions may have put lines in front of it.
+    pub(crate) line: usize,
 }
 
 /// API version of the functions' own kinds.
@@ -22,18 +24,22 @@ const API_VERSION: &str = "fn.kpt.dev/v1alpha1";
 
 impl Call<'_> {
     /// `file:line` of a path in the configuration.
-    fn config_origin(&self, path: &[&str]) -> String {
+    pub(super) fn config_origin(&self, path: &[&str]) -> String {
         let place = &self.config_at.place;
-        let line = match &self.config_at.function {
-            None => self.resources.line_of(place, path),
-            Some(function) => {
-                let inner = path.split_first().map_or(&[][..], |(_, inner)| inner);
-                let full: Vec<&str> =
-                    function.iter().map(String::as_str).chain(["configMap"]).chain(inner.iter().copied()).collect();
-                self.resources.line_of(place, &full)
-            }
+        let line = if self.config_at.function.is_none() {
+            self.resources.line_of(place, path)
+        } else {
+            let inner = path.split_first().map_or(&[][..], |(_, inner)| inner);
+            self.line_in_function(&[&["configMap"], inner].concat())
         };
         format!("{}:{line}", place.file)
+    }
+
+    /// Line of a field of the function in the Kptfile.
+    pub(super) fn line_in_function(&self, inner: &[&str]) -> usize {
+        let function: Vec<&str> = self.config_at.function.iter().flatten().map(String::as_str).collect();
+        let line = |path: &[&str]| self.resources.line_of(&self.config_at.place, path);
+        self.config_at.line + line(&[&function, inner].concat()).saturating_sub(line(&function))
     }
 
     /// The configuration is wrong at `path`; `hint` says what to write instead.
@@ -60,7 +66,8 @@ impl Call<'_> {
         ))
     }
 
-    /// The texts of a map in the configuration; empty when there is none.
+    /// The texts of a map in the configuration; empty when there is none. The `data` of a `ConfigMap` is read as kpt
+    /// reads it and as it is read in a Kptfile: what is written is the text, whatever else it may mean.
     pub(super) fn texts(&self, path: &[&str]) -> Result<BTreeMap<String, String>, FunctionError> {
         let map = match at(&self.config, path) {
             None | Some(Value::Null) => return Ok(BTreeMap::new()),
@@ -74,10 +81,27 @@ impl Call<'_> {
                 Value::String(text) => Ok((key.clone(), text.clone())),
                 other => {
                     let full: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
+                    if let Some(text) = self.written(&full, other).filter(|_| *path == ["data"]) {
+                        return Ok((key.clone(), text));
+                    }
                     Err(self.wrong(&full, format!("{key} is {other}, not text"), format!("write {key}: \"{other}\"")))
                 }
             })
             .collect()
+    }
+
+    /// How a number or a boolean of the configuration is written; empty for null.
+    fn written(&self, path: &[&str], value: &Value) -> Option<String> {
+        match value {
+            Value::Object(_) | Value::Array(_) => None,
+            Value::Null => Some(String::new()),
+            _ => {
+                let found =
+                    self.resources.document(&self.config_at.place).filter(|_| self.config_at.function.is_none());
+                let text = found.and_then(|found| found.at(path)?.scalar().map(str::to_owned));
+                Some(text.unwrap_or_else(|| value.to_string()))
+            }
+        }
     }
 
     /// `data` of a `ConfigMap`, or the map `field` of the function's own kind.

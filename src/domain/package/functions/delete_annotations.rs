@@ -39,7 +39,7 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     let mut said = Vec::new();
     let mut found = Vec::new();
     // What is removed is told with the line that it stood on.
-    for (place, value) in call.values() {
+    for (place, value) in call.everything() {
         let Some(map) = at(&value, &home).and_then(serde_json::Value::as_object) else { continue };
         let gone: Vec<&str> = keys.iter().copied().filter(|key| map.contains_key(*key)).collect();
         for key in &gone {

@@ -355,7 +355,10 @@ impl Writer<'_> {
 /// Whether a bare text of a field that holds texts would be read as something else.
 fn needs_quotes(node: &Node, shape: Shaped<'_>) -> bool {
     let bare = matches!(&node.kind, NodeKind::Scalar { plain: true, tag: None, .. }) && !node.is_absent();
-    let text = matches!(shape.shape(), Shape::Scalar(Format::Text | Format::Bytes | Format::Time | Format::Duration));
+    let text = matches!(
+        shape.shape(),
+        Shape::Scalar(Format::Text | Format::Bytes | Format::Time | Format::Duration | Format::Formatted)
+    );
     let typed = text_of(node).and_then(super::scalar::read).is_some_and(|value| !value.is_string());
     bare && text && typed
 }
@@ -363,9 +366,7 @@ fn needs_quotes(node: &Node, shape: Shaped<'_>) -> bool {
 /// The shape of a field.
 fn child<'s>(shape: Shaped<'s>, key: &str) -> Shaped<'s> {
     match shape.shape() {
-        Shape::Map(map) => {
-            map.fields.get(key).or(map.element.as_deref()).map_or(shape.at(&Shape::Any), |found| shape.at(found))
-        }
+        Shape::Map(map) => map.field(key).map_or(shape.at(&Shape::Any), |found| shape.at(found)),
         _ => shape.at(&Shape::Any),
     }
 }

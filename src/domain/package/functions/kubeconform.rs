@@ -4,17 +4,14 @@ use serde_json::Value;
 
 use super::{Call, FunctionError, Native, Opt, kind_of, text_at};
 use crate::domain::krm::schema::{Grade, missing, unlisted};
-use crate::domain::krm::validate::{Violation, validate};
-use crate::domain::krm::{Gvk, PathElement, Schemas};
+use crate::domain::krm::validate::{UNDECLARED, Violation, around, validate};
+use crate::domain::krm::{Gvk, PathElement, Schema, Schemas, structural, without_value};
 use crate::domain::package::resources::{Place, is_kustomization, is_local};
 
 const STRICT: &str = "strict";
 const IGNORE: &str = "ignore_missing_schemas";
 const SKIP: &str = "skip_kinds";
 const LOCATIONS: [&str; 2] = ["schema_location", "additional_schema_locations"];
-
-/// What [`validate`] says of a field that only strict checks refuse.
-const UNDECLARED: &str = "field not declared in schema";
 
 const OPTIONS: &[Opt] = &[
     Opt { name: STRICT, required: false, text: "\"true\": fields that the schema does not have are errors too" },
@@ -24,8 +21,9 @@ const OPTIONS: &[Opt] = &[
 
 const NOTES: &str = "Schemas are those of the stable kinds of Kubernetes 1.36 and of the CRDs in the package; \
                      schema_location and additional_schema_locations are refused. Types, quantities, list keys, \
-                     required fields, enumerations and, with strict, unknown fields are judged; patterns and ranges are not. Local \
-                     configuration of an unknown kind, the Kptfile and kustomization.yaml are left out.";
+                     required fields, enumerations and, with strict, unknown fields are judged; of kinds of CRDs patterns, formats, \
+                     lengths, ranges and allOf, anyOf, oneOf, not, too. Rules in CEL are not. Local configuration of an \
+                     unknown kind, the Kptfile and kustomization.yaml are left out.";
 
 pub(super) const NATIVE: Native = Native {
     name: "kubeconform",
@@ -117,8 +115,21 @@ fn judged(schemas: &Schemas, value: &Value, strict: bool, ignore: bool) -> Vec<(
         return if known { Vec::new() } else { vec![(vec!["kind".to_owned()], message)] };
     }
     let meant = |violation: &Violation| strict || violation.message != UNDECLARED;
-    let all = validate(value, schema).into_iter().chain(missing(value, schema)).chain(unlisted(value, schema));
-    all.filter(meant).map(|found| (place_of(value, &found), found.message)).collect()
+    violations(value, schema)
+        .into_iter()
+        .filter(meant)
+        .map(|found| (place_of(value, &found), without_value(value, &found.message).to_owned()))
+        .collect()
+}
+
+/// What a reader of the schema says; defaults are not filled in for it.
+fn violations(value: &Value, schema: &Schema) -> Vec<Violation> {
+    let Some(structural) = schema.structural() else {
+        return [validate(value, schema), missing(value, schema), unlisted(value, schema)].concat();
+    };
+    let causes =
+        [structural::validate(value, None, structural), structural::duplicates(value, None, structural)].concat();
+    around(value, schema).into_iter().chain(causes.into_iter().map(|cause| Violation::of(cause, value))).collect()
 }
 
 /// The path of a violation with the indices of list items, as far as it leads.
@@ -131,7 +142,10 @@ fn place_of(value: &Value, violation: &Violation) -> Vec<String> {
             PathElement::Field(name) => name.clone(),
             PathElement::Index(index) => index.to_string(),
             PathElement::Key(keys) => {
-                let is = |item: &Value| keys.iter().all(|(name, wanted)| item.get(name) == Some(&wanted.0));
+                // A key that an item does not name has its default.
+                let is = |item: &Value| {
+                    keys.iter().all(|(name, wanted)| item.get(name).is_none_or(|found| *found == wanted.0))
+                };
                 let Some(index) = items.and_then(|items| items.iter().position(is)) else { break };
                 index.to_string()
             }
@@ -164,6 +178,31 @@ mod tests {
         );
         assert_eq!(told(false), std::slice::from_ref(&image));
         assert!(told(true).contains(&image) && told(true).len() == 2, "{:?}", told(true));
+        let spec = json!({"type": "object", "required": ["mode"], "properties": {"mode": {"type": "string"},
+            "port": {"type": "integer", "maximum": 9}, "name": {"type": "string", "pattern": "^a"},
+            "names": {"type": "array", "items": {"type": "string", "minLength": 2}}}});
+        let crd = json!({"metadata": {"name": "zs.x.y"}, "spec": {"group": "x.y", "names": {"kind": "Z"}, "versions": [
+            {"name": "v1", "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}}]}});
+        let schemas = Schemas::builtin().with_crd(&crd).unwrap();
+        let custom = json!({"apiVersion": "x.y/v1", "kind": "Z", "metadata": {"name": "p"},
+            "spec": {"port": 10, "name": "b", "names": ["aa", "a"], "more": 1}});
+        let told: Vec<String> = judged(&schemas, &custom, true, false)
+            .into_iter()
+            .map(|(path, message)| format!("{}: {message}", path.join(".")))
+            .collect();
+        let expected = [
+            "spec.more: field not declared in schema",
+            r#"spec.name: Invalid value: "b": spec.name in body should match '^a'"#,
+            r#"spec.names.1: Invalid value: "a": spec.names[1] in body should be at least 2 chars long"#,
+            "spec.port: Invalid value: 10: spec.port in body should be less than or equal to 9",
+            "spec.mode: Required value",
+        ];
+        assert_eq!(told, expected);
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [
+            {"port": 1}, {"port": "eighty"}, {"port": 2, "protocol": "UDP", "targetPort": []}]}});
+        let told: Vec<String> =
+            judged(&Schemas::builtin(), &service, false, false).into_iter().map(|(path, _)| path.join(".")).collect();
+        assert_eq!(told, ["spec.ports.1.port", "spec.ports.2.targetPort"]);
         let unknown = json!({"apiVersion": "x.y/v1", "kind": "Z", "metadata": {"name": "p"}});
         assert_eq!(judged(&Schemas::builtin(), &unknown, true, true), []);
         assert_eq!(judged(&Schemas::builtin(), &unknown, true, false)[0].1, "there is no schema for x.y/v1 Z");

@@ -80,10 +80,12 @@ fn items(text: &str) -> Option<Vec<String>> {
     file.value(0).ok().filter(Value::is_array).map(|list| texts(&list))
 }
 
-/// The items of a list as texts.
+/// The items of a list as texts, sorted as upstream shows them.
 fn texts(list: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    list.as_array().into_iter().flatten().map(text).collect()
+    let mut texts: Vec<String> = list.as_array().into_iter().flatten().map(text).collect();
+    texts.sort();
+    texts
 }
 
 /// Adds one use of a setter, or of several in one text.

@@ -1,8 +1,8 @@
 //! The functions that are built in, one file each, under the names of the kpt catalogue.
 //!
 //! An image without a version (`set-image`, `set-image:latest`) behaves as the catalogue documents it. A pinned one
-//! (`set-image:v0.1`) behaves as the images published under that tag, slips included; where that leaves something undone
-//! a result says so.
+//! (`set-image:v0.1`) behaves as the images published under that tag, slips included; where that leaves something
+//! undone a result says so.
 
 mod annotate_apply_time_mutations;
 mod apply_replacements;
@@ -14,6 +14,7 @@ mod ensure_name_substring;
 mod fields;
 mod format;
 pub(super) mod glob;
+mod guide;
 mod kubeconform;
 mod list_setters;
 mod names;
@@ -37,14 +38,16 @@ use serde_json::Value;
 
 use super::external::Failure;
 use super::resources::{Place, Resources};
-use crate::domain::krm::document::EditError;
+use crate::domain::krm::document::{EditError, YamlFile};
+use crate::domain::krm::value::at;
 
 pub(super) use config::ConfigAt;
+pub use guide::Guide;
 pub(super) use names::Version;
-pub use names::{PREFIX, resolved, short_name};
+pub use names::{PREFIX, is_pinned, resolved, short_name};
 
 /// A built-in function: how to call it, and what it does. This is also its documentation.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Native {
     /// Name in the catalogue.
     pub name: &'static str,
@@ -62,7 +65,6 @@ pub struct Native {
     pub example: &'static str,
     /// Behaviour to know of, and how tags differ.
     pub notes: &'static str,
-    #[serde(skip)]
     run: fn(&mut Call<'_>) -> Result<(), FunctionError>,
 }
 
@@ -108,9 +110,41 @@ pub struct FunctionResult {
     pub origin: Option<String>,
     /// Field, when it is about one, such as `spec.containers[0].image`.
     pub field: Option<String>,
+    /// The resource that it is about, when it is about one.
+    #[serde(skip)]
+    pub subject: Option<Subject>,
     /// The remark as a function that is not built in wrote it.
     #[serde(skip)]
     pub raw: Option<Value>,
+}
+
+/// What a remark is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// `apiVersion`, `kind`, `name` and `namespace`, those that it has.
+    pub reference: Value,
+    /// Which document of its file it is, from 0.
+    pub index: usize,
+}
+
+impl Subject {
+    fn new(value: &Value, index: usize) -> Self {
+        let fields = [
+            ("apiVersion", text_at(value, &["apiVersion"])),
+            ("kind", kind_of(value)),
+            ("name", name_of(value)),
+            ("namespace", namespace_of(value)),
+        ];
+        let given = fields.into_iter().filter(|(_, text)| !text.is_empty());
+        Self { reference: given.map(|(name, text)| (name.to_owned(), Value::from(text))).collect(), index }
+    }
+}
+
+impl FunctionResult {
+    /// Why a function failed that said nothing of it.
+    pub(super) const fn error(message: String) -> Self {
+        Self { message, severity: "error", origin: None, field: None, subject: None, raw: None }
+    }
 }
 
 /// Why a function failed.
@@ -163,6 +197,20 @@ pub enum FunctionError {
     External(Failure),
 }
 
+impl FunctionError {
+    /// The line and the words for an error in `file`, whose name is not said again; those that were given when it is in
+    /// another place.
+    #[must_use]
+    pub fn within(&self, file: &str, line: usize) -> (usize, String) {
+        let told = self.to_string();
+        let here = told.strip_prefix(file).and_then(|rest| rest.strip_prefix(':')?.split_once(": "));
+        match here.and_then(|(line, why)| Some((line.parse().ok()?, why.to_owned()))) {
+            Some(own) => own,
+            None => (line, told),
+        }
+    }
+}
+
 /// The functions that packages may call.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Catalog;
@@ -172,6 +220,8 @@ pub struct Catalog;
 pub(super) enum NotFound {
     /// There is no such function.
     Name,
+    /// A digest pins the bytes of an image, which no built-in function is.
+    Pinned,
     /// The function was never published under that tag; these are its families.
     Tag(String),
 }
@@ -201,7 +251,7 @@ const NATIVE: &[Native] = &[
 
 impl Catalog {
     /// Version of the built-in functions; part of every render's digest.
-    pub const VERSION: &'static str = "3";
+    pub const VERSION: &'static str = "4";
 
     /// The functions, by name.
     #[must_use]
@@ -209,10 +259,32 @@ impl Catalog {
         NATIVE
     }
 
+    /// What there is to read about every function, by name: those that are built in, and those that programs run.
+    #[must_use]
+    pub fn guides(&self) -> Vec<Guide> {
+        let mut guides: Vec<Guide> = NATIVE.iter().map(Native::guide).chain(guide::PROGRAMS.iter().copied()).collect();
+        guides.sort_by_key(|guide| guide.name);
+        guides
+    }
+
+    /// What there is to read about the function that an image or a name means.
+    #[must_use]
+    pub fn guide(&self, image: &str) -> Option<Guide> {
+        self.named(image).map(Native::guide).or_else(|| guide::of_program(image))
+    }
+
     /// Names of the functions.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
         NATIVE.iter().map(|native| native.name).collect()
+    }
+
+    /// The function whose name was perhaps meant by one that is not built in: at most two letters are others.
+    #[must_use]
+    pub fn similar(&self, image: &str) -> Option<&'static str> {
+        let name = short_name(image);
+        let distance = |native: &&Native| strsim::damerau_levenshtein(native.name, name);
+        NATIVE.iter().min_by_key(distance).filter(|native| distance(native) <= 2).map(|native| native.name)
     }
 
     /// The function that an image or a name means, whatever its version.
@@ -222,15 +294,24 @@ impl Catalog {
         NATIVE.iter().find(|native| native.name == name || native.aliases.contains(&name))
     }
 
-    /// Finds a function by image: short or with a prefix of the catalogue, with a published tag, a digest, or neither.
-    /// A `tag`, which may be a range of versions, takes the place of the image's.
+    /// Finds a function by image: short or with a prefix of the catalogue, with a published tag or none. A digest is
+    /// never ignored: what it pins is other code, so nothing is found. A `tag`, which may be a range of versions, takes
+    /// the place of the image's.
     pub(super) fn find(self, image: &str, tag: Option<&str>) -> Result<(&'static Native, Version), NotFound> {
         let native = self.named(image).ok_or(NotFound::Name)?;
+        if names::is_pinned(image, tag) {
+            return Err(NotFound::Pinned);
+        }
         let version = match tag {
             Some(tag) => names::version_of_tag(tag, native.families).or_else(|| names::newest(tag, native.families)),
             None => names::version(image, native.families),
         };
         version.map(|version| (native, version)).ok_or_else(|| NotFound::Tag(native.families.join(", ")))
+    }
+
+    /// The tag that stands for a function's `tag`: of a range, the newest published family in it.
+    pub(super) fn tag<'t>(self, image: &str, tag: &'t str) -> &'t str {
+        self.named(image).map_or(tag, |native| names::chosen(tag, native.families))
     }
 }
 
@@ -253,28 +334,40 @@ impl<'a> Call<'a> {
         Self { resources, directory, places, config, config_at, version, results: Vec::new(), stderr: String::new() }
     }
 
+    /// Places with their values; the Kptfile is a resource among others, as kpt gives it to functions.
+    fn everything(&self) -> Vec<(Place, Value)> {
+        self.places.iter().map(|place| (place.clone(), self.resources.value(place))).collect()
+    }
+
     /// Places with their values, without the Kptfile.
     fn values(&self) -> Vec<(Place, Value)> {
-        let values = self.places.iter().map(|place| (place.clone(), self.resources.value(place)));
-        values.filter(|(_, value)| !is_kptfile(value)).collect()
+        self.everything().into_iter().filter(|(_, value)| !is_kptfile(value)).collect()
+    }
+
+    /// Edits the file of a resource; `path` is what an error is about.
+    fn edit(
+        &mut self,
+        place: &Place,
+        path: &[&str],
+        edit: impl FnOnce(&mut YamlFile, usize) -> Result<bool, EditError>,
+    ) -> Result<bool, FunctionError> {
+        let origin = self.origin(place, path);
+        self.resources.edit(place, edit).map_err(|source| FunctionError::Edit { origin, source })
     }
 
     fn set(&mut self, place: &Place, path: &[&str], value: &Value) -> Result<bool, FunctionError> {
-        let origin = self.origin(place, path);
-        self.resources.set(place, path, value).map_err(|source| FunctionError::Edit { origin, source })
+        self.edit(place, path, |file, index| file.set(index, path, value))
     }
 
     fn remove(&mut self, place: &Place, path: &[&str]) -> Result<bool, FunctionError> {
-        let origin = self.origin(place, path);
-        self.resources.remove(place, path).map_err(|source| FunctionError::Edit { origin, source })
+        self.edit(place, path, |file, index| file.remove(index, path))
     }
 
     fn set_comment(&mut self, place: &Place, path: &[&str], comment: &str) -> Result<bool, FunctionError> {
-        let origin = self.origin(place, path);
-        self.resources.set_comment(place, path, comment).map_err(|source| FunctionError::Edit { origin, source })
+        self.edit(place, path, |file, index| file.set_comment(index, path, comment))
     }
 
-    /// Sets a list with its comment; see `YamlFile::set_list`.
+    /// Sets a list with its comment; see [`YamlFile::set_list`].
     fn set_list(
         &mut self,
         place: &Place,
@@ -282,9 +375,7 @@ impl<'a> Call<'a> {
         items: &[Value],
         comment: &str,
     ) -> Result<bool, FunctionError> {
-        let origin = self.origin(place, path);
-        let set = self.resources.set_list(place, path, items, comment);
-        set.map_err(|source| FunctionError::Edit { origin, source })
+        self.edit(place, path, |file, index| file.set_list(index, path, items, comment))
     }
 
     /// `file:line` of a path in a resource.
@@ -299,7 +390,15 @@ impl<'a> Call<'a> {
         origin: Option<String>,
         field: Option<String>,
     ) {
-        self.results.push(FunctionResult { message: message.into(), severity, origin, field, raw: None });
+        let subject = origin.as_deref().and_then(|origin| self.subject(origin));
+        self.results.push(FunctionResult { message: message.into(), severity, origin, field, subject, raw: None });
+    }
+
+    /// The resource at `file:line`, as it is at the moment.
+    fn subject(&self, origin: &str) -> Option<Subject> {
+        let (file, line) = origin.rsplit_once(':')?;
+        let place = self.resources.at_line(file, line.parse().ok()?)?;
+        Some(Subject::new(&self.resources.value(&place), place.index))
     }
 
     fn info(&mut self, message: impl Into<String>) {
@@ -379,11 +478,4 @@ fn pod_template(value: &Value) -> Option<&'static [&'static str]> {
         ("", "PodTemplate") => Some(&["template"]),
         _ => None,
     }
-}
-
-fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, part| match value {
-        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
-        other => other.get(*part),
-    })
 }

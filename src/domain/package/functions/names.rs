@@ -1,5 +1,7 @@
 //! Names and versions of images: which of our functions an image means, and which of its versions.
 
+use crate::domain::package::versions::Versions;
+
 /// Prefixes under which the catalogue is published; `kpt` puts the first before a short name.
 const PREFIXES: [&str; 4] = [
     "ghcr.io/kptdev/krm-functions-catalog/krm-fn-contrib/",
@@ -45,13 +47,20 @@ impl Version {
     }
 }
 
+/// Whether a digest pins the bytes of an image; a `tag` that is given beside takes its place. Such an image is no
+/// built-in function, which is other code, whatever it is called.
+#[must_use]
+pub fn is_pinned(image: &str, tag: Option<&str>) -> bool {
+    tag.is_none() && image.contains('@')
+}
+
 /// The catalogue name of an image: `ghcr.io/kptdev/krm-functions-catalog/set-labels:v0.2.0` is `set-labels`.
 #[must_use]
 pub fn short_name(image: &str) -> &str {
     split(image).0
 }
 
-/// Name and tag; a digest says nothing about a version.
+/// Name and tag, without a digest.
 fn split(image: &str) -> (&str, Option<&str>) {
     let bare = PREFIXES.iter().find_map(|prefix| image.strip_prefix(prefix)).unwrap_or(image);
     let bare = bare.split('@').next().unwrap_or(bare);
@@ -66,26 +75,28 @@ pub(super) fn version(image: &str, families: &[&'static str]) -> Option<Version>
     split(image).1.map_or(Some(Version::Documented), |tag| version_of_tag(tag, families))
 }
 
-/// The newest family with a version in a range such as `~0.2`, `>=0.1 <0.3` or `0.1 || 0.4`.
+/// The newest family with a version in a range such as `~0.2`, `0.1.3 - 0.2` or `0.1 || 0.4`.
 pub(super) fn newest(range: &str, families: &[&'static str]) -> Option<Version> {
-    let ranges: Vec<semver::VersionReq> = range.split("||").map(range_of).collect::<Option<_>>()?;
+    family_in(range, families).map(Version::Family)
+}
+
+fn family_in(range: &str, families: &[&'static str]) -> Option<&'static str> {
+    let range = Versions::parse(range)?;
     let has = |family: &&&'static str| {
         (0..100).any(|patch| {
             let version = semver::Version::parse(&format!("{}.{patch}", family.trim_start_matches('v')));
-            version.is_ok_and(|version| ranges.iter().any(|range| range.matches(&version)))
+            version.is_ok_and(|version| range.holds(&version))
         })
     };
-    families.iter().rev().find(has).map(|family| Version::Family(family))
+    families.iter().rev().find(has).copied()
 }
 
-/// Comparators with commas between them and without `v`.
-fn range_of(text: &str) -> Option<semver::VersionReq> {
-    let mut joined = text.replace(',', " ");
-    for operator in ['=', '<', '>', '~', '^'] {
-        joined = joined.replace(&format!("{operator} "), &operator.to_string());
+/// The tag that a function's `tag` leads to: of a range, the newest family in it.
+pub(super) fn chosen<'t>(tag: &'t str, families: &[&'static str]) -> &'t str {
+    match version_of_tag(tag, families) {
+        Some(_) => tag,
+        None => family_in(tag, families).unwrap_or(tag),
     }
-    let comparators: Vec<String> = joined.split_whitespace().map(|part| part.replace('v', "")).collect();
-    semver::VersionReq::parse(&comparators.join(", ")).ok().filter(|_| !comparators.is_empty())
 }
 
 /// The version that a tag means; `None` when it was never published.
@@ -125,6 +136,12 @@ mod tests {
             assert_eq!(short_name(image), "set-labels", "{image}");
         }
         assert_eq!(short_name("localhost:5000/set-labels"), "localhost:5000/set-labels");
+    }
+
+    #[test]
+    fn a_digest_pins_unless_a_tag_is_given() {
+        assert!(is_pinned("f@sha256:01", None) && is_pinned("gcr.io/kpt-fn/f:v0.1@sha256:01", None));
+        assert!(!is_pinned("f:v0.1", None) && !is_pinned("f@sha256:01", Some("v0.1")));
     }
 
     #[test]
@@ -173,6 +190,9 @@ mod tests {
             (">= 0.1, < 0.2", Some("v0.1")),
             ("0.1 || 0.4", Some("v0.4")),
             ("*", Some("v0.4")),
+            ("0.1.1 - 0.2.3", Some("v0.2")),
+            ("!=0.4", Some("v0.2")),
+            ("0.4.1", Some("v0.4")),
             ("0.2.x", Some("v0.2")),
             ("~0.3", None),
             (">=1", None),

@@ -3,9 +3,9 @@
 use regex::Regex;
 use serde_json::Value;
 
-use super::scalar::read;
+use super::scalar::key_in;
 use super::spots::{Spot, What, spots};
-use super::{Call, FunctionError, Native, Opt, glob, refs};
+use super::{Call, FunctionError, Native, Opt, at, glob, is_kptfile, refs};
 use crate::domain::package::resources::Place;
 
 const KEYS: &[&str] = &["by-value", "by-value-regex", "by-path", "by-file-path", "put-value", "put-comment"];
@@ -41,7 +41,8 @@ pub(super) const NATIVE: Native = Native {
 ",
     notes: "All that is given must match. A plain by-path (no *, no index, no value) with put-value makes the field. Without \
             put-value and put-comment the results list what matches. v0.1 and v0.2 match by-value-regex anywhere in a \
-            value, as their images do; write ^...$ to mean all of it. The Kptfile is left alone.",
+            value, as their images do; write ^...$ to mean all of it. The Kptfile is searched too; only what configures the \
+            function itself is left as it is.",
     run,
 };
 
@@ -57,14 +58,14 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     let search = search(call)?;
     let file = call.data()?.get("by-file-path").filter(|text| !text.is_empty()).cloned();
     let mut count = 0;
-    for (place, value) in call.values() {
+    for place in call.places.clone() {
         if let Some(pattern) = &file
             && !is_file(call, pattern, &place)?
         {
             continue;
         }
         count += match search.made() {
-            Some((path, text)) => make(call, &place, &value, path, text)?,
+            Some((path, text)) => make(call, &place, path, text)?,
             None => search.apply(call, &place)?,
         };
     }
@@ -117,15 +118,28 @@ fn is_file(call: &Call<'_>, pattern: &str, place: &Place) -> Result<bool, Functi
 }
 
 /// Sets a field that need not be there.
-fn make(call: &mut Call<'_>, place: &Place, value: &Value, path: &str, text: &str) -> Result<usize, FunctionError> {
-    let path: Vec<&str> = path.split('.').collect();
-    if super::at(value, &path).is_some() {
-        call.write(place, &path, text)?;
-    } else {
-        call.set(place, &path, &read(text).unwrap_or_else(|| Value::from(text)))?;
+fn make(call: &mut Call<'_>, place: &Place, path: &str, text: &str) -> Result<usize, FunctionError> {
+    let value = call.resources.value(place);
+    let path = meant(&value, path);
+    let path = refs(&path);
+    // A Kptfile with a field that Kptfiles do not have would be none.
+    if is_kptfile(&value) && at(&value, &path).is_none() && path.first() != Some(&"metadata") {
+        return Ok(0);
     }
+    call.fill(place, &path, text)?;
     call.remark(place, &path, format!("Mutated field value to {text:?}"));
     Ok(1)
+}
+
+/// A plain path with the keys that the resource has.
+fn meant(value: &Value, path: &str) -> Vec<String> {
+    let mut here = Some(value);
+    let mut key = |text: &str| {
+        let key = here.and_then(Value::as_object).and_then(|map| key_in(map, text)).unwrap_or(text).to_owned();
+        here = here.and_then(|value| value.get(&key));
+        key
+    };
+    path.split('.').map(&mut key).collect()
 }
 
 impl Search {
@@ -139,7 +153,8 @@ impl Search {
     fn apply(&self, call: &mut Call<'_>, place: &Place) -> Result<usize, FunctionError> {
         let found = call.resources.document(place).map(spots).unwrap_or_default();
         let mut count = 0;
-        for spot in found {
+        let own = own(call, place);
+        for spot in found.into_iter().filter(|spot| !own.as_ref().is_some_and(|own| spot.path.starts_with(own))) {
             let matched = match &spot.what {
                 What::Scalar { text, .. } => self.scalar(call, place, &spot, text)?,
                 What::List { .. } => self.list(call, place, &spot)?,
@@ -163,7 +178,7 @@ impl Search {
         let mut told = text.to_owned();
         if let Some(pattern) = &self.put_value {
             told = self.resolved(call, "put-value", text, pattern)?;
-            call.write(place, &path, &told)?;
+            call.fill(place, &path, &told)?;
         }
         if let Some(pattern) = &self.put_comment {
             let comment = self.resolved(call, "put-comment", text, pattern)?;
@@ -209,6 +224,16 @@ impl Search {
         }
         Ok(resolved)
     }
+}
+
+/// Where in a resource the function's own configuration stands, which would otherwise be searched for what it says
+/// itself.
+fn own(call: &Call<'_>, place: &Place) -> Option<Vec<String>> {
+    let at = Some(&call.config_at).filter(|at| at.place == *place)?;
+    Some(match &at.function {
+        Some(function) => [function.as_slice(), &["configMap".to_owned()]].concat(),
+        None => vec!["data".to_owned()],
+    })
 }
 
 /// Whether a path such as `a.b[0].c` is one that a pattern means.

@@ -32,7 +32,7 @@ pub(super) const NATIVE: Native = Native {
     configMap:
       fruit: apple
 ",
-    notes: "Resources that are local configuration get them too. The Kptfile does not.",
+    notes: "Resources that are local configuration get them too, and so does the Kptfile.",
     run,
 };
 
@@ -46,7 +46,7 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     }
     let additional = call.field_specs(ADDITIONAL)?;
     let mut changed = false;
-    for (place, value) in call.values() {
+    for (place, value) in call.everything() {
         let defaults = paths(&value).iter().flat_map(|path| expand(&value, path, true));
         let mut homes: Vec<Vec<String>> =
             additional.iter().flat_map(|spec| spec.places(&value)).chain(defaults).collect();

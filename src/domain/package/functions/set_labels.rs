@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::fields::{FieldSpec, expand};
 use super::{Call, FunctionError, Native, Opt, at, group_of, kind_of, pod_template, version_of};
-use crate::domain::package::resources::{Place, is_local};
+use crate::domain::package::resources::{Place, is_set_aside};
 
 const KINDS: &[&str] = &["SetLabels", "SetLabelConfig"];
 const ADDITIONAL: &str = "additionalLabelFields";
@@ -35,7 +35,7 @@ pub(super) const NATIVE: Native = Native {
     notes: "Selectors of Service, ReplicationController, Deployment, ReplicaSet, DaemonSet and StatefulSet get the labels; \
             those of Job, PodDisruptionBudget, NetworkPolicy, spread constraints and affinity terms only where they name \
             the label already (v0.1: where they name any label). v0.2 leaves affinity terms alone, as its images do. \
-            Local configuration gets no labels.",
+            Local configuration gets no labels; the Kptfile does.",
     run,
 };
 
@@ -55,8 +55,13 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     if kind_of(&call.config) != "ConfigMap" {
         call.only_own(&["labels", ADDITIONAL, "fieldSpecs"])?;
     }
+    let values: Vec<(Place, Value)> = call.everything().into_iter().filter(|(_, value)| !is_set_aside(value)).collect();
+    if values.is_empty() {
+        call.info("no input resources");
+        return Ok(());
+    }
     if labels.is_empty() {
-        return Err(call.wrong(&["data"], "no labels are given", "write at least one as key: value"));
+        return none_given(call);
     }
     let additional = call.field_specs(ADDITIONAL)?;
     let rules = Rules {
@@ -64,15 +69,22 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
         affinity: !call.version.is_one_of(&["v0.2"]),
     };
     let mut count = 0;
-    for (place, value) in call.values() {
-        if is_local(&value) {
-            continue;
-        }
+    for (place, value) in values {
         for (path, when) in rules.homes(&value, &additional) {
             count += label(call, &place, &path, when, &labels)?;
         }
     }
     call.info(format!("set {count} labels in total"));
+    Ok(())
+}
+
+/// A `SetLabels` may have an empty map, as upstream; a configuration that says nothing is a mistake.
+fn none_given(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    if kind_of(&call.config) == "ConfigMap" {
+        return Err(call.wrong(&["data"], "no labels are given", "write at least one as key: value"));
+    }
+    let origin = call.config_origin(&["labels"]);
+    call.warn("no labels are given", Some(origin));
     Ok(())
 }
 

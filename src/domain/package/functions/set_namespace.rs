@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Call, FunctionError, Native, Opt, at, group_of, kind_of, name_of, namespace_of, refs, text_at};
-use crate::domain::package::resources::{Place, is_local};
+use super::{
+    Call, FunctionError, Native, Opt, at, group_of, is_kptfile, kind_of, name_of, namespace_of, refs, text_at,
+};
+use crate::domain::package::resources::{Place, is_set_aside};
 
 const ADDITIONAL: &str = "additionalNamespaceFields";
 /// Annotation with the objects that must be applied first.
@@ -122,7 +124,7 @@ struct Move {
 fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     let mut wanted = wanted(call)?;
     let additional = call.field_specs(ADDITIONAL)?;
-    let values: Vec<(Place, Value)> = call.values().into_iter().filter(|(_, value)| !is_local(value)).collect();
+    let values: Vec<(Place, Value)> = call.everything().into_iter().filter(|(_, value)| !is_set_aside(value)).collect();
     if wanted.only.is_none() {
         one_origin(call, &values)?;
     }
@@ -140,7 +142,7 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
 }
 
 /// `data.namespace`, `data.name` of the package context, or `namespace` of the function's own kind.
-fn wanted(call: &Call<'_>) -> Result<Move, FunctionError> {
+fn wanted(call: &mut Call<'_>) -> Result<Move, FunctionError> {
     let context = name_of(&call.config) == "kptfile.kpt.dev";
     let (path, matcher): (&[&str], &[&str]) = if !call.is_config_map(&["SetNamespace"])? {
         call.only_own(&["namespace", "namespaceMatcher", ADDITIONAL, "fieldSpecs"])?;
@@ -151,8 +153,12 @@ fn wanted(call: &Call<'_>) -> Result<Move, FunctionError> {
         call.only(&["data"], &["namespace", "namespaceMatcher", "name"])?;
         (&["data", "namespace"], &["data", "namespaceMatcher"])
     };
-    let to = text_at(&call.config, path);
-    if !crate::domain::id::is_dns_label(to) {
+    let given = |path: &[&str]| match path.split_last() {
+        Some((key, [home])) => Ok(call.texts(&[home])?.remove(*key).unwrap_or_default()),
+        _ => Ok(text_at(&call.config, path).to_owned()),
+    };
+    let (to, only) = (given(path)?, given(matcher)?);
+    if !crate::domain::id::is_dns_label(&to.to_ascii_lowercase()) {
         let message = if to.is_empty() {
             format!("{} is missing or empty", path.join("."))
         } else {
@@ -160,9 +166,13 @@ fn wanted(call: &Call<'_>) -> Result<Move, FunctionError> {
         };
         return Err(call.wrong(path, message, "write up to 63 of a-z, 0-9 and -, such as core"));
     }
-    let only = text_at(&call.config, matcher);
-    let only = (!only.is_empty()).then(|| only.to_owned());
-    Ok(Move { to: to.to_owned(), only, from: BTreeSet::new(), changed: 0 })
+    // Upstream takes any text; in small letters it could be a name, so a package with it renders.
+    if !crate::domain::id::is_dns_label(&to) {
+        let origin = call.config_origin(path);
+        call.warn(format!("no namespace can be called {to:?}: its letters must be small"), Some(origin));
+    }
+    let only = (!only.is_empty()).then_some(only);
+    Ok(Move { to, only, from: BTreeSet::new(), changed: 0 })
 }
 
 /// The namespace that a resource had upstream.
@@ -195,7 +205,9 @@ fn paths(call: &Call<'_>, value: &Value, all: &[(Place, Value)]) -> Vec<Vec<Stri
         ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => paths.extend(subjects(call, value, all)),
         _ => {}
     }
-    let old = call.version.is_one_of(&["v0.1", "v0.2", "v0.3"]) && !CLUSTER_SCOPED.contains(&kind_of(value));
+    let old = call.version.is_one_of(&["v0.1", "v0.2", "v0.3"])
+        && !CLUSTER_SCOPED.contains(&kind_of(value))
+        && !is_kptfile(value);
     if is_namespaced(value) || old {
         paths.push(path(&["metadata", "namespace"]));
     }
@@ -223,9 +235,9 @@ impl Move {
         path: &[String],
     ) -> Result<(), FunctionError> {
         let now = at(value, &refs(path)).and_then(Value::as_str).filter(|text| !text.is_empty()).unwrap_or("default");
-        let absent = at(value, &refs(path)).is_none();
+        let done = at(value, &refs(path)) == Some(&Value::from(self.to.as_str()));
         let meant = self.only.as_deref().is_none_or(|only| only == now || upstream(value) == Some(only));
-        if (now == self.to && !absent) || !meant {
+        if done || !meant {
             return Ok(());
         }
         call.write(place, &refs(path), &self.to)?;

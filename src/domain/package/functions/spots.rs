@@ -82,7 +82,8 @@ impl Walk<'_> {
             NodeKind::Mapping { entries, .. } => {
                 for entry in entries {
                     let dot = if self.shown.is_empty() { "" } else { "." };
-                    self.below(&entry.key, &format!("{dot}{}", entry.key), &entry.value);
+                    let written = entry.key_node.scalar().unwrap_or(&entry.key);
+                    self.below(&entry.key, &format!("{dot}{written}"), &entry.value);
                 }
             }
             NodeKind::Alias(_) => {}

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Call, FunctionError, Native, Opt, at, group_of, kind_of, name_of, namespace_of, text_at};
-use crate::domain::krm::document::{EditError, Limits, NodeKind, YamlFile};
+use crate::domain::krm::document::{EditError, Limits, NodeKind, YamlFile, line_end};
 use crate::domain::package::resources::{LOCAL_CONFIG, Place};
 use crate::domain::source::check_path;
 
@@ -38,6 +38,16 @@ pub(super) const NATIVE: Native = Native {
   mutators:
   - image: upsert-resource:v0.2
     configPath: service.yaml
+# service.yaml:
+# apiVersion: v1
+# kind: Service
+# metadata:
+#   name: web
+#   annotations:
+#     config.kubernetes.io/local-config: \"true\"
+# spec:
+#   selector: {app: web}
+#   ports: [{port: 80}]
 ",
     notes: "A new resource goes to the file in its annotation config.kubernetes.io/target-path, else to \
             NAMESPACE/KIND_NAME.yaml; with that annotation only a resource in that file is replaced. The annotations \
@@ -68,7 +78,7 @@ fn wanted(call: &Call<'_>, place: &Place) -> Vec<String> {
     let Some(NodeKind::Sequence { items, .. }) = items.map(|items| &items.kind) else { return Vec::new() };
     let text = |node: &crate::domain::krm::document::Node| {
         let margin = " ".repeat(node.column - 1);
-        let end = node.end() + file.text()[node.end()..].find('\n').unwrap_or_default();
+        let end = line_end(file.text(), node.end());
         let text = &file.text()[node.span.start..end];
         text.replace(&format!("\n{margin}"), "\n")
     };

@@ -119,7 +119,7 @@ pub(super) static ANY: Shape = Shape::Any;
 /// The shape of a field.
 pub(super) fn child<'a>(node: Node<'a>, name: &str) -> Node<'a> {
     match node.shape() {
-        Shape::Map(map) => match map.fields.get(name).or(map.element.as_deref()) {
+        Shape::Map(map) => match map.field(name) {
             Some(shape) => node.at(shape),
             None => node.at(&ANY),
         },

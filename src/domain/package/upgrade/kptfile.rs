@@ -11,7 +11,8 @@ use crate::domain::krm::document::{EditError, Limits, YamlFile, to_yaml};
 use crate::domain::krm::schema::{Node, Schemas};
 use crate::domain::krm::value::same;
 use crate::domain::package::artifact::SCHEME;
-use crate::domain::package::kptfile::FILE;
+use crate::domain::package::kptfile::{FILE, misplaced};
+use crate::domain::package::parts::{rewrite, rewritten};
 use crate::domain::package::reference::{Location, ReferenceError};
 use crate::domain::source::{File, FileTree};
 
@@ -61,7 +62,13 @@ pub fn source(tree: &FileTree) -> Result<Option<Source>, Problem> {
         Problem::new("kptfile.missing", FILE, 1, "there is no Kptfile")
             .hint("a package has one; `loggia pkg init` makes one")
     };
-    let value = value_of(FILE, tree.get(FILE).ok_or_else(missing)?)?;
+    let yaml = yaml_of(FILE, tree.get(FILE).ok_or_else(missing)?)?;
+    let value = yaml.value(0).map_err(|error| Problem::unreadable(FILE, &error))?;
+    if let Some(root) = yaml.documents().first()
+        && let Some(problem) = misplaced(FILE, root, &value).into_iter().next()
+    {
+        return Err(problem);
+    }
     let Some(upstream) = Place::read(&value, "upstream")? else { return Ok(None) };
     let lock = Place::read(&value, "upstreamLock")?.filter(|place| !place.revision.is_empty());
     let lock = lock.map(|Place { repo, directory, reference, revision }| Lock { repo, directory, reference, revision });
@@ -104,8 +111,8 @@ impl Place {
 
 /// Writes where a package comes from into its Kptfile, which is made when there is none.
 ///
-/// `name`, when given, becomes its name. What comes from a registry is written as `type: oci` with the image's name, and
-/// in the lock its digest beside it; git as kpt writes it.
+/// `name`, when given, becomes its name. What comes from a registry is written as `type: oci` with the image's name,
+/// and in the lock its digest beside it; git as kpt writes it.
 ///
 /// # Errors
 /// The [`Problem`] when the Kptfile cannot be read or edited.
@@ -123,7 +130,7 @@ pub fn record(tree: &mut FileTree, source: &Source, name: Option<&str>) -> Resul
         let field = if kind == "oci" { "digest" } else { "commit" };
         set_field(&mut yaml, &["upstreamLock", kind, field], &json!(lock.revision))?;
     }
-    put(tree, FILE, &yaml, &old);
+    rewrite(tree, FILE, &old, yaml.text());
     Ok(())
 }
 
@@ -160,11 +167,6 @@ fn set_field(yaml: &mut YamlFile, path: &[&str], value: &Value) -> Result<(), Pr
 
 fn edit_failed(error: &EditError) -> Problem {
     Problem::new("kptfile.edit", FILE, 1, error.to_string())
-}
-
-fn put(tree: &mut FileTree, path: &str, yaml: &YamlFile, old: &File) {
-    // The path is a constant that is allowed, or was in a tree.
-    let _ = tree.insert(path, File { mode: old.mode, bytes: yaml.text().as_bytes().into() });
 }
 
 fn yaml_of(path: &str, file: &File) -> Result<YamlFile, Problem> {
@@ -343,16 +345,17 @@ pub(super) fn with_own(updated: &File, local: &File) -> Result<File, Problem> {
             None => drop(yaml.remove(0, &["status"]).map_err(|error| edit_failed(&error))?),
         }
     }
-    Ok(File { mode: updated.mode, bytes: yaml.text().as_bytes().into() })
+    Ok(rewritten(updated, yaml.text()))
 }
 
-/// A Kptfile as `loggia pkg init` writes it.
+/// A Kptfile as `pkg init` writes it, in kpt's order of fields.
 #[must_use]
-pub fn fresh(name: &str, info: &Value) -> String {
-    let annotations = json!({"config.kubernetes.io/local-config": "true"});
-    let head = to_yaml(&json!({"apiVersion": "kpt.dev/v1", "kind": "Kptfile"}));
-    let metadata = to_yaml(&json!({"metadata": {"name": name, "annotations": annotations}}));
-    format!("{head}{metadata}{}", to_yaml(&json!({ "info": info })))
+pub fn fresh(name: &str, info: &[(&str, Value)]) -> String {
+    let below = |yaml: String| yaml.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    let name = below(to_yaml(&json!({ "name": name })));
+    let annotations = below(to_yaml(&json!({"annotations": {"config.kubernetes.io/local-config": "true"}})));
+    let info: String = info.iter().map(|(field, value)| below(to_yaml(&json!({ *field: value })))).collect();
+    format!("apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n{name}{annotations}info:\n{info}")
 }
 
 pub(super) fn problem(problem: Problem) -> UpgradeError {

@@ -6,15 +6,13 @@
 use serde_json::{Value, json};
 
 use super::super::ignore::Ignored;
-use super::super::parts::Parts;
-use super::super::resources::is_resource_file;
-use super::resources::merge_comment;
+use super::super::medium::is_yaml_file;
+use super::super::parts::{Parts, rewrite};
+use super::resources::{IDENTIFIER, remembered};
 use crate::domain::krm::Gvk;
 use crate::domain::krm::document::{EditError, YamlFile};
 use crate::domain::package::kptfile::FILE;
 use crate::domain::source::{File, FileMode, FileTree};
-
-const ANNOTATION: &str = "internal.kpt.dev/upstream-identifier";
 
 /// The package with a merge comment on each resource that has none, and its annotation. A file that cannot be read or
 /// edited stays as it is, as in kpt.
@@ -25,10 +23,9 @@ pub fn mark(tree: &FileTree) -> FileTree {
     for (path, file) in tree.iter() {
         if is_resources(path, file)
             && !ignored.holds(path)
-            && let Some(bytes) = marked_file(&file.bytes)
+            && let Some(text) = marked_file(&file.bytes)
         {
-            // The path was in the tree.
-            let _ = marked.insert(path, File { mode: file.mode, bytes: bytes.into_bytes().into() });
+            rewrite(&mut marked, path, file, &text);
         }
     }
     marked
@@ -51,7 +48,7 @@ pub fn line_before_mark(before: &[u8], marked: &[u8], line: usize) -> usize {
 
 fn is_resources(path: &str, file: &File) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    file.mode != FileMode::Symlink && name != FILE && is_resource_file(path)
+    file.mode != FileMode::Symlink && name != FILE && is_yaml_file(path)
 }
 
 fn marked_file(bytes: &[u8]) -> Option<String> {
@@ -75,10 +72,10 @@ fn mark_resource(file: &mut YamlFile, index: usize, value: &Value) -> Result<(),
     if comment.is_none() {
         file.set_comment(index, &["metadata"], &format!("kpt-merge: {namespace}/{name}"))?;
     }
-    let remembered = comment.as_deref().and_then(merge_comment);
+    let remembered = remembered(value, comment.as_deref());
     let (namespace, name) = remembered.unwrap_or_else(|| (namespace.to_owned(), name.to_owned()));
     let namespace = if namespace.is_empty() { "default" } else { &namespace };
     let group = Gvk::parse(text("/apiVersion"), kind).group;
     let identifier = format!("{group}|{kind}|{namespace}|{name}");
-    file.set(index, &["metadata", "annotations", ANNOTATION], &json!(identifier)).map(drop)
+    file.set(index, &["metadata", "annotations", IDENTIFIER], &json!(identifier)).map(drop)
 }

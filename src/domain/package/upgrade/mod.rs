@@ -199,7 +199,8 @@ pub enum UpgradeError {
     },
     /// Both sides changed the same, and nobody shall win.
     #[error(
-        "merging the package: both sides changed\n{}\n(choose with --on-conflict upstream or local)",
+        "merging the package: both sides changed\n{}\n(choose with --on-conflict upstream or local, which decides about fields; of what one side removed the local state \
+         stays)",
         lines(conflicts)
     )]
     Conflicts {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::super::ignore::Ignored;
-use super::super::resources::is_resource_file;
+use super::super::medium::is_yaml_file;
 use super::kptfile::{self, Package, problem};
 use super::resources::{Merge, Merged, Versions};
 use super::{Conflict, Held, OnConflict, Side, Taken, Trees, UpgradeError, Upgraded};
 use crate::domain::krm::Schemas;
-use crate::domain::krm::document::{Limits, read};
+use crate::domain::krm::document::{Limits, like, read};
 use crate::domain::krm::value::same;
 use crate::domain::package::kptfile::FILE;
 use crate::domain::source::{File, FileMode, FileTree};
@@ -51,7 +51,7 @@ fn schemas(trees: &Trees<'_>) -> Schemas {
     for tree in [trees.origin, trees.local, trees.updated] {
         for (path, file) in tree.iter() {
             let limits = Limits::of(&file.bytes);
-            if !is_resource_file(path) || file.mode == FileMode::Symlink || limits != Limits::DEFINITIONS {
+            if !is_yaml_file(path) || file.mode == FileMode::Symlink || limits != Limits::DEFINITIONS {
                 continue;
             }
             for (_, value) in read(&file.bytes, &limits).unwrap_or_default() {
@@ -170,7 +170,7 @@ fn merge_file(trees: &Trees<'_>, path: &str, merge: &mut Merge<'_>) -> Result<Op
         return Ok(updated.cloned());
     }
     let is_link = [origin, updated, local].into_iter().flatten().any(|file| file.mode == FileMode::Symlink);
-    if is_resource_file(path) && !is_link && !merge.ignored.holds(path) {
+    if is_yaml_file(path) && !is_link && !merge.ignored.holds(path) {
         let bytes = |file: Option<&'_ File>| file.map(|file| file.bytes.clone());
         let (origin_bytes, updated_bytes, local_bytes) = (bytes(origin), bytes(updated), bytes(local));
         let versions = Versions {
@@ -201,9 +201,8 @@ fn written(text: &str, origin: Option<&File>, updated: Option<&File>, local: Opt
     } else {
         mode(local)
     };
-    let is_text = |file: &&File| file.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&file.bytes) == text.as_bytes();
-    let bytes = local.filter(is_text).map_or_else(|| text.as_bytes().into(), |file| file.bytes.clone());
-    File { mode: chosen.unwrap_or(FileMode::Regular), bytes }
+    let manner = local.or(updated).map_or(&[][..], |file| &file.bytes);
+    File { mode: chosen.unwrap_or(FileMode::Regular), bytes: like(manner, text).into() }
 }
 
 fn whole_file(path: &str, updated: Option<&File>, local: Option<&File>) -> Conflict {

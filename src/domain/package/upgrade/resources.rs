@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::ignore::Ignored;
+use super::super::kptfile::FILE;
 use super::super::parts::{Document, Parts};
 use super::fields::{Clash, Three, Walk, picked};
 use super::kptfile::{self, Package};
 use super::text::{Part, marker, write};
 use super::{Conflict, Held, OnConflict, Problem, Side, Taken};
-use crate::domain::krm::document::to_yaml;
-use crate::domain::krm::value::same;
+use crate::domain::krm::document::{Node, to_yaml};
+use crate::domain::krm::value::{same, text};
 use crate::domain::krm::{Gvk, ObjectId, Schemas};
 
 /// What makes two resources of a file the same one: the name that a merge comment remembers, else the present one.
@@ -40,20 +41,39 @@ impl Resource<'_> {
         Part::root(self.document.file, &self.value)
     }
 
+    fn at(&self, path: &[String]) -> Option<&Node> {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        self.document.at(&path)
+    }
+
     fn line(&self, path: &[String]) -> usize {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         self.document.lines_before + self.document.root().map_or(1, |root| root.line_of(&path))
     }
 }
 
+/// Annotation with what a resource is called upstream: `group|kind|namespace|name`.
+pub(super) const IDENTIFIER: &str = "internal.kpt.dev/upstream-identifier";
+
 /// Namespace and name of a `kpt-merge: namespace/name` comment.
-pub(super) fn merge_comment(comment: &str) -> Option<(String, String)> {
+fn merge_comment(comment: &str) -> Option<(String, String)> {
     let (namespace, name) = comment.trim().strip_prefix("kpt-merge:")?.trim().split_once('/')?;
     Some((namespace.to_owned(), name.to_owned()))
 }
 
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+/// Under which namespace and name a resource came from upstream: as its merge comment says, else, when the comment
+/// there is another one, its annotation. Where the annotation says `default` for a resource without a namespace, it
+/// says none.
+pub(super) fn remembered(value: &Value, comment: Option<&str>) -> Option<(String, String)> {
+    if let Some(found) = comment.and_then(merge_comment) {
+        return Some(found);
+    }
+    let identifier = value.get("metadata")?.get("annotations")?.get(IDENTIFIER)?.as_str()?;
+    let [group, kind, namespace, name] = identifier.split('|').collect::<Vec<_>>()[..] else { return None };
+    let own = Gvk::parse(text(value, "/apiVersion"), text(value, "/kind"));
+    let is_bare = namespace == "default" && text(value, "/metadata/namespace").is_empty();
+    let namespace = if is_bare { "" } else { namespace };
+    (own.group == group && own.kind == kind).then(|| (namespace.to_owned(), name.to_owned()))
 }
 
 fn identity(value: &Value, document: Document<'_>) -> Option<Identity> {
@@ -62,7 +82,7 @@ fn identity(value: &Value, document: Document<'_>) -> Option<Identity> {
         return None;
     }
     let line = document.root()?.entry("metadata").map(|entry| entry.key_node.line);
-    let remembered = line.and_then(|line| document.file.comment(line)).and_then(merge_comment);
+    let remembered = remembered(value, line.and_then(|line| document.file.comment(line)));
     let present = || (text(value, "/metadata/namespace").to_owned(), text(value, "/metadata/name").to_owned());
     let (namespace, name) = remembered.unwrap_or_else(present);
     Some((Gvk::parse(api_version, kind).group, kind.to_owned(), namespace, name))
@@ -264,17 +284,36 @@ fn shown(resource: &Resource<'_>) -> String {
 fn conflict(path: &str, clash: &Clash, updated: &Resource<'_>, local: &Resource<'_>) -> Conflict {
     let is_secret = text(&local.value, "/kind") == "Secret" || text(&updated.value, "/kind") == "Secret";
     let hidden = is_secret && clash.local_at.first().is_some_and(|field| field == "data" || field == "stringData");
-    let held = |value: &Option<Value>| match value {
+    let is_kptfile = text(&local.value, "/kind") == FILE;
+    let held = |value: &Option<Value>, resource: &Resource<'_>, at: &[String]| match value {
         None => Held::Nothing,
         Some(_) if hidden => Held::Changed,
+        Some(value) if is_kptfile => Held::Value(as_written(value, resource.at(at))),
         Some(value) => Held::Value(value.clone()),
+    };
+    let side = |value: &Option<Value>, resource: &Resource<'_>, at: &[String]| Side {
+        held: held(value, resource, at),
+        at: format!("{path}:{}", resource.line(at)),
     };
     Conflict {
         object: shown(local),
         field: Some(clash.path.to_string()),
-        local: Side { held: held(&clash.local), at: format!("{path}:{}", local.line(&clash.local_at)) },
-        upstream: Side { held: held(&clash.updated), at: format!("{path}:{}", updated.line(&clash.updated_at)) },
+        local: side(&clash.local, local, &clash.local_at),
+        upstream: side(&clash.updated, updated, &clash.updated_at),
         taken: clash.taken,
+    }
+}
+
+/// A value with its scalars as texts, as they are written: so kpt reads what a Kptfile says.
+fn as_written(value: &Value, node: Option<&Node>) -> Value {
+    let below = |step: &str| node.and_then(|node| node.at(&[step]));
+    match value {
+        Value::Bool(_) | Value::Number(_) => node.and_then(Node::scalar).map_or_else(|| value.clone(), Value::from),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), as_written(value, below(key)))).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, item)| as_written(item, below(&index.to_string()))).collect()
+        }
+        Value::Null | Value::String(_) => value.clone(),
     }
 }
 

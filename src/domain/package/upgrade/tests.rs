@@ -31,6 +31,36 @@ fn map(data: &str) -> String {
     format!("{HEAD}data:\n{data}")
 }
 
+/// How a file is written is its owner's: what comes from upstream is written the same way.
+#[test]
+fn a_file_keeps_its_mark_and_its_line_ends() {
+    let windows = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    let origin = map("  a: \"1\"\n  b: \"2\" # two\n");
+    let updated = map("  a: \"1\"\n  b: \"20\" # two\n  new: x # added\n")
+        + "---\n"
+        + &map("  z: z\n").replace("name: c", "name: d");
+    for local in ["  a: \"1\"\n  b: \"2\" # two\n", "  a: mine\n  b: \"2\" # two\n"] {
+        let (unix, _) = merged(&origin, &updated, &map(local));
+        let (text, conflicts) = merged(&origin, &updated, &windows(&map(local)));
+        assert_eq!((text, conflicts.len()), (windows(&unix), 0));
+        let (text, _) = merged(&windows(&origin), &windows(&updated), &map(local));
+        assert_eq!(text, unix);
+    }
+    let marked = mark(&tree(&[("a.yaml", &windows(&origin))]));
+    assert_eq!(text(&marked, "a.yaml"), windows(&text(&mark(&tree(&[("a.yaml", &origin)])), "a.yaml")));
+    let mut own = tree(&[("Kptfile", &windows(KPTFILE))]);
+    let from = Source {
+        repo: "r".to_owned(),
+        directory: "d".to_owned(),
+        reference: "v1".to_owned(),
+        strategy: super::Strategy::ResourceMerge,
+        lock: None,
+    };
+    record(&mut own, &from, None).unwrap();
+    let kptfile = text(&own, "Kptfile");
+    assert!(kptfile.starts_with('\u{feff}') && !kptfile.replace("\r\n", "").contains('\n'), "{kptfile:?}");
+}
+
 #[test]
 fn each_side_keeps_what_only_it_changed() {
     let origin = map("  # one\n  a: \"1\"\n  b: \"2\" # two\n  c: \"3\"\n");
@@ -61,6 +91,19 @@ fn a_conflict_names_both_values_and_lines() {
     assert_eq!(conflicts[0].taken, Taken::Upstream);
 }
 
+/// kpt reads what a Kptfile says as texts, `y` and `n` too.
+#[test]
+fn a_conflict_of_kptfiles_names_texts() {
+    let kptfile = |app: &str| {
+        format!("{KPTFILE}pipeline:\n  mutators:\n  - image: set-labels\n    configMap:\n      app: {app}\n")
+    };
+    let [origin, updated, local] = ["x", "y", "n"].map(|app| tree(&[("Kptfile", &kptfile(app))]));
+    let trees = Trees { origin: &origin, updated: &updated, local: &local };
+    let done = upgrade(&trees, super::Strategy::ResourceMerge, OnConflict::Upstream).unwrap();
+    let told: Vec<String> = done.conflicts.iter().map(ToString::to_string).collect();
+    assert!(told[0].contains("\"n\"") && told[0].contains("\"y\""), "{told:?}");
+}
+
 #[test]
 fn values_of_secrets_are_not_told() {
     let secret =
@@ -87,6 +130,23 @@ fn lists_are_merged_by_their_keys() {
     assert_eq!(conflicts, []);
 }
 
+/// Upstream adds to a list and takes from it; remarks that somebody made on what stayed are still there.
+#[test]
+fn remarks_on_items_stay_when_upstream_changes_their_list() {
+    let pod = |items: &str| format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n{items}");
+    let origin = pod("  - name: a # first\n    image: a:1\n    args:\n    - x\n    - y\n  - name: b\n");
+    let local = pod(
+        "  # LOCAL above\n  - name: a # first, LOCAL\n    image: a:1 # LOCAL image\n    args:\n    - x # LOCAL x\n    - y\n  - name: b\n",
+    );
+    let updated = pod(
+        "  - name: a # first\n    image: a:2\n    args:\n    - w\n    - x\n    - y\n    - z # new\n  - name: b\n  - name: c # new\n",
+    );
+    let expected = pod(
+        "  # LOCAL above\n  - name: a # first, LOCAL\n    image: a:2 # LOCAL image\n    args:\n    - w\n    - x # LOCAL x\n    - y\n    - z # new\n  - name: b\n  - name: c # new\n",
+    );
+    assert_eq!(merged(&origin, &updated, &local), (expected, Vec::new()));
+}
+
 #[test]
 fn what_is_written_in_braces_stays_in_braces() {
     let with = |labels: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  labels: {labels}\n");
@@ -101,6 +161,17 @@ fn a_renamed_resource_is_found_by_its_merge_comment() {
     let local = origin.replace("metadata:\n  name: c", "metadata: # kpt-merge: /c\n  name: mine");
     let wanted = updated.replace("metadata:\n  name: c", "metadata: # kpt-merge: /c\n  name: mine");
     assert_eq!(merged(&origin, &updated, &local), (wanted, Vec::new()));
+}
+
+#[test]
+fn a_renamed_resource_with_a_comment_of_its_own_is_found_by_its_annotation() {
+    let origin = map("  a: \"1\"\n").replace("metadata:\n", "metadata: # team net\n");
+    let marked = text(&mark(&tree(&[("a.yaml", &origin)])), "a.yaml");
+    assert!(marked.contains("# team net") && !marked.contains("kpt-merge"), "{marked}");
+    let local = marked.replace("  name: c", "  name: mine");
+    let (merged, conflicts) = merged(&origin, &origin.replace("a: \"1\"", "a: \"2\""), &local);
+    assert_eq!((merged.as_str(), conflicts), (local.replace("a: \"1\"", "a: \"2\"").as_str(), Vec::new()));
+    assert_eq!(text(&mark(&tree(&[("a.yaml", &merged)])), "a.yaml"), merged, "it is still known by its first name");
 }
 
 #[test]

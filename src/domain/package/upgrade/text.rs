@@ -2,14 +2,17 @@
 //! Comments follow the new version where it changed them; all other bytes of the local package stay.
 //!
 //! A map or list in block style is cut into blocks, one for each entry, with the comments above it. Whatever is not
-//! written that way (braces, aliases) is edited as a value. In the end the text is read: it has to mean what was decided.
+//! written that way (braces, aliases) is edited as a value. In the end the text is read: it has to mean what was
+//! decided.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::super::edits::bring;
+use super::super::kin::kin;
 use super::fields::{Item, Pick, picked};
-use crate::domain::krm::document::{Entry, Limits, Node, NodeKind, YamlFile, to_yaml};
+use crate::domain::krm::document::{Entry, Limits, Node, NodeKind, YamlFile, line_end, line_start, to_yaml};
 use crate::domain::krm::value::same;
 
 /// A part of a document: its node and what it means.
@@ -45,18 +48,7 @@ impl<'a> Part<'a> {
         let [node] = file.documents() else { return None };
         let whole = Self { text: file.text(), node, value, floor: 0 };
         let first = whole.entries()?.first()?.key_node.span.start;
-        Some(Self { floor: whole.line_start(first), ..whole })
-    }
-
-    fn line_start(self, at: usize) -> usize {
-        self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |found| found + 1)
-    }
-
-    fn line_end(self, at: usize) -> usize {
-        let at = at.min(self.text.len());
-        // A text of several lines ends behind its last line break.
-        let from = if at > 0 && self.text.as_bytes()[at - 1] == b'\n' { at - 1 } else { at };
-        self.text.get(from..).and_then(|rest| rest.find('\n')).map_or(self.text.len(), |found| from + found)
+        Some(Self { floor: line_start(whole.text, first), ..whole })
     }
 
     fn entries(self) -> Option<&'a [Entry]> {
@@ -77,15 +69,15 @@ impl<'a> Part<'a> {
     fn span(self, index: usize) -> Option<(usize, usize)> {
         if let Some(entry) = self.entries().and_then(|entries| entries.get(index)) {
             let key = &entry.key_node.span;
-            return Some((key.start, self.line_end(entry.value.end().max(key.end + 1))));
+            return Some((key.start, line_end(self.text, entry.end())));
         }
         let item = self.items()?.get(index)?;
-        Some((self.text.get(..item.span.start)?.rfind('-')?, self.line_end(item.end())))
+        Some((self.text.get(..item.span.start)?.rfind('-')?, line_end(self.text, item.end())))
     }
 
     fn block(self, index: usize) -> Option<Block> {
         let (start, end) = self.span(index)?;
-        let line = self.line_start(start);
+        let line = line_start(self.text, start);
         let above = match index.checked_sub(1) {
             Some(before) => (self.span(before)?.1 + 1).min(line),
             None => self.floor.min(line),
@@ -105,7 +97,7 @@ impl<'a> Part<'a> {
 
     fn entry(self, key: &str) -> Option<Self> {
         let entry = &self.entries()?[self.index_of(key)?];
-        let floor = self.line_end(entry.key_node.span.end) + 1;
+        let floor = line_end(self.text, entry.key_node.span.end) + 1;
         Some(Self { text: self.text, node: &entry.value, value: self.value.get(key)?, floor })
     }
 
@@ -117,13 +109,13 @@ impl<'a> Part<'a> {
     /// Column of the first entry or dash.
     fn column(self) -> Option<usize> {
         let (start, _) = self.span(0)?;
-        Some(start - self.line_start(start))
+        Some(start - line_start(self.text, start))
     }
 
     /// What stands behind a value on its last line.
     fn rest_of_line(self) -> &'a str {
         let end = self.node.span.end;
-        self.text.get(end..self.line_end(end)).unwrap_or_default()
+        self.text.get(end..line_end(self.text, end)).unwrap_or_default()
     }
 
     /// Whether it is a scalar on one line.
@@ -223,10 +215,27 @@ impl<'a> Three<Part<'a>> {
             let of = |key: &str| if unchanged(key) { Pick::Local } else { pick.clone() };
             return Some(Pick::Map([a, b, c].into_iter().flatten().map(|e| (e.key.clone(), of(&e.key))).collect()));
         }
+        if *pick == Pick::Updated && same(origin.value, local.value) {
+            return Self::followed(origin, updated);
+        }
         let count = local.items()?.len();
         let alike = origin.items()?.len() == count && updated.items()?.len() == count;
         let item = |at| Item { origin: Some(at), updated: Some(at), local: Some(at), pick: pick.clone() };
         alike.then(|| Pick::List((0..count).map(item).collect()))
+    }
+
+    /// A list of which only upstream changed items: each that stayed keeps what is written around it locally.
+    fn followed(origin: Part<'a>, updated: Part<'a>) -> Option<Pick> {
+        let (origin, updated) =
+            (origin.items().and(origin.value.as_array())?, updated.items().and(updated.value.as_array())?);
+        let from: BTreeMap<usize, usize> = kin(origin, updated).into_iter().map(|(mine, to)| (to, mine)).collect();
+        let item = |at: usize| {
+            let mine = from.get(&at).copied();
+            let unchanged = mine.is_some_and(|mine| same(&origin[mine], &updated[at]));
+            let pick = if unchanged { Pick::Local } else { Pick::Updated };
+            Item { origin: mine, updated: Some(at), local: mine, pick }
+        };
+        Some(Pick::List((0..updated.len()).map(item).collect()))
     }
 
     /// Keys in the local order; those that only the new version has stand where it has them.
@@ -369,13 +378,10 @@ impl<'a> Three<Part<'a>> {
         let new = self.picked(pick)?;
         let text = shifted(&mine.body, mine.column, 0, false);
         let mut file = YamlFile::parse(text.as_bytes(), &Limits::default()).ok()?;
-        let whole = file.value(0).ok()?;
-        let (key, old) = whole.as_object()?.iter().next()?;
-        let text = match reach(&mut file, &mut vec![key.as_str()], Some(old), &new) {
-            Some(()) => file.text().trim_end().to_owned(),
-            None => to_yaml(&Value::Object(std::iter::once((key.clone(), new)).collect())).trim_end().to_owned(),
-        };
-        Some(shifted(&text, 0, mine.column, false))
+        let key = file.value(0).ok()?.as_object()?.keys().next()?.clone();
+        let wanted = Value::Object(std::iter::once((key, new)).collect());
+        let text = if bring(&mut file, 0, &wanted, Value::clone) { file.text().to_owned() } else { to_yaml(&wanted) };
+        Some(shifted(text.trim_end(), 0, mine.column, false))
     }
 }
 
@@ -388,26 +394,6 @@ fn written_lines(parts: Three<Part<'_>>, key: &str) -> Option<String> {
     let lines = parts.map(line);
     follow(&Three { origin: lines.origin.as_deref(), updated: lines.updated.as_deref(), local: lines.local.as_deref() })
         .map(str::to_owned)
-}
-
-/// Edits the value at `path` until it is `new`.
-fn reach<'v>(file: &mut YamlFile, path: &mut Vec<&'v str>, old: Option<&Value>, new: &'v Value) -> Option<()> {
-    match (old, new) {
-        (Some(old), new) if same(old, new) => Some(()),
-        (Some(Value::Object(before)), Value::Object(after)) if !after.is_empty() => {
-            for key in before.keys().filter(|key| !after.contains_key(*key)) {
-                let path: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
-                file.remove(0, &path).ok()?;
-            }
-            for (key, value) in after {
-                path.push(key);
-                reach(file, path, before.get(key), value)?;
-                path.pop();
-            }
-            Some(())
-        }
-        _ => file.set(0, path, new).ok().map(drop),
-    }
 }
 
 /// The piece of a file that a merged document becomes; the `---` that begins the local piece stays.
@@ -424,10 +410,8 @@ pub(super) fn write(origin: Option<Part<'_>>, updated: Part<'_>, local: Part<'_>
 /// The local text edited as a value, when no better way was found.
 fn reencoded(local: Part<'_>, wanted: &Value) -> Option<String> {
     let mut file = YamlFile::parse(local.text.as_bytes(), &Limits::default()).ok()?;
-    match reach(&mut file, &mut Vec::new(), Some(local.value), wanted) {
-        Some(()) => Some(file.text().to_owned()),
-        None => Some(format!("{}{}", marker(local.text), to_yaml(wanted))),
-    }
+    let done = bring(&mut file, 0, wanted, Value::clone);
+    Some(if done { file.text().to_owned() } else { format!("{}{}", marker(local.text), to_yaml(wanted)) })
 }
 
 /// The `---` line that begins a piece.

@@ -1,4 +1,5 @@
-//! Functions of lists and maps: the standard ones, those of Kubernetes, the `lists` extension (version 3), `sets`, optionals.
+//! Functions of lists and maps: the standard ones, those of Kubernetes, the `lists` extension (version 3), `sets`,
+//! optionals.
 
 use std::cmp::Ordering;
 

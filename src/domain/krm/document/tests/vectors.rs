@@ -10,7 +10,8 @@ fn vectors() -> Vec<Vec<Value>> {
 }
 
 /// What we refuse although Kubernetes reads it: tags of other languages, and forms at the edge of the grammar that the
-/// parser does not take: a dash alone in brackets, headers of texts in the first column or with a comment glued to them.
+/// parser does not take: a dash alone in brackets, headers of texts in the first column or with a comment glued to
+/// them.
 fn refused_on_purpose(text: &str, error: &DocumentError) -> bool {
     let header = |line: &str| line.starts_with(['|', '>']) || line.contains(">#") || line.contains("|#");
     let edge = text.contains("[-]") || text.contains("k: -}") || text.lines().any(header);

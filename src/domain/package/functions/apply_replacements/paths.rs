@@ -1,8 +1,11 @@
-//! Field paths as kustomize's replacements write them: `a.b`, `list.0`, `list.*`, `list.[name=x]`, `map.[key.with/dots]`.
+//! Field paths as kustomize's replacements write them: `a.b`, `list.0`, `list.*`, `list.[name=x]`,
+//! `map.[key.with/dots]`.
 
 use std::fmt;
 
 use serde_json::Value;
+
+use crate::domain::package::functions::scalar::key_in;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +65,10 @@ pub(super) fn resolve(value: &Value, steps: &[Step], create: bool) -> Option<Vec
         resolve(inner, rest, create).unwrap_or_default().into_iter().map(move |path| [vec![key.clone()], path].concat())
     };
     match (first, value) {
-        (Step::Key(key), Value::Object(map)) if map.contains_key(key) => Some(below(key.clone(), &map[key]).collect()),
+        (Step::Key(text), Value::Object(map)) if key_in(map, text).is_some() => {
+            let key = key_in(map, text)?;
+            Some(below(key.to_owned(), &map[key]).collect())
+        }
         (Step::Key(_), Value::Object(_) | Value::Null) if create => {
             let keys = steps.iter().map(|step| match step {
                 Step::Key(key) => Some(key.clone()),

@@ -28,7 +28,7 @@ use super::{Call, FunctionError, Native, Opt, at};
 use crate::domain::krm::document::to_yaml;
 use crate::domain::package::absorb::absorb;
 use crate::domain::package::rendering::travelling;
-use crate::domain::package::wire::Item;
+use crate::domain::package::wire::{self, Item};
 use fault::Fault;
 use program::Ran;
 
@@ -72,12 +72,25 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     let Ran { printed, outcome } = program::run(&source, &given, &call.config, &program::LIMITS);
     call.stderr = printed;
     let items = outcome.map_err(|fault| failed(call, &path, &fault))?;
-    let items = items.into_iter().map(|value| Item { text: to_yaml(&value), value }).collect();
+    let items = items.into_iter().map(placed).map(|value| Item { text: to_yaml(&value), value }).collect();
     let (places, directory) = (call.places.clone(), call.directory);
     absorb(call.resources, &places, items, directory).map_err(|message| {
         let fault = Fault::new(format!("what the program made cannot be used: {message}"));
         failed(call, &path, &fault)
     })
+}
+
+/// A resource whose place is told in texts: programs write its index as a number.
+fn placed(mut value: Value) -> Value {
+    let home = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+    for (_, told) in
+        home.into_iter().flatten().filter(|(key, _)| [wire::INDEX, wire::LEGACY_INDEX].contains(&key.as_str()))
+    {
+        if told.is_number() {
+            *told = Value::String(told.to_string());
+        }
+    }
+    value
 }
 
 /// Where the program stands in the configuration, and the program.
@@ -145,6 +158,7 @@ fn written(call: &Call<'_>, path: &[&str]) -> (String, usize, bool) {
         let text = found.file.text().lines().nth(line.checked_sub(found.lines_before + 1)?)?;
         Some(text.split_once("source:")?.1.trim_start().starts_with('|'))
     });
+    let line = if call.config_at.function.is_some() { call.line_in_function(&["configMap", SOURCE]) } else { line };
     (place.file.clone(), line, literal.unwrap_or_default())
 }
 

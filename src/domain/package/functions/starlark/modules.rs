@@ -14,6 +14,7 @@ use super::fault::{Fault, Outcome};
 use super::ops::float;
 use super::text::{number, word};
 use super::value::{Module, SIZE, Value, whole};
+use crate::domain::hex::hex;
 use crate::domain::krm::document::{Limits, YamlFile, to_yaml};
 
 /// File, name and functions of each.
@@ -81,7 +82,7 @@ impl Machine<'_> {
                         .map_err(|_| Fault::new("hash.sha1: this is made to collide with something else"))?,
                     _ => sha2::Sha256::digest(text.as_bytes()).to_vec(),
                 };
-                self.heap.text(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+                self.heap.text(hex(&digest))
             }
             "re" => self.re(name, given),
             "krmfn" => self.krmfn(name, given),

@@ -1,7 +1,8 @@
 //! Statements: tokens into a tree, by recursive descent.
 //!
-//! Source: the grammar of <https://github.com/bazelbuild/starlark/blob/master/spec.md>, with what the published function
-//! allows on top: statements of every kind outside of functions, `while`, recursion, names that are assigned again.
+//! Source: the grammar of <https://github.com/bazelbuild/starlark/blob/master/spec.md>, with what the published
+//! function allows on top: statements of every kind outside of functions, `while`, recursion, names that are assigned
+//! again.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

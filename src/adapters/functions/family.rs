@@ -1,0 +1,117 @@
+//! Programs that are started, and what they leave behind.
+//!
+//! A program leads a group of processes, which is killed when its run is over. What left the group (`setsid`) or
+//! outlived who started it comes to this process, which asked the system to be given such orphans (Linux: a child
+//! subreaper), and is killed too, as soon as no other run goes on that it could belong to.
+//!
+//! What remains: a process of whoever kills this one by `kill -9`, as nobody is left to kill it; one that starts others
+//! faster than they are killed, for which there are two seconds; one that went into this process's own group; on
+//! systems without `/proc`, everything that left its group.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpgid, getpgrp, getsid, kill_process, kill_process_group, waitid,
+};
+
+/// How long orphans are killed for, and the pause between two looks.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// The programs that run for this process.
+#[derive(Debug)]
+struct Family {
+    /// Those that lead a group.
+    leaders: BTreeSet<i32>,
+    /// Children that were there before the first of them; they are none of ours.
+    strangers: BTreeSet<i32>,
+}
+
+static FAMILY: Mutex<Family> = Mutex::new(Family { leaders: BTreeSet::new(), strangers: BTreeSet::new() });
+
+fn family() -> MutexGuard<'static, Family> {
+    FAMILY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a program that leads a group of its own.
+pub(super) fn start(command: &mut Command) -> io::Result<Child> {
+    use std::os::unix::process::CommandExt as _;
+    let mut family = family();
+    if family.leaders.is_empty() {
+        adopt();
+        family.strangers = children();
+    }
+    // Under the lock, so that nobody takes it for an orphan before it is known.
+    let child = command.process_group(0).spawn()?;
+    family.leaders.extend(leader(&child).map(Pid::as_raw_pid));
+    Ok(child)
+}
+
+/// Kills what is left of a program's group, then the orphans when it was the last program that ran; gives how the
+/// program ended. `leaves` says that what it leaves behind is meant to be there, as with the engines of containers.
+pub(super) fn end(child: &mut Child, leaves: bool) -> io::Result<ExitStatus> {
+    let pid = leader(child);
+    if let Some(pid) = pid {
+        // A group that nobody is left in cannot be killed.
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+    let status = child.wait();
+    let mut family = family();
+    if let Some(pid) = pid {
+        family.leaders.remove(&pid.as_raw_pid());
+    }
+    if family.leaders.is_empty() && !leaves {
+        end_orphans(&family.strangers);
+    }
+    status
+}
+
+/// The process, which leads a group of the same number.
+pub(super) fn leader(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+}
+
+/// Asks for orphans; where that cannot be had, groups are killed all the same.
+#[cfg(target_os = "linux")]
+fn adopt() {
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn adopt() {}
+
+/// The children of this process, those that ended and were not asked about among them.
+fn children() -> BTreeSet<i32> {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return BTreeSet::new() };
+    let lists = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()).collect()
+}
+
+/// Kills orphans until there are none: each that dies makes orphans of its children.
+fn end_orphans(strangers: &BTreeSet<i32>) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let left: Vec<Pid> = children().difference(strangers).filter_map(|pid| orphan(*pid)).collect();
+        if left.is_empty() || Instant::now() >= until {
+            return;
+        }
+        for pid in left {
+            // It is a child that nobody else asks about, so its number is its own until it is asked about here.
+            let _ = kill_process(pid, Signal::KILL);
+            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The process when it is an orphan: what this process starts elsewhere is in its own group.
+fn orphan(pid: i32) -> Option<Pid> {
+    let pid = Pid::from_raw(pid)?;
+    let is_near = getpgid(Some(pid)).is_ok_and(|group| group == getpgrp());
+    let is_of_session = getsid(Some(pid)).ok()? == getsid(None).ok()?;
+    (!(is_near && is_of_session)).then_some(pid)
+}

@@ -1,0 +1,120 @@
+//! Requests to a git server with credentials that are looked up when they are needed.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::super::send_pack::{Offer, Receiver, said};
+use super::RemoteRepository;
+use crate::domain::credentials::{Door, SignIn};
+use crate::ports::git::GitError;
+use crate::ports::sign_in::SignIns;
+
+/// The words of gix for a redirect that credentials would have to follow.
+const REDIRECT_REFUSED: &str = "refusing to follow redirect";
+
+/// Why a request failed, and whether for want of credentials.
+pub(super) struct Failure {
+    is_denied: bool,
+    reason: String,
+}
+
+impl RemoteRepository {
+    /// The same repository with credentials that are looked up when they are needed.
+    ///
+    /// # Errors
+    /// [`GitError::Url`] where they would be sent in clear text, and when the URL holds a user itself.
+    pub fn with_sign_ins(self, sign_ins: Arc<dyn SignIns>) -> Result<Self, GitError> {
+        let refuse = |reason: &str| GitError::Url { url: self.url.clone(), reason: reason.to_owned() };
+        let parsed = reqwest::Url::parse(&self.full).map_err(|_| refuse("it is no URL [git.url_invalid]"))?;
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(refuse("it holds a user, and a Secret is named too; remove one of them [git.url_credentials]"));
+        }
+        if parsed.scheme() != "https" && !is_of_this_machine(&parsed) {
+            return Err(refuse("credentials are not sent in clear text; use https [git.url_credentials]"));
+        }
+        Ok(Self { sign_ins: Some(sign_ins), ..self })
+    }
+
+    /// Does what needs credentials, when there are some; once more with what is there instead of them by now when that
+    /// fails, for who tells why a request is refused and who does not.
+    pub(super) fn signed<T>(
+        &self,
+        act: &'static str,
+        run: impl Fn(Option<&SignIn>) -> Result<T, Failure>,
+    ) -> Result<T, GitError> {
+        let told = |failure: Failure, sign_in: Option<&SignIn>| self.told(act, &failure, sign_in);
+        let Some(sign_ins) = &self.sign_ins else { return run(None).map_err(|failure| told(failure, None)) };
+        let unknown = |source| GitError::SignIn { url: self.url.clone(), source };
+        let sign_in = sign_ins.sign_in(Door::Git).map_err(unknown)?;
+        let failure = match run(sign_in.as_ref()) {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
+        let Some(refused) = sign_in else { return Err(told(failure, None)) };
+        match sign_ins.instead_of(&refused, Door::Git).map_err(unknown)? {
+            Some(other) => run(Some(&other)).map_err(|failure| told(failure, Some(&other))),
+            None => Err(told(failure, Some(&refused))),
+        }
+    }
+
+    fn told(&self, act: &'static str, failure: &Failure, sign_in: Option<&SignIn>) -> GitError {
+        let mut reason = self.scrubbed(&failure.reason);
+        if let Some(sign_in) = sign_in {
+            reason = reason.replace(sign_in.secret(), "***");
+        }
+        if reason.contains(REDIRECT_REFUSED) {
+            reason.push_str(
+                "; credentials go to the named address only: name the one where it is now [net.redirect_denied]",
+            );
+        }
+        if !failure.is_denied {
+            return self.failed(act)(reason);
+        }
+        reason.push_str(match sign_in {
+            Some(_) => "; put credentials that are valid there into the Secret, or give them to git's credential helper",
+            None => {
+                "; name a Secret with credentials in spec.git.secretRef of the Repository, or for `loggia pkg` give them \
+                 to git's credential helper"
+            }
+        });
+        GitError::Denied { url: self.url.clone(), act, reason }
+    }
+
+    /// The mirror, of which every request carries these credentials.
+    pub(super) fn local(&self, sign_in: Option<&SignIn>) -> gix::Result<gix::Repository> {
+        let mut repo = self.shared.to_thread_local();
+        if let Some(sign_in) = sign_in {
+            let header = format!("Authorization: {}", sign_in.authorization());
+            let mut config = repo.config_snapshot_mut();
+            config.set_raw_value("http.extraHeader", header.as_str())?;
+            config.commit()?;
+        }
+        Ok(repo)
+    }
+
+    /// Runs a request; whoever is asked for credentials then was let in with none, or with wrong ones.
+    pub(super) fn request<T>(run: impl FnOnce(&Cell<bool>) -> gix::Result<T>) -> Result<T, Failure> {
+        let asked = Cell::new(false);
+        run(&asked).map_err(|error| {
+            let reason = said(&error);
+            Failure { is_denied: asked.get() || reason.contains("HTTP status 403"), reason }
+        })
+    }
+
+    /// Asks what can be pushed.
+    pub(super) fn offered(&self, sign_in: Option<&SignIn>) -> Result<(Receiver, Offer), Failure> {
+        let failure = |reason: String| {
+            let is_denied = ["server answered 401", "server answered 403"].iter().any(|words| reason.contains(words));
+            Failure { is_denied, reason }
+        };
+        let receiver = Receiver::new(&self.full, sign_in).map_err(failure)?;
+        let offer = receiver.offer().map_err(failure)?;
+        Ok((receiver, offer))
+    }
+}
+
+/// Whether a host is this machine, where nobody listens on the way.
+fn is_of_this_machine(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}

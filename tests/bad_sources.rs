@@ -1,0 +1,355 @@
+//! Repositories that are wrong, made with real git: what `pkg get` says of each, whole, and nothing is written.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use git::git;
+use program::{Folder, Said};
+
+#[path = "support/git.rs"]
+mod git;
+#[path = "support/program.rs"]
+mod program;
+
+const KPTFILE: &str = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: web\n";
+const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
+/// A bare repository `r.git`.
+struct World(Folder);
+
+impl World {
+    fn new() -> Self {
+        let world = Self(Folder::new());
+        git(world.0.root(), &["init", "-q", "--bare", "r.git"]);
+        world.object("tree", b"");
+        world
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path("r.git").canonicalize().unwrap()
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        git(&self.path(), args)
+    }
+
+    /// Writes an object as it is, whatever git thinks of it.
+    fn object(&self, kind: &str, bytes: &[u8]) -> String {
+        let mut command = Command::new("git");
+        command.args(["hash-object", "-t", kind, "-w", "--stdin", "--literally"]).current_dir(self.path());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(bytes).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A tree of these entries, in this order.
+    fn tree(&self, entries: &[(&str, &str, &str)]) -> String {
+        let mut bytes = Vec::new();
+        for (mode, name, id) in entries {
+            bytes.extend(format!("{mode} {name}\0").into_bytes());
+            bytes.extend((0..20).map(|at| u8::from_str_radix(&id[2 * at..2 * at + 2], 16).unwrap()));
+        }
+        self.object("tree", &bytes)
+    }
+
+    fn commit(&self, tree: &str, message: &str) -> String {
+        let who = "A Person <person@example.com> 1700000000 +0000";
+        self.object("commit", format!("tree {tree}\nauthor {who}\ncommitter {who}\n\n{message}\n").as_bytes())
+    }
+
+    fn branch(&self, name: &str, commit: &str) {
+        self.git(&["update-ref", &format!("refs/heads/{name}"), commit]);
+    }
+
+    /// What `pkg get` says of something that it has to refuse.
+    fn refused(&self, package: &str) -> String {
+        let said = Said::of(self.0.loggia().args(["pkg", "get", "-q", "--", package, "p"]).output().unwrap());
+        let said = said.failed(&[]);
+        assert!(said.out.is_empty() && !self.0.path("p").exists(), "{package}");
+        said.err
+    }
+
+    /// The same of the repository's root, without the words in front of the reason.
+    fn reason(&self) -> String {
+        let said = self.refused("r.git");
+        let front = format!("loggia: fetching package the root: {}: ", self.path().display());
+        said.strip_prefix(&front).map(str::to_owned).unwrap_or(said)
+    }
+}
+
+#[test]
+fn names_of_versions_are_refused_as_git_refuses_them() {
+    let world = World::new();
+    world.branch("main", &world.commit(EMPTY_TREE, "empty"));
+    let table = [
+        ("--output=x", "it begins with a dash or a slash, or ends with a slash or a dot"),
+        ("-q", "it begins with a dash or a slash, or ends with a slash or a dot"),
+        ("a/", "it begins with a dash or a slash, or ends with a slash or a dot"),
+        ("refs/heads/../../x", "it holds .., @{ or //"),
+        ("a..b", "it holds .., @{ or //"),
+        ("a.lock", "a part begins with a dot or ends with .lock"),
+        ("a b", "it holds a space, a control character or one of ~^:?*[\\"),
+        ("a~1", "it holds a space, a control character or one of ~^:?*[\\"),
+        ("a\nb", "it holds a space, a control character or one of ~^:?*[\\"),
+        (":main", "it holds a space, a control character or one of ~^:?*[\\"),
+        ("+main:other", "it holds a space, a control character or one of ~^:?*[\\"),
+    ];
+    for (reference, why) in table {
+        let expected = format!(
+            "loggia: fetching package the root: {}: {reference:?} names no branch, tag, commit or range of versions: \
+             {why} [git.ref_invalid]\n",
+            world.path().display()
+        );
+        assert_eq!(world.refused(&format!("r.git@{reference}")), expected);
+    }
+}
+
+#[test]
+fn names_that_mean_two_things_are_refused_with_both() {
+    let world = World::new();
+    // Two commits whose ids begin with the same seven digits.
+    let [one, other] = ["2369", "3407"].map(|message| world.commit(EMPTY_TREE, message));
+    assert_eq!((&one[..7], &other[..7]), ("265bac6", "265bac6"));
+    world.branch("both", &one);
+    world.git(&["update-ref", "refs/tags/both", &other]);
+    let repo = world.path();
+    let front = format!("loggia: fetching package the root: {}: ", repo.display());
+    let expected = format!(
+        "{front}both is both a branch ({one}) and a tag ({other}); name one: refs/heads/both or refs/tags/both \
+         [git.ref_ambiguous]\n"
+    );
+    assert_eq!(world.refused("r.git@both"), expected);
+    let expected = format!(
+        "{front}several commits begin with 265bac6; give more of the one that is meant: {other}, {one} \
+         [git.ref_ambiguous]\n"
+    );
+    assert_eq!(world.refused("r.git@265bac6"), expected);
+    let unknown = "there is no commit fffffff; is it pushed, and is it in a branch or a tag? [git.commit_missing]\n";
+    assert_eq!(world.refused("r.git@fffffff"), format!("{front}{unknown}"));
+    let whole = "f".repeat(40);
+    assert_eq!(world.refused(&format!("r.git@{whole}")), format!("{front}{}", unknown.replace("fffffff", &whole)));
+}
+
+#[test]
+fn entries_that_another_system_reads_as_git_are_refused() {
+    let world = World::new();
+    let kptfile = world.object("blob", KPTFILE.as_bytes());
+    let table = [
+        (".git", ".git", "it names .git"),
+        (".GIT", ".GIT", "it names .git"),
+        ("git~1", "git~1", "it names .git"),
+        (".git::$INDEX_ALLOCATION", ".git::$INDEX_ALLOCATION", "it names .git"),
+        (".g\u{200c}it", ".g\\u{200c}it", "it names .git"),
+        ("a\\b", "a\\\\b", "it holds a control character or a backslash"),
+        ("a\u{1b}[2Jb", "a\\u{1b}[2Jb", "it holds a control character or a backslash"),
+        ("..", "..", "it leaves the package"),
+    ];
+    for (name, shown, why) in table {
+        for mode in ["100644", "40000"] {
+            let id = if mode == "40000" { world.tree(&[("100644", "config", &kptfile)]) } else { kptfile.clone() };
+            let tree = world.tree(&[(mode, name, &id)]);
+            world.branch("main", &world.commit(&tree, "bad"));
+            assert_eq!(world.reason(), format!("{shown} in {tree} is refused: {why} [git.entry_forbidden]\n"));
+        }
+    }
+}
+
+#[test]
+fn trees_that_are_none_are_refused() {
+    let world = World::new();
+    let kptfile = world.object("blob", KPTFILE.as_bytes());
+    let commit = world.commit(EMPTY_TREE, "empty");
+    let bad = [
+        vec![("100644", "Kptfile", kptfile.as_str()), ("100644", "Kptfile", kptfile.as_str())],
+        vec![("100644", "b", kptfile.as_str()), ("100644", "Kptfile", kptfile.as_str())],
+        vec![("100644", "a", kptfile.as_str()), ("40000", "a", EMPTY_TREE)],
+    ];
+    for entries in bad {
+        let tree = world.tree(&entries);
+        world.branch("main", &world.commit(&tree, "bad"));
+        let expected = format!(
+            "object {tree} cannot be read: the entries of tree {tree} are not in order, or one is there twice \
+             [git.tree_malformed]\n"
+        );
+        assert_eq!(world.reason(), expected);
+    }
+    let tree = world.tree(&[("100644", "Kptfile", &kptfile), ("160000", "vendor", &commit)]);
+    world.branch("main", &world.commit(&tree, "a submodule"));
+    let expected = format!("vendor in {tree} is refused: submodules are not read [git.submodule_denied]\n");
+    assert_eq!(world.reason(), expected);
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n";
+    let pointer = world.object("blob", pointer.as_bytes());
+    let tree = world.tree(&[("100644", "Kptfile", &kptfile), ("100644", "logo.png", &pointer)]);
+    world.branch("main", &world.commit(&tree, "a pointer"));
+    let expected = format!(
+        "logo.png in {tree} is refused: it is a pointer of git LFS instead of the file; commit the file itself \
+         [git.lfs_unsupported]\n"
+    );
+    assert_eq!(world.reason(), expected);
+}
+
+/// `.gitattributes` may name filters, that is, programs: none is run, and what is stored is what one gets.
+#[test]
+fn filters_are_not_run() {
+    let world = World::new();
+    let ids = [KPTFILE, "* filter=evil\n", "as it is\r\n"].map(|text| world.object("blob", text.as_bytes()));
+    let tree = world.tree(&[
+        ("100644", ".gitattributes", &ids[1]),
+        ("100644", "Kptfile", &ids[0]),
+        ("100644", "notes.txt", &ids[2]),
+    ]);
+    world.branch("main", &world.commit(&tree, "a filter"));
+    let evil = world.0.path("evil");
+    world.git(&["config", "filter.evil.smudge", &format!("touch {}", evil.display())]);
+    Said::of(world.0.loggia().args(["pkg", "get", "r.git", "p"]).output().unwrap()).fine();
+    assert_eq!(world.0.read("p/notes.txt"), "as it is\r\n");
+    assert!(!evil.exists());
+}
+
+#[test]
+fn commits_that_are_none_or_too_large_are_refused() {
+    let world = World::new();
+    let commit = world.commit(EMPTY_TREE, &"x".repeat(2 << 20));
+    world.branch("main", &commit);
+    let size = (2 << 20) + 1 + world.git(&["cat-file", "commit", &commit]).find("\n\n").unwrap() + 2;
+    let expected =
+        format!("the commit in {commit} is refused: it has {size} bytes; the limit is 1048576 [git.object_limit]\n");
+    assert_eq!(world.reason(), expected);
+    for (author, words) in [("A Person person@example.com", "author"), ("", "author")] {
+        let text = format!("tree {EMPTY_TREE}\nauthor {author}\ncommitter {author}\n\nx\n");
+        let commit = world.object("commit", text.as_bytes());
+        world.branch("main", &commit);
+        let reason = world.reason();
+        let front = format!("object {commit} cannot be read: it is no proper commit: ");
+        assert!(reason.starts_with(&front) && reason.ends_with(" [git.object_malformed]\n"), "{words}: {reason}");
+    }
+}
+
+#[test]
+fn a_damaged_pack_is_an_error() {
+    let world = World::new();
+    let kptfile = world.object("blob", KPTFILE.repeat(50).as_bytes());
+    let tree = world.tree(&[("100644", "Kptfile", &kptfile)]);
+    world.branch("main", &world.commit(&tree, "good"));
+    world.git(&["gc", "-q", "--prune=now"]);
+    let packs = fs::read_dir(world.path().join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
+    let pack = packs.into_iter().find(|path| path.extension().is_some_and(|end| end == "pack")).unwrap();
+    let good = fs::read(&pack).unwrap();
+    fs::remove_file(&pack).unwrap();
+    for at in (12..good.len() - 20).step_by(7) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x55;
+        fs::write(&pack, bad).unwrap();
+        let said = Said::of(world.0.loggia().args(["pkg", "get", "-q", "r.git", "p"]).output().unwrap());
+        assert_eq!(said.code, 2, "{at}: {}", said.err);
+        assert!(said.err.starts_with("loggia: fetching package the root: ") && !said.err.contains("panicked"));
+        assert!(!world.0.path("p").exists());
+    }
+}
+
+#[test]
+fn places_that_could_run_or_tell_something_are_refused() {
+    let world = World::new();
+    let allowed = "allowed are paths, file://, http:// and https:// [git.url_scheme]";
+    let local =
+        "allowed are paths and file://, and http:// and https:// where there is a cache folder [git.url_scheme]";
+    let dash = "it is empty, starts with a dash or holds a control character [git.url_invalid]";
+    let table = [
+        ("ext::sh -c touch% x.git", "ext::sh -c touch% x.git", format!("remote helpers are not run; {allowed}")),
+        ("--upload-pack=x.git", "--upload-pack=x.git", dash.to_owned()),
+        ("a\r\nb.git", "a\\r\\nb.git", dash.to_owned()),
+        ("git://127.0.0.1/r.git", "git://127.0.0.1/r.git", local.to_owned()),
+        ("ssh://-oProxyCommand=x/r.git", "ssh://-oProxyCommand=x/r.git", local.to_owned()),
+        ("git@host:r.git", "git@host:r.git", format!("ssh is not supported so far; {allowed}")),
+        (
+            "http://u:secret@h/r.git",
+            "http://h/r.git",
+            "user and password are not sent in clear text; use https [git.url_credentials]".to_owned(),
+        ),
+        ("https:///r.git", "https:///r.git", "it names no host [git.url_invalid]".to_owned()),
+        (
+            "http://169.254.169.254/latest/r.git",
+            "http://169.254.169.254/latest/r.git",
+            "link-local addresses are those of a machine's own services [net.denied]".to_owned(),
+        ),
+        (
+            "http://[fe80::1]/r.git",
+            "http://[fe80::1]/r.git",
+            "link-local addresses are those of a machine's own services [net.denied]".to_owned(),
+        ),
+    ];
+    for (place, shown, why) in table {
+        let expected = format!("loggia: fetching package the root: git repository URL \"{shown}\" is refused: {why}\n");
+        assert_eq!(world.refused(place), expected);
+    }
+}
+
+#[test]
+fn names_in_registries_are_read_strictly() {
+    let world = World::new();
+    let name = "a repository is lowercase letters, digits and . _ - between them, with / between its parts";
+    let short = "a sha256 digest has 64 lowercase hex digits; give all of them";
+    let table = [
+        ("oci://127.0.0.1:1/Web:v1", format!("reading \"oci://127.0.0.1:1/Web\": {name} [oci.reference]")),
+        ("oci://127.0.0.1:1/web@sha256:abc", format!("reading \"sha256:abc\": {short} [oci.reference]")),
+        (
+            "oci://127.0.0.1:1/web@md5:d41d8cd98f00b204e9800998ecf8427e",
+            "reading the digest \"md5:d41d8cd98f00b204e9800998ecf8427e\": only sha256 digests are supported \
+             [oci.digest_algorithm]"
+                .to_owned(),
+        ),
+        (
+            "oci://127.0.0.1:1/web",
+            "fetching package the root: oci://127.0.0.1:1/web: reading \"oci://127.0.0.1:1/web\": which version? Name a \
+             tag (:v1), a range (:^1.2) or a digest (@sha256:...) [oci.reference]"
+                .to_owned(),
+        ),
+        (
+            "oci://127.0.0.1:1/web//../x:v1",
+            "reading \"oci://127.0.0.1:1/web//../x:v1\": path \"../x\" is not allowed: it leaves the package [path.escape]"
+                .to_owned(),
+        ),
+    ];
+    for (place, expected) in table {
+        assert_eq!(world.refused(place), format!("loggia: {expected}\n"));
+    }
+}
+
+#[test]
+fn what_is_not_in_a_repository_is_told() {
+    let world = World::new();
+    assert_eq!(
+        world.reason(),
+        "the repository is empty: it has no branch and no tag; push a commit to it first [git.empty]\n"
+    );
+    let commit = world.commit(EMPTY_TREE, "one");
+    world.branch("a", &commit);
+    world.branch("b", &commit);
+    assert_eq!(
+        world.reason(),
+        "the repository has no branch main or master and not exactly one other; name a version with @REF \
+         [git.ref_not_found]\n"
+    );
+    let front = format!("loggia: fetching package the root: {}: ", world.path().display());
+    let expected = format!("{front}there is no branch, tag or commit c; there are a, b [git.ref_not_found]\n");
+    assert_eq!(world.refused("r.git@c"), expected);
+    world.git(&["symbolic-ref", "HEAD", "refs/heads/a"]);
+    world.branch("a", &world.commit(EMPTY_TREE, "no child"));
+    let shallow = world.0.path("shallow");
+    git(world.0.root(), &["clone", "-q", "--depth=1", &format!("file://{}", world.path().display()), "shallow"]);
+    assert!(shallow.join(".git/shallow").is_file());
+    let front =
+        format!("loggia: fetching package the root: {}: ", shallow.join(".git").canonicalize().unwrap().display());
+    let expected = format!(
+        "{front}there is no commit {}: the repository is a shallow one; deepen it with `git fetch --unshallow` \
+         [git.shallow]\n",
+        &commit[..10]
+    );
+    assert_eq!(world.refused(&format!("shallow@{}", &commit[..10])), expected);
+}
