@@ -315,10 +315,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Schemas by kind.
+/// Schemas by kind. A copy shares its kinds until one of the two changes.
 #[derive(Debug, Clone)]
 pub struct Schemas {
-    kinds: BTreeMap<Gvk, Schema>,
+    kinds: Arc<BTreeMap<Gvk, Schema>>,
     unknown: Schema,
     metadata: Schema,
 }
@@ -347,14 +347,14 @@ impl Schemas {
         for (gvk, root, structural) in crd::read(crd, &self.metadata.root)? {
             let types = Arc::clone(&self.unknown.types);
             let rules = structural.clone().map(|schema| Arc::new(Rules::of(schema)));
-            self.kinds.insert(gvk, Schema { types, root, keeps_nulls: true, structural, rules });
+            Arc::make_mut(&mut self.kinds).insert(gvk, Schema { types, root, keeps_nulls: true, structural, rules });
         }
         Ok(())
     }
 
     /// Forgets a kind; the next [`Schemas::lookup`] of it is graded [`Grade::None`].
     pub fn remove(&mut self, gvk: &Gvk) {
-        self.kinds.remove(gvk);
+        Arc::make_mut(&mut self.kinds).remove(gvk);
     }
 
     /// The schema of a kind, and how good predictions with it are. An unknown kind has known metadata, granular maps

@@ -34,7 +34,7 @@ fn read(text: &str) -> Schemas {
             Schema { types: Arc::clone(&types), root, keeps_nulls: false, structural: None, rules: None },
         ))
     });
-    let kinds = kinds.collect();
+    let kinds = Arc::new(kinds.collect());
     let object_meta = table.shape("ObjectMeta");
     let root = untyped_object(&object_meta);
     let unknown = Schema { types: Arc::clone(&types), root, keeps_nulls: true, structural: None, rules: None };
