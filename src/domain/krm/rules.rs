@@ -16,6 +16,8 @@ mod schemas;
 mod selectors;
 mod services;
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::domain::krm::cause::Cause;
@@ -65,20 +67,21 @@ pub fn validate(gvk: &Gvk, object: &Value) -> Vec<Cause> {
 #[must_use]
 pub fn refused(gvk: &Gvk, old: Option<&Value>, new: &Value, schema: &Schema) -> Vec<Cause> {
     let is = |group: &str, kind: &str| gvk.group == group && gvk.kind == kind;
-    let mut new = new.clone();
+    let mut new = Cow::Borrowed(new);
     if old.is_none() && is("batch", "Job") {
-        select_by_uid(&mut new);
+        select_by_uid(new.to_mut());
     }
-    let mut found = validate(gvk, &new);
+    let new = new.as_ref();
+    let mut found = validate(gvk, new);
     match old {
-        Some(old) => found.extend(validate_update(gvk, old, &new)),
-        None if is("apiextensions.k8s.io", "CustomResourceDefinition") => found.extend(approval(None, &new)),
+        Some(old) => found.extend(validate_update(gvk, old, new)),
+        None if is("apiextensions.k8s.io", "CustomResourceDefinition") => found.extend(approval(None, new)),
         None => {}
     }
     if is("batch", "Job") {
-        found.extend(labels_of_pods(&new));
+        found.extend(labels_of_pods(new));
     }
-    let listed = unlisted(&new, schema).into_iter().map(|violation| unsupported_at(violation, &new));
+    let listed = unlisted(new, schema).into_iter().map(|violation| unsupported_at(violation, new));
     let is_new = |cause: &Cause| found.iter().all(|known| !is_at_or_below(&cause.field, &known.field));
     let listed: Vec<Cause> = listed.filter(is_new).collect();
     found.extend(listed);
@@ -296,14 +299,17 @@ mod tests {
 
     #[test]
     fn counts_of_replica_sets_and_indexed_jobs_can_be() {
-        let template = json!({"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "a", "image": "x"}]}});
-        let mut set = json!({"spec": {"minReadySeconds": -1, "selector": {"matchLabels": {"app": "a"}}, "template": template}});
+        let template =
+            json!({"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "a", "image": "x"}]}});
+        let mut set =
+            json!({"spec": {"minReadySeconds": -1, "selector": {"matchLabels": {"app": "a"}}, "template": template}});
         let negative = "spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0";
         assert_eq!(faults("apps", "ReplicaSet", &set), [negative]);
         set["spec"]["completionMode"] = json!("Indexed");
         assert_eq!(faults("batch", "Job", &set), ["spec.completions: Required value: when completion mode is Indexed"]);
         let changed = |completions: Value| {
-            let job = |completions: Value, mode: &str| json!({"spec": {"completions": completions, "completionMode": mode}});
+            let job =
+                |completions: Value, mode: &str| json!({"spec": {"completions": completions, "completionMode": mode}});
             let old = job(json!(1), "NonIndexed");
             let found = validate_update(&Gvk::new("batch", "v1", "Job"), &old, &job(completions, "Indexed"));
             found.into_iter().map(|cause| cause.field).collect::<Vec<_>>()
