@@ -317,7 +317,7 @@ fn a_program_keeps_the_credentials() {
     let Some(world) = World::new(true) else { return };
     let place = format!("{}:v1.0.0", world.registry.place("packages/web"));
     fs::write(world.registry.credentials().join("config.json"), r#"{"auths": {}, "credsStore": "ours"}"#).unwrap();
-    world.fails(&["get", &place, "p"], &["docker-credential-ours keeps them and cannot be started", "oci.auth"]);
+    world.fails(&["get", &place, "p"], &["docker-credential-ours keeps them and cannot be run", "oci.auth"]);
     let answer = "cat > asked; echo '{\"ServerURL\":\"x\",\"Username\":\"someone\",\"Secret\":\"secret\"}'";
     world.program("bin/docker-credential-ours", answer);
     let path = format!("{}:/usr/bin:/bin", world.path("bin").display());

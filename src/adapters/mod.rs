@@ -4,6 +4,7 @@ pub mod clock;
 pub mod forge;
 pub mod functions;
 pub mod git;
+mod keeper;
 pub mod native;
 pub mod oci;
 pub mod secret;

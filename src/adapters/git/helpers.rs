@@ -3,19 +3,12 @@
 //!
 //! Source: git-credential(1). Nobody is asked on the terminal.
 
-use std::io::{Read as _, Write as _};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::process::Command;
 
 use super::without_credentials;
+use crate::adapters::keeper;
 use crate::domain::credentials::{Door, SignIn};
 use crate::ports::sign_in::{SignInError, SignIns};
-
-/// How long git and what it asks may take: a helper may ask a person.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// Most bytes of an answer.
-const ANSWER: u64 = 64 << 10;
 
 /// What git knows for one URL. Without git, or without a helper that knows the server, that is nothing.
 #[derive(Debug, Clone)]
@@ -34,24 +27,9 @@ impl Helpers {
     fn ask(&self, verb: &str, more: &str) -> Option<String> {
         let mut git = Command::new("git");
         git.args(["credential", verb]).env("GIT_TERMINAL_PROMPT", "0");
-        let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-        let (mut stdin, stdout) = (child.stdin.take()?, child.stdout.take()?);
-        // Whoever ended without reading says so by its exit code.
-        let _ = stdin.write_all(format!("url={}\n{more}\n", self.url).as_bytes());
-        drop(stdin);
-        let (say, heard) = sync_channel(1);
-        std::thread::spawn(move || {
-            let mut answer = String::new();
-            let read = stdout.take(ANSWER).read_to_string(&mut answer);
-            say.send(read.map(|_| answer))
-        });
-        let answer = heard.recv_timeout(PATIENCE).ok();
-        if answer.is_none() {
-            // It may have ended by itself.
-            let _ = child.kill();
-        }
-        let status = child.wait().ok()?;
-        answer?.ok().filter(|_| status.success())
+        let question = format!("url={}\n{more}\n", self.url);
+        let (status, answer) = keeper::ask(&mut git, &question, keeper::PATIENCE).ok()??;
+        String::from_utf8(answer).ok().filter(|_| status.success())
     }
 }
 

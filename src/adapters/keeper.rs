@@ -1,0 +1,86 @@
+//! Programs that keep credentials: they read a question on their standard input and print an answer.
+//!
+//! `git credential` and Docker's credential helpers are such. They may ask a person, so they get time, and not for ever.
+
+use std::io::{self, Read as _, Write as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+/// How long a program may take.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+/// Most bytes of an answer; what is more is not read.
+const ANSWER: u64 = 64 << 10;
+
+/// Asks a program; gives how it ended and what it printed, or nothing when it took longer than `patience` and was
+/// killed. Its standard error is not read.
+///
+/// # Errors
+///
+/// It cannot be started or waited for. No error holds a word of the question or of the answer.
+pub(super) fn ask(
+    command: &mut Command,
+    question: &str,
+    patience: Duration,
+) -> io::Result<Option<(ExitStatus, Vec<u8>)>> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let answer = converse(&mut child, question.to_owned()).recv_timeout(patience).ok();
+    if answer.is_none() {
+        // It may have ended by itself.
+        let _ = child.kill();
+    }
+    // It has ended, or was killed: this does not wait for long.
+    let status = child.wait()?;
+    Ok(answer.map(|answer| (status, answer)))
+}
+
+/// Says the question; the answer comes when the program has closed its output and ended.
+fn converse(child: &mut Child, question: String) -> Receiver<Vec<u8>> {
+    let (stdin, stdout, pid) = (child.stdin.take(), child.stdout.take(), Pid::from_child(child));
+    let (say, heard) = sync_channel(1);
+    std::thread::spawn(move || {
+        if let Some(mut stdin) = stdin {
+            // Whoever ended without reading says so by its exit code.
+            let _ = stdin.write_all(question.as_bytes());
+        }
+        let mut answer = Vec::new();
+        if let Some(stdout) = stdout {
+            // Whoever broke off says so by its exit code, too.
+            let _ = stdout.take(ANSWER).read_to_end(&mut answer);
+        }
+        // Its number stays its own: whoever started it asks how it ended.
+        let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        say.send(answer)
+    });
+    heard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, question: &str, patience: Duration) -> Option<(Option<i32>, Vec<u8>)> {
+        let answer = ask(Command::new("sh").args(["-c", script]), question, patience).unwrap();
+        answer.map(|(status, answer)| (status.code(), answer))
+    }
+
+    #[test]
+    fn the_answer_comes_with_how_it_ended() {
+        assert_eq!(shell("cat; echo b; exit 3", "a\n", PATIENCE), Some((Some(3), b"a\nb\n".to_vec())));
+        let much = "x".repeat(1 << 20);
+        assert_eq!(shell("exit 0", &much, PATIENCE), Some((Some(0), Vec::new())), "the question need not be read");
+        let (status, answer) = shell("yes", "", PATIENCE).unwrap();
+        assert!(status != Some(0) && answer.len() as u64 == ANSWER, "its pipe was closed: {status:?}");
+        ask(&mut Command::new("loggia-has-no-such-program"), "", PATIENCE).unwrap_err();
+    }
+
+    #[test]
+    fn nobody_is_waited_for_for_ever() {
+        let patience = Duration::from_millis(100);
+        assert_eq!(shell("exec sleep 3600", "", patience), None);
+        assert_eq!(shell("exec sleep 3600 >&-", "", patience), None, "it closed its output and did not end");
+        assert_eq!(shell("sleep 3600 & exit 0", "", patience), None, "somebody else holds its output");
+    }
+}
