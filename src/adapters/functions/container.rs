@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Ending;
+use super::family::Rest;
 use super::process::{self, Limits};
 use crate::domain::package::external::{Answer, Failure};
 
@@ -63,7 +64,7 @@ impl Containers {
         let name = format!("loggia-fn-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new(&engine);
         command.args(self.arguments(&name)).arg(image);
-        let answer = process::run_engine(command, image, list, limits, ending);
+        let answer = process::run(command, image, list, (limits, ending), Rest::Left);
         if answer.as_ref().is_err_and(|failure| failure.exit_code.is_none()) {
             // The engine's client is gone; the container may not be.
             let remove =

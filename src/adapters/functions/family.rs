@@ -18,7 +18,8 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpgid, getpgrp, getsid, kill_process, kill_process_group, waitid,
 };
 
-/// How long orphans are killed for, and the pause between two looks.
+/// How long orphans are killed for, so that whoever starts others for ever is not killed for ever, and the pause between
+/// two looks.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -47,32 +48,32 @@ pub(super) fn start(command: &mut Command) -> io::Result<Child> {
     }
     // Under the lock, so that nobody takes it for an orphan before it is known.
     let child = command.process_group(0).spawn()?;
-    family.leaders.extend(leader(&child).map(Pid::as_raw_pid));
+    family.leaders.insert(Pid::from_child(&child).as_raw_pid());
     Ok(child)
 }
 
+/// What becomes of the processes that a program leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// They are killed.
+    Killed,
+    /// Those that left its group are meant to be there, as what the engine of containers starts.
+    Left,
+}
+
 /// Kills what is left of a program's group, then the orphans when it was the last program that ran; gives how the
-/// program ended. `leaves` says that what it leaves behind is meant to be there, as with the engines of containers.
-pub(super) fn end(child: &mut Child, leaves: bool) -> io::Result<ExitStatus> {
-    let pid = leader(child);
-    if let Some(pid) = pid {
-        // A group that nobody is left in cannot be killed.
-        let _ = kill_process_group(pid, Signal::KILL);
-    }
+/// program ended.
+pub(super) fn end(child: &mut Child, rest: Rest) -> io::Result<ExitStatus> {
+    let leader = Pid::from_child(child);
+    // A group that nobody is left in cannot be killed.
+    let _ = kill_process_group(leader, Signal::KILL);
     let status = child.wait();
     let mut family = family();
-    if let Some(pid) = pid {
-        family.leaders.remove(&pid.as_raw_pid());
-    }
-    if family.leaders.is_empty() && !leaves {
+    family.leaders.remove(&leader.as_raw_pid());
+    if family.leaders.is_empty() && rest == Rest::Killed {
         end_orphans(&family.strangers);
     }
     status
-}
-
-/// The process, which leads a group of the same number.
-pub(super) fn leader(child: &Child) -> Option<Pid> {
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
 /// Asks for orphans; where that cannot be had, groups are killed all the same.

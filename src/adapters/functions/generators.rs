@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Ending;
 use super::container::is_program;
+use super::family::Rest;
 use super::process::{self, Limits};
 use crate::domain::package::external::{Answer, Failure, Request};
 use crate::domain::package::functions::short_name;
@@ -149,7 +150,7 @@ impl Work<'_> {
             command.env("PATH", self.scratch.0.join("none"));
             command.envs(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"].map(|name| (name, NOWHERE)));
         }
-        process::run(command, self.name(), "", self.limits, self.ending)
+        process::run(command, self.name(), "", (self.limits, self.ending), Rest::Killed)
     }
 
     fn chart(&self, chart: &Chart, files: &FileTree) -> Result<Answer, Failure> {
@@ -181,7 +182,7 @@ impl Work<'_> {
         if is_on_this_machine(&chart.repo) {
             command.arg("--plain-http");
         }
-        process::run(command, self.name(), "", self.limits, self.ending)?;
+        process::run(command, self.name(), "", (self.limits, self.ending), Rest::Killed)?;
         let leaf = chart.name.rsplit('/').next().unwrap_or(&chart.name);
         Ok(format!("../charts/{leaf}"))
     }

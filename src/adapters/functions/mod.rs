@@ -12,6 +12,7 @@ mod words;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::family::Rest;
 use crate::domain::package::Catalog;
 use crate::domain::package::external::{Answer, Failure, Program, Request};
 use crate::ports::function::{FunctionRunner, ModuleSource};
@@ -121,7 +122,7 @@ impl LocalRunner {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        process::run(command, program, list, &self.limits, &self.ending)
+        process::run(command, program, list, (&self.limits, &self.ending), Rest::Killed)
     }
 }
 

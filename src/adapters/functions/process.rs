@@ -6,8 +6,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+use super::family::Rest;
 use super::{Ending, family};
 use crate::domain::package::external::{Answer, Failure};
 
@@ -50,34 +51,14 @@ enum Heard {
     TooMuch,
 }
 
-/// Runs a command; nothing that it started is left when this returns, with the exceptions of [`family`].
+/// Runs a command; nothing that it started is left when this returns, with the exceptions of [`family`] and of what is
+/// to be left as its rest.
 pub(super) fn run(
-    command: Command,
-    name: &str,
-    input: &str,
-    limits: &Limits,
-    ending: &Ending,
-) -> Result<Answer, Failure> {
-    run_to_end(command, name, input, (limits, ending), false)
-}
-
-/// Runs the client of an engine, of which nothing is left but what it started to outlive it.
-pub(super) fn run_engine(
-    command: Command,
-    name: &str,
-    input: &str,
-    limits: &Limits,
-    ending: &Ending,
-) -> Result<Answer, Failure> {
-    run_to_end(command, name, input, (limits, ending), true)
-}
-
-fn run_to_end(
     mut command: Command,
     name: &str,
     input: &str,
     (limits, ending): (&Limits, &Ending),
-    leaves: bool,
+    rest: Rest,
 ) -> Result<Answer, Failure> {
     let _hold = ending.hold();
     let deadline = Instant::now() + limits.time;
@@ -90,7 +71,7 @@ fn run_to_end(
     })?;
     let heard = converse(&mut child, input, limits);
     let outcome = ended(&child, &heard, deadline, ending);
-    let status = family::end(&mut child, leaves);
+    let status = family::end(&mut child, rest);
     let (output, stderr) = outcome.map_err(|stop| stopped(name, &stop, limits))?;
     let lost = |error| Failure::new("fn.failed", format!("how {name} ended is not known: {error}"));
     answer(name, status.map_err(lost)?, output, &stderr)
@@ -183,7 +164,7 @@ fn go_on(deadline: Instant, ending: &Ending) -> Result<(), Stop> {
 /// Whether the process has ended. No note of it is taken yet: its number stays its own until its group was killed.
 fn is_over(child: &Child) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    family::leader(child).is_none_or(|pid| !matches!(waitid(WaitId::Pid(pid), options), Ok(None)))
+    !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
 }
 
 fn answer(name: &str, status: ExitStatus, list: Vec<u8>, stderr: &[u8]) -> Result<Answer, Failure> {
