@@ -14,3 +14,7 @@ pub mod state;
 #[cfg(test)]
 #[path = "../../tests/support/git.rs"]
 mod person;
+
+#[cfg(test)]
+#[path = "../../tests/support/script.rs"]
+mod script;

@@ -9,9 +9,11 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+#[path = "script.rs"]
+mod script;
 
 /// A folder that goes away with the test.
 pub(crate) struct Folder(tempfile::TempDir);
@@ -37,9 +39,10 @@ impl Folder {
     }
 
     /// Writes a program that may be run.
-    pub(crate) fn program(&self, path: &str, script: &str) {
-        self.write(path, &format!("#!/bin/sh\n{script}\n"));
-        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+    pub(crate) fn program(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        script::script(&path, text);
     }
 
     pub(crate) fn read(&self, path: &str) -> String {

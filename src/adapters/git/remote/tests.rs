@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::adapters::person::git;
+use crate::adapters::script::script;
 use crate::domain::credentials::Door;
 use crate::domain::error::{Class, Classify as _};
 use crate::domain::lease::{LeaseRecord, Timing};
@@ -330,12 +331,10 @@ fn an_annotated_tag_is_expected_by_its_commit() {
 #[cfg(unix)]
 #[test]
 fn what_a_hook_refuses_is_said() {
-    use std::os::unix::fs::PermissionsExt as _;
     let Some(server) = Server::start() else { return };
     let hook = server.path().join("hooks/update");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    std::fs::write(&hook, "#!/bin/sh\ntest \"$1\" != refs/heads/main\n").unwrap();
-    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script(&hook, "test \"$1\" != refs/heads/main");
     let repo = server.open();
     let one = commit(&repo, "one", vec![]);
     let both = [update("refs/heads/main", None, Some(&one)), update("refs/heads/topic", None, Some(&one))];
