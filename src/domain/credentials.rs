@@ -132,10 +132,17 @@ pub fn helper_in_docker_config(text: &[u8], registry: &str) -> Result<Option<Str
     Ok(Some(own).filter(|name| !name.is_empty()))
 }
 
+/// Docker's own registry, and what it was called before: its credentials are kept under the old name, as a URL.
+///
+/// Source: `IndexServer` in `registry/config.go` of Docker.
+const DOCKER: &str = "docker.io";
+const DOCKER_INDEX: &str = "index.docker.io";
+const DOCKER_INDEX_URL: &str = "https://index.docker.io/v1/";
+
 /// What a registry is called where Docker's programs keep its credentials.
 #[must_use]
 pub fn docker_key(registry: &str) -> &str {
-    if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }
+    if registry == DOCKER { DOCKER_INDEX_URL } else { registry }
 }
 
 #[derive(Deserialize)]
@@ -182,7 +189,7 @@ fn is_empty(auth: &Auth) -> bool {
 fn host(key: &str) -> &str {
     let key = key.split_once("://").map_or(key, |(_, rest)| rest);
     let host = key.split('/').next().unwrap_or(key);
-    if host == "index.docker.io" { "docker.io" } else { host }
+    if host == DOCKER_INDEX { DOCKER } else { host }
 }
 
 fn pair(auth: &Auth) -> Result<SignIn, CredentialsError> {
@@ -260,6 +267,14 @@ mod tests {
 
     fn password(user: &str, password: &str) -> SignIn {
         SignIn::Password { user: user.to_owned(), password: password.to_owned() }
+    }
+
+    #[test]
+    fn the_key_of_a_registry_leads_back_to_it() {
+        for registry in [DOCKER, "r.example", "r.example:5000", "localhost"] {
+            assert_eq!(host(docker_key(registry)), registry);
+        }
+        assert_eq!(docker_key(DOCKER), DOCKER_INDEX_URL);
     }
 
     #[test]

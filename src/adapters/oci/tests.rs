@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use tar::{Builder, Header};
 
 use super::*;
+use crate::adapters::script::script;
+use crate::domain::credentials::docker_key;
 
 /// A request as the server sees it: path with query, and headers in lower case.
 struct Asked {
@@ -456,14 +458,9 @@ fn files_of_credentials_are_read_as_docker_writes_them() {
 
 #[test]
 fn programs_that_keep_credentials_are_asked() {
-    use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.json");
-    let helper = |name: &str, script: &str| {
-        let program = dir.path().join(format!("docker-credential-{name}"));
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    };
+    let helper = |name: &str, text: &str| script(&dir.path().join(format!("docker-credential-{name}")), text);
     let echo = "echo \"{\\\"ServerURL\\\":\\\"x\\\",\\\"Username\\\":\\\"$1\\\",\\\"Secret\\\":\\\"$(cat)\\\"}\"";
     helper("echo", echo);
     helper("empty", "cat > /dev/null; echo 'credentials not found in native keychain'; exit 1");
@@ -481,7 +478,7 @@ fn programs_that_keep_credentials_are_asked() {
     let both = json!({"auths": {"h.io": {"auth": auth}}, "credHelpers": {"h.io": "echo"}, "credsStore": "broken"});
     assert_eq!(of(&both, "h.io"), pair("get:h.io"));
     let store = json!({"auths": {"h.io": {"auth": auth}}, "credsStore": "echo"});
-    assert_eq!(of(&store, "docker.io"), pair("get:https://index.docker.io/v1/"));
+    assert_eq!(of(&store, "docker.io"), pair(&format!("get:{}", docker_key("docker.io"))));
     let empty = json!({"auths": {"h.io": {"auth": auth}}, "credsStore": "empty"});
     assert_eq!((of(&empty, "h.io"), of(&empty, "other.io")), (pair("u:p"), Ok(None)));
     for name in ["broken", "wordy", "token"] {
