@@ -78,7 +78,7 @@ impl Answer {
 }
 
 /// How long an event that is missing is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long an event is waited for that should not come.
 const PAUSE: Duration = Duration::from_millis(15);
 
