@@ -52,6 +52,19 @@ fn expressions_are_judged_as_the_real_server_judges_them() {
     assert!(found.is_empty(), "{} expressions are judged differently:\n{}", found.len(), found.join("\n"));
 }
 
+/// An order that contradicts itself may end the program that sorts by it.
+#[test]
+fn numbers_that_are_none_come_last() {
+    let items = (0..60).rev().map(|number| match number % 3 {
+        0 => "double('NaN')".to_owned(),
+        _ => format!("{number}.0"),
+    });
+    let list = format!("[{}]", items.collect::<Vec<_>>().join(", "));
+    let rule = format!("{list}.sort().slice(0, 40) == {list}.filter(n, n == n).sort() && {list}.sort()[0] == 1.0");
+    let (schema, object) = sample();
+    assert_eq!(outcome(&rule, &schema, &object), ["holds"]);
+}
+
 fn spend(expression: &str, object: &Value) -> Vec<String> {
     let (schema, _) = sample();
     outcome(expression, &schema, object)

@@ -210,16 +210,19 @@ fn flatten<'a>(items: Vec<Val<'a>>, levels: u64, budget: &Budget) -> Result<Vec<
     Ok(flat)
 }
 
-/// Items in the order of their keys.
+/// Items in the order of their keys. A number that is none has no order, which is no error: it comes last. (The server
+/// leaves it where its way to sort happens to put it.)
 pub(in super::super) fn sorted_by<'a>(items: Vec<Val<'a>>, keys: &[Val<'a>]) -> Result<Val<'a>, Fail> {
     let Some(first) = keys.first() else { return Ok(Val::list(items)) };
-    if first.compare(first).is_err() {
+    let has_order = |key: &Val<'a>| key.compare(key).is_ok();
+    if !has_order(first) && !matches!(first, Val::Double(_)) {
         return Err(Fail::error("list elements must be comparable"));
     }
     if keys.iter().any(|key| key.type_name() != first.type_name()) {
         return Err(Fail::error("list elements must have the same type"));
     }
     let mut pairs: Vec<(&Val<'a>, Val<'a>)> = keys.iter().zip(items).collect();
-    pairs.sort_by(|(a, _), (b, _)| a.compare(b).unwrap_or(Ordering::Equal));
+    let order = |a: &Val<'a>, b: &Val<'a>| a.compare(b).unwrap_or_else(|_| has_order(b).cmp(&has_order(a)));
+    pairs.sort_by(|(a, _), (b, _)| order(a, b));
     Ok(Val::list(pairs.into_iter().map(|(_, item)| item).collect()))
 }
