@@ -4,6 +4,8 @@
 //! (KEP-4008). Of the alternatives of `anyOf` and `oneOf` the one with most passed checks is told of: they are counted
 //! as the server does.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::past::Past;
@@ -16,8 +18,8 @@ use crate::domain::krm::value::same;
 /// What is wrong with an object; with what it was before, only what is new in it.
 #[must_use]
 pub fn validate(object: &Value, old: Option<&Value>, schema: &Value) -> Vec<Cause> {
-    checked(Place { value: object, path: "", depth: MAX_DEPTH }, schema, old.map(|old| Past::new(old, object, schema)))
-        .faults
+    let past = old.map(|old| Past::new(old, object, schema));
+    once(checked(Place { value: object, path: "", depth: MAX_DEPTH }, schema, past).faults)
 }
 
 /// What is wrong with the status of an object, which the server takes for the root.
@@ -30,7 +32,15 @@ pub fn validate_status(object: &Value, old: &Value, schema: &Value) -> Vec<Cause
         "<nil>" | "" => Cause { field: "status".to_owned(), ..cause },
         field => Cause { field: join("status", field), ..cause },
     };
-    found.into_iter().map(within).collect()
+    once(found).into_iter().map(within).collect()
+}
+
+/// Each fault once: alternatives may find the same.
+fn once(faults: Vec<Cause>) -> Vec<Cause> {
+    let mut seen = BTreeSet::new();
+    let is_new: Vec<bool> =
+        faults.iter().map(|Cause { reason, message, field }| seen.insert((field, reason, message))).collect();
+    faults.into_iter().zip(is_new).filter_map(|(fault, is_new)| is_new.then_some(fault)).collect()
 }
 
 /// What is looked at.
@@ -56,18 +66,11 @@ struct Found {
 
 impl Found {
     fn of(faults: impl IntoIterator<Item = Cause>, checks: usize) -> Self {
-        let mut found = Self { faults: Vec::new(), checks };
-        found.add(faults);
-        found
+        Self { faults: faults.into_iter().collect(), checks }
     }
 
-    /// Adds faults, each once.
     fn add(&mut self, faults: impl IntoIterator<Item = Cause>) {
-        for fault in faults {
-            if !self.faults.contains(&fault) {
-                self.faults.push(fault);
-            }
-        }
+        self.faults.extend(faults);
     }
 
     fn merge(&mut self, other: Self) {
