@@ -28,12 +28,20 @@ pub fn render(changes: &[Change]) -> String {
 }
 
 fn line(change: &Change) -> String {
-    let path = &change.path;
-    match (&change.before, &change.after) {
-        (None, None) => String::new(),
-        (None, Some(after)) => format!("+ {path}: {}\n", show(after)),
-        (Some(before), None) => format!("- {path}: {}\n", show(before)),
-        (Some(before), Some(after)) => format!("~ {path}: {} -> {}\n", show(before), show(after)),
+    match line_of(&change.path.to_string(), change.before.as_ref(), change.after.as_ref()) {
+        Some(line) => line + "\n",
+        None => String::new(),
+    }
+}
+
+/// A change as one line without its end; nothing when there is no value on either side.
+#[must_use]
+pub fn line_of(path: &str, before: Option<&Value>, after: Option<&Value>) -> Option<String> {
+    match (before, after) {
+        (None, None) => None,
+        (None, Some(after)) => Some(format!("+ {path}: {}", show(after))),
+        (Some(before), None) => Some(format!("- {path}: {}", show(before))),
+        (Some(before), Some(after)) => Some(format!("~ {path}: {} -> {}", show(before), show(after))),
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::id::Digest;
+use crate::domain::krm::diff::line_of;
 use crate::domain::krm::{Change, Grade, Gvk, ObjectId};
 
 /// One field of a patch, as it is printed, stored and compared; secret values are hidden before it is made.
@@ -29,22 +30,7 @@ impl From<Change> for FieldChange {
 impl std::fmt::Display for FieldChange {
     /// `~ .spec.replicas: 2 -> 3`, `+ path: value`, `- path: value`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = &self.path;
-        match (&self.before, &self.after) {
-            (Some(before), Some(after)) => write!(f, "~ {path}: {} -> {}", shown(before), shown(after)),
-            (None, Some(after)) => write!(f, "+ {path}: {}", shown(after)),
-            (Some(before), None) => write!(f, "- {path}: {}", shown(before)),
-            (None, None) => write!(f, "= {path}"),
-        }
-    }
-}
-
-/// Long values are cut; nobody reads them on one line.
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(160) {
-        Some((end, _)) => format!("{}... ({} characters)", &text[..end], text.chars().count()),
-        None => text,
+        f.write_str(&line_of(&self.path, self.before.as_ref(), self.after.as_ref()).unwrap_or_default())
     }
 }
 
