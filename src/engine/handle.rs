@@ -293,14 +293,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Lifts holds that begin with `digest` (empty: all); gives how many.
+    /// Lifts the hold of a digest, or all; gives how many.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn resume(&self, sync: &NamespacedName, digest: &str, by: &str) -> Result<usize, EngineError> {
+    pub async fn resume(&self, sync: &NamespacedName, digest: Option<&Digest>, by: &str) -> Result<usize, EngineError> {
         let mut state = self.state.get(sync).await?;
         let before = state.value.holds.len();
-        state.value.holds.retain(|held, _| !held.as_str().starts_with(digest));
+        state.value.holds.retain(|held, _| digest.is_some_and(|digest| digest != held));
         let lifted = before - state.value.holds.len();
         if lifted > 0 {
             state.value.record(self.said("resumed", None, by, &format!("{lifted} held digests let go")));
