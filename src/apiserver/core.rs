@@ -1,9 +1,10 @@
 //! The state of one server, and what every write of it shares.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde_json::Value;
 
@@ -94,6 +95,8 @@ pub struct Core {
     clock: Clock,
     serial: AtomicU64,
     lines: Lines,
+    /// Namespaces and CRDs whose content is being deleted.
+    emptying: Mutex<BTreeSet<Key>>,
 }
 
 impl fmt::Debug for Core {
@@ -119,8 +122,15 @@ impl Core {
             kinds.add_crd(&crd)?;
         }
         let kinds = RwLock::new(Arc::new(kinds));
-        let core =
-            Self { name: name.to_owned(), store, kinds, clock, serial: AtomicU64::new(0), lines: Lines::default() };
+        let core = Self {
+            name: name.to_owned(),
+            store,
+            kinds,
+            clock,
+            serial: AtomicU64::new(0),
+            lines: Lines::default(),
+            emptying: Mutex::default(),
+        };
         core.create_namespaces()?;
         Ok(core)
     }
@@ -151,6 +161,11 @@ impl Core {
     /// The lines of events that watches share.
     pub(super) const fn lines(&self) -> &Lines {
         &self.lines
+    }
+
+    /// Namespaces and CRDs whose content is being deleted.
+    pub(super) fn emptying(&self) -> MutexGuard<'_, BTreeSet<Key>> {
+        self.emptying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The kinds as they are now.

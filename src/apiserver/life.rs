@@ -35,21 +35,35 @@ impl Core {
     }
 
     fn follow_deletion(&self, key: &Key) {
-        let terminating = |owner: &Key| self.store().get(owner).as_deref().is_some_and(metadata::is_terminating);
-        if !key.namespace.is_empty() && terminating(&Key::of_namespace(&key.namespace)) {
+        let waits = |owner: &Key| {
+            let terminating = self.store().get(owner).as_deref().is_some_and(metadata::is_terminating);
+            terminating && !self.emptying().contains(owner)
+        };
+        if !key.namespace.is_empty() && waits(&Key::of_namespace(&key.namespace)) {
             self.finish_namespace(&key.namespace);
         }
         let crd = Key::new(&crds(), "", &key.resource.to_string());
-        if terminating(&crd) {
+        if waits(&crd) {
             self.finish_crd(&crd);
         }
     }
 
     fn empty_namespace(&self, namespace: &str) {
-        for resource in self.store().resources() {
-            self.delete_all(&resource, Some(namespace));
+        let all = || self.store().resources().iter().for_each(|resource| self.delete_all(resource, Some(namespace)));
+        if self.empty(&Key::of_namespace(namespace), all) {
+            self.finish_namespace(namespace);
         }
-        self.finish_namespace(namespace);
+    }
+
+    /// Takes the content of a namespace or CRD away. What follows of each object that goes is left to the caller, once,
+    /// after the last; so it says whether it was done: not while it is under way.
+    fn empty(&self, owner: &Key, delete: impl FnOnce()) -> bool {
+        if !self.emptying().insert(owner.clone()) {
+            return false;
+        }
+        delete();
+        self.emptying().remove(owner);
+        true
     }
 
     fn delete_all(&self, resource: &Resource, namespace: Option<&str>) {
@@ -117,8 +131,9 @@ impl Core {
                 Ok::<(), ApiError>(())
             })),
             Some(crd) if metadata::is_terminating(crd) => {
-                self.delete_all(&served(crd), None);
-                self.finish_crd(key);
+                if self.empty(key, || self.delete_all(&served(crd), None)) {
+                    self.finish_crd(key);
+                }
             }
             Some(crd) => self.establish(key, crd),
         }

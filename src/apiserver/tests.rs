@@ -12,6 +12,9 @@ use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
+use super::delete::DeleteOptions;
+use super::kinds::Resource;
+use super::store::Key;
 use super::*;
 
 mod depth;
@@ -304,6 +307,37 @@ async fn finalizers_hold_and_preconditions_protect() {
     api.patch("a", &PatchParams::default(), &Patch::Merge(&none)).await.unwrap();
     assert!(api.get_opt("a").await.unwrap().is_none());
     assert_ne!(api.create(&PostParams::default(), &config_map("a", "1")).await.unwrap().uid(), made.uid());
+}
+
+/// What follows from each object that goes is not done within what follows from the one before it.
+#[test]
+fn a_namespace_and_a_kind_with_much_in_them_go() {
+    let server = Core::open("t", None, Arc::new(crate::domain::time::Timestamp::now)).unwrap();
+    let writer = Writer::named("test");
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "things.x.y"},
+        "spec": {
+            "group": "x.y", "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things", "singular": "thing"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+        },
+    });
+    let definition = server.create(definition, &writer).unwrap();
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "core"}});
+    let namespace = server.create(namespace, &writer).unwrap();
+    for number in 0..2000 {
+        let metadata = json!({"name": format!("n-{number}"), "namespace": "core"});
+        server.create(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}), &writer).unwrap();
+        let metadata = json!({"name": format!("n-{number}"), "namespace": "default"});
+        server.create(json!({"apiVersion": "x.y/v1", "kind": "Thing", "metadata": metadata}), &writer).unwrap();
+    }
+    for (gone, resource) in
+        [(&namespace, Resource::new("", "configmaps")), (&definition, Resource::new("x.y", "things"))]
+    {
+        server.delete_object(&gone.object, &DeleteOptions::default()).unwrap();
+        assert_eq!(server.store().list(&resource, None).objects.len(), 0, "{resource}");
+    }
+    assert!(server.store().get(&Key::of_namespace("core")).is_none());
+    assert!(server.store().get(&Key::new(&core::crds(), "", "things.x.y")).is_none());
 }
 
 #[tokio::test]
