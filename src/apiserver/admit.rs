@@ -46,7 +46,7 @@ pub(super) fn prepare(gvk: &Gvk, object: &mut Value) {
         ("", "Pod") => {
             all(object, RUNNING_POD);
             tolerations(object);
-            let class = quality(object);
+            let class = json!(quality(object)).to_string();
             all(object, &[("status.qosClass", &class)]);
         }
         ("", "Namespace") => {
@@ -118,8 +118,8 @@ fn tolerations(pod: &mut Value) {
     }
 }
 
-/// The quality of service class as JSON text.
-fn quality(pod: &Value) -> String {
+/// The quality of service class of a pod.
+pub(super) fn quality(pod: &Value) -> &'static str {
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let has = |container: &Value, part: &str| {
         let part = container.pointer(&format!("/resources/{part}")).and_then(Value::as_object);
@@ -133,10 +133,10 @@ fn quality(pod: &Value) -> String {
         equal("cpu") && equal("memory")
     };
     if !containers.is_empty() && containers.iter().all(guaranteed) {
-        return r#""Guaranteed""#.to_owned();
+        return "Guaranteed";
     }
     let any = containers.iter().any(|container| has(container, "limits") || has(container, "requests"));
-    if any { r#""Burstable""# } else { r#""BestEffort""# }.to_owned()
+    if any { "Burstable" } else { "BestEffort" }
 }
 
 /// Adds the version in which objects are stored to those in which they were.

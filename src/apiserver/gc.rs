@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::delete::{FOREGROUND, ORPHAN};
+use super::metadata::is_terminating;
 use super::store::{Change, ChangeKind};
 use super::workloads;
 use super::workloads::view::{Seen, View, owners};
@@ -44,16 +45,12 @@ pub fn decide(view: &View) -> Vec<Write> {
 pub fn decide_one(view: &View, uid: &str) -> Vec<Write> {
     let Some(seen) = view.get(uid) else { return Vec::new() };
     let object = seen.object.as_ref();
-    match (is_ending(object), has_finalizer(object, ORPHAN), has_finalizer(object, FOREGROUND)) {
+    match (is_terminating(object), has_finalizer(object, ORPHAN), has_finalizer(object, FOREGROUND)) {
         (true, true, _) => orphaned(view, uid, object),
         (true, false, true) => awaited(view, uid, object),
         (true, false, false) => Vec::new(),
         (false, _, _) => dependent(view, seen),
     }
-}
-
-fn is_ending(object: &Value) -> bool {
-    object.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null())
 }
 
 fn items<'v>(object: &'v Value, pointer: &str) -> &'v [Value] {
@@ -71,7 +68,7 @@ fn owner_of(view: &View, dependent: &Seen, uid: &str) -> Owner {
     }
     let Some(owner) = view.get(uid) else { return Owner::Absent };
     let reachable = owner.key.namespace.is_empty() || owner.key.namespace == dependent.key.namespace;
-    let waiting = reachable && is_ending(&owner.object) && has_finalizer(&owner.object, FOREGROUND);
+    let waiting = reachable && is_terminating(&owner.object) && has_finalizer(&owner.object, FOREGROUND);
     // A cluster-scoped object with a namespaced owner is never collected: upstream cannot look such an owner up.
     let absent = !reachable && !dependent.key.namespace.is_empty();
     match (absent, waiting) {
@@ -107,7 +104,7 @@ fn awaited(view: &View, uid: &str, object: &Value) -> Vec<Write> {
     if !view.dependents(uid).any(|inner| blocks(&inner.object, uid)) {
         return vec![without_finalizer(object, FOREGROUND)];
     }
-    let live = view.dependents(uid).filter(|inner| !is_ending(&inner.object));
+    let live = view.dependents(uid).filter(|inner| !is_terminating(&inner.object));
     live.flat_map(|inner| dependent(view, inner)).collect()
 }
 
@@ -152,7 +149,7 @@ impl workloads::Controller for Collector {
         let own = uid(&change.object);
         let before = change.previous.iter().flat_map(|object| owners(object)).map(str::to_owned);
         let mut concerned: Vec<String> = owners(&change.object).map(str::to_owned).chain(before).collect();
-        if change.kind == ChangeKind::Deleted || is_ending(&change.object) {
+        if change.kind == ChangeKind::Deleted || is_terminating(&change.object) {
             concerned.extend(view.dependents(&own).map(|inner| uid(&inner.object)));
         }
         concerned.push(own);

@@ -79,9 +79,14 @@ pub(super) fn uid(seed: &str) -> String {
 #[must_use]
 pub(super) fn generated_name(base: &str, seed: &str) -> String {
     let base: String = base.chars().take(MAX_GENERATED_BASE).collect();
-    let letter = |byte: &u8| char::from(SUFFIX_LETTERS[usize::from(*byte) % SUFFIX_LETTERS.len()]);
-    let suffix: String = bytes_of(seed)[..5].iter().map(letter).collect();
+    let suffix: String = bytes_of(seed)[..5].iter().copied().map(suffix_letter).collect();
     base + &suffix
+}
+
+/// A letter of a generated name.
+#[must_use]
+pub(super) fn suffix_letter(byte: u8) -> char {
+    char::from(SUFFIX_LETTERS[usize::from(byte) % SUFFIX_LETTERS.len()])
 }
 
 /// Gives a new object its identity. `uid` is fresh; what a client sets of the server's own fields is dropped.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::parts::{
-    availability, is_active, is_ending, name, number, pod_from, put, ready_since, suffix, template_hash, text, uid,
+    availability, is_active, is_terminating, name, number, pod_from, put, ready_since, suffix, template_hash, text, uid,
 };
 use super::pod::NODE;
 use super::write::{Steps, Write};
@@ -15,7 +15,7 @@ const REVISION: &str = "controller-revision-hash";
 /// host name or the operating system finds no node.
 #[must_use]
 pub fn step(set: &Value, pods: &[&Value], now: Timestamp) -> Steps {
-    if is_ending(set) {
+    if is_terminating(set) {
         return Steps::default();
     }
     let revision = template_hash(&set["spec"]["template"]);

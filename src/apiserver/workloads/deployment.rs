@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::event;
 use super::parts::{
-    MAX_PODS, controller_of, is_ending, name, namespace, number, number_or, put, template_hash, text, wished,
+    MAX_PODS, controller_of, is_terminating, name, namespace, number, number_or, put, template_hash, text, wished,
     with_status,
 };
 use super::progress;
@@ -44,7 +44,7 @@ struct Limits {
 /// One round: the new replica set exists with its revision, sizes move, old ones beyond the history go, status is told.
 #[must_use]
 pub fn step(deployment: &Value, sets: &[&Value], now: Timestamp) -> Steps {
-    if is_ending(deployment) {
+    if is_terminating(deployment) {
         return Steps::default();
     }
     let limits = Limits::of(deployment);
@@ -100,7 +100,7 @@ fn split<'a>(deployment: &Value, sets: &[&'a Value]) -> (Option<&'a Value>, Vec<
     let mut sets: Vec<&Value> = sets.to_vec();
     sets.sort_by_key(|set| (text(set, "/metadata/creationTimestamp").to_owned(), name(set).to_owned()));
     let wanted = bare(&deployment["spec"]["template"]);
-    let new = sets.iter().position(|set| !is_ending(set) && bare(&set["spec"]["template"]) == wanted);
+    let new = sets.iter().position(|set| !is_terminating(set) && bare(&set["spec"]["template"]) == wanted);
     let new = new.map(|at| sets.remove(at));
     (new, sets)
 }
@@ -270,7 +270,7 @@ fn scaled(deployment: &Value, set: &Value, from: i64, to: i64, now: Timestamp) -
 
 /// Empty old replica sets beyond `revisionHistoryLimit` (default 10), lowest revision first.
 fn forgotten(deployment: &Value, old: &[&Value]) -> Vec<Write> {
-    let empty = |set: &&&Value| wished(set) == 0 && number(set, "/status/replicas") == 0 && !is_ending(set);
+    let empty = |set: &&&Value| wished(set) == 0 && number(set, "/status/replicas") == 0 && !is_terminating(set);
     let mut empty: Vec<&Value> = old.iter().filter(empty).copied().collect();
     empty.sort_by_key(|set| revision_of(set));
     let limit = usize::try_from(number_or(deployment, "/spec/revisionHistoryLimit", 10)).unwrap_or_default();

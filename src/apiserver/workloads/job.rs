@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::parts::{
-    MAX_PODS, instant, is_active, is_ending, is_true, name, number_or, plus, pod_from, ready_since, suffix, text,
+    MAX_PODS, instant, is_active, is_terminating, is_true, name, number_or, plus, pod_from, ready_since, suffix, text,
     transition, uid, without_zeros,
 };
 use super::write::{Steps, Write};
@@ -20,7 +20,7 @@ const NAME_LABEL: &str = "batch.kubernetes.io/job-name";
 /// live.
 #[must_use]
 pub fn step(job: &Value, pods: &[&Value], now: Timestamp) -> Steps {
-    if is_ending(job) {
+    if is_terminating(job) {
         return Steps::default();
     }
     if ["Complete", "Failed"].iter().any(|kind| is_true(job, kind)) {

@@ -3,14 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+use crate::apiserver::metadata;
+pub(super) use crate::apiserver::metadata::is_terminating;
 use crate::domain::id::Digest;
 use crate::domain::time::rfc3339_seconds;
 
 /// Most pods that one object gets, and that one step creates.
 pub(super) const MAX_PODS: i64 = 10_000;
-
-/// Letters that make no words, as generated Kubernetes names use them.
-const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -45,10 +44,6 @@ pub(super) fn uid(object: &Value) -> &str {
     text(object, "/metadata/uid")
 }
 
-pub(super) fn is_ending(object: &Value) -> bool {
-    object.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null())
-}
-
 pub(super) fn instant(value: &Value, pointer: &str) -> Option<Timestamp> {
     text(value, pointer).parse().ok()
 }
@@ -67,8 +62,7 @@ pub(super) fn controller_of(owner: &Value) -> Value {
 }
 
 fn spell(bytes: impl Iterator<Item = u8>) -> String {
-    let letter = |byte: u8| ALPHABET.get(usize::from(byte) % ALPHABET.len()).copied().map_or('b', char::from);
-    bytes.map(letter).collect()
+    bytes.map(metadata::suffix_letter).collect()
 }
 
 /// A short hash of a pod template for names and labels, such as `6d55f5887`; stable for equal JSON.
@@ -163,7 +157,7 @@ pub(super) fn pod_from(template: &Value, owner: &Value, name: &str, labels: &[(&
 
 /// Whether a pod still counts for its controller.
 pub(super) fn is_active(pod: &Value) -> bool {
-    !is_ending(pod) && !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
+    !is_terminating(pod) && !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
 }
 
 /// Since when a pod is ready; none when it is not.

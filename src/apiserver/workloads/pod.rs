@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::Latency;
 use super::event;
-use super::parts::{instant, is_ending, list, name, namespace, number, pick, plus, put, text, transition, uid};
+use super::parts::{instant, is_terminating, list, name, namespace, number, pick, plus, put, text, transition, uid};
 use super::write::{Steps, Write};
+use crate::apiserver::admit;
 use crate::domain::time::rfc3339_seconds;
 
 /// The one node.
@@ -40,7 +41,7 @@ impl Fate {
 /// Binds the pod to the node, then starts, fails or finishes its containers after `latency.start`.
 #[must_use]
 pub fn step(pod: &Value, latency: &Latency, now: Timestamp) -> Steps {
-    if is_ending(pod) || matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") {
+    if is_terminating(pod) || matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") {
         return Steps::default();
     }
     let bound = (text(pod, "/spec/nodeName").is_empty()).then(|| {
@@ -185,7 +186,7 @@ fn status(pod: &Value, phase: &str, ready: bool, containers: &[Value], begun: Ti
     let ip = address(uid(pod));
     json!({
         "phase": phase, "conditions": conditions, "containerStatuses": containers, "startTime": rfc3339_seconds(begun),
-        "hostIP": "192.168.0.1", "hostIPs": [{"ip": "192.168.0.1"}], "podIP": ip, "podIPs": [{"ip": ip}], "qosClass": qos(pod),
+        "hostIP": "192.168.0.1", "hostIPs": [{"ip": "192.168.0.1"}], "podIP": ip, "podIPs": [{"ip": ip}], "qosClass": admit::quality(pod),
         "observedGeneration": number(pod, "/metadata/generation"),
     })
 }
@@ -194,22 +195,6 @@ fn status(pod: &Value, phase: &str, ready: bool, containers: &[Value], begun: Ti
 fn address(uid: &str) -> String {
     let host = pick(uid, 65_000) + 2;
     format!("10.244.{}.{}", host / 256, host % 256)
-}
-
-fn qos(pod: &Value) -> &'static str {
-    let containers = list(pod, "/spec/containers");
-    let map = |c: &Value, side: &str| {
-        c.pointer(&format!("/resources/{side}")).and_then(Value::as_object).cloned().unwrap_or_default()
-    };
-    if containers.iter().all(|c| map(c, "requests").is_empty() && map(c, "limits").is_empty()) {
-        return "BestEffort";
-    }
-    let guaranteed = |c: &Value| {
-        let (limits, requests) = (map(c, "limits"), map(c, "requests"));
-        let all = ["cpu", "memory"].iter().all(|r| limits.contains_key(*r));
-        all && requests.iter().all(|(key, value)| limits.get(key) == Some(value))
-    };
-    if containers.iter().all(guaranteed) { "Guaranteed" } else { "Burstable" }
 }
 
 fn complaints(spec: &Value, pod: &Value, fate: Fate, finishes: bool, now: Timestamp) -> Vec<Write> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::parts::{
-    availability, is_active, is_ending, list, name, number, pod_from, ready_since, suffix, text, uid, wished,
+    availability, is_active, is_terminating, list, name, number, pod_from, ready_since, suffix, text, uid, wished,
     without_zeros,
 };
 use super::write::{Steps, Write};
@@ -15,7 +15,7 @@ const BURST: usize = 500;
 /// Creates missing pods, deletes those too many (not ready ones first, then the youngest), and counts.
 #[must_use]
 pub fn step(set: &Value, pods: &[&Value], now: Timestamp) -> Steps {
-    if is_ending(set) {
+    if is_terminating(set) {
         return Steps::default();
     }
     let active: Vec<&Value> = pods.iter().copied().filter(|pod| is_active(pod)).collect();

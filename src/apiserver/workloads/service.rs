@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::parts::{controller_of, is_active, is_ending, list, name, namespace, number, pick, put, text, uid};
+use super::parts::{controller_of, is_active, is_terminating, list, name, namespace, number, pick, put, text, uid};
 use super::write::Write;
 
-/// Endpoints and `EndpointSlice` of a Service from the pods that its selector selects, its cluster IP if the server has
-/// not given one, and an address (192.0.2.0/24, for documentation) for a load balancer. `pods` are those of its
-/// namespace that it may select, `known` its endpoints and slices.
+/// Endpoints and `EndpointSlice` of a Service from the pods that its selector selects, and an address (192.0.2.0/24, for
+/// documentation) for a load balancer. `pods` are those of its namespace that it may select, `known` its endpoints and
+/// slices.
 #[must_use]
 pub fn step(service: &Value, pods: &[&Value], known: &[&Value]) -> Vec<Write> {
-    if is_ending(service) {
+    if is_terminating(service) {
         return Vec::new();
     }
-    let mut writes: Vec<Write> = cluster_ip(service).into_iter().chain(load_balancer(service)).collect();
+    let mut writes: Vec<Write> = load_balancer(service).into_iter().collect();
     if selector(service).is_none() {
         return writes;
     }
@@ -39,18 +39,6 @@ fn selects(service: &Value, pod: &Value) -> bool {
     let labels = pod.pointer("/metadata/labels");
     let has = |(key, value): (&String, &Value)| labels.and_then(|labels| labels.get(key)) == Some(value);
     selector(service).is_some_and(|selector| selector.iter().all(has))
-}
-
-fn cluster_ip(service: &Value) -> Option<Write> {
-    if !text(service, "/spec/clusterIP").is_empty() || text(service, "/spec/type") == "ExternalName" {
-        return None;
-    }
-    let host = pick(uid(service), 65_000) + 10;
-    let ip = format!("10.96.{}.{}", host / 256, host % 256);
-    let mut next = service.clone();
-    put(&mut next, &["spec", "clusterIP"], json!(ip));
-    put(&mut next, &["spec", "clusterIPs"], json!([ip]));
-    Some(Write::Update(next))
 }
 
 fn load_balancer(service: &Value) -> Option<Write> {
@@ -162,7 +150,7 @@ fn kept(wanted: Value, known: &[&Value]) -> Option<Write> {
 /// Binds a claim to a volume of its own, with what it asked for.
 #[must_use]
 pub fn claim(claim: &Value) -> Vec<Write> {
-    if is_ending(claim) || text(claim, "/status/phase") == "Bound" {
+    if is_terminating(claim) || text(claim, "/status/phase") == "Bound" {
         return Vec::new();
     }
     let mut bound = claim.clone();

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::parts::{
-    availability, is_ending, name, number, pod_from, put, ready_since, template_hash, text, wished, without_zeros,
+    availability, is_terminating, name, number, pod_from, put, ready_since, template_hash, text, wished, without_zeros,
 };
 use super::write::{Steps, Write};
 
@@ -16,7 +16,7 @@ const REVISION: &str = "controller-revision-hash";
 /// from the last to the partition, one at a time.
 #[must_use]
 pub fn step(set: &Value, pods: &[&Value], now: Timestamp) -> Steps {
-    if is_ending(set) {
+    if is_terminating(set) {
         return Steps::default();
     }
     let revision = format!("{}-{}", name(set), template_hash(&set["spec"]["template"]));
@@ -49,14 +49,15 @@ fn moves(set: &Value, pods: &[&Value], revision: &str) -> Vec<Write> {
     for number_ in first(set)..end {
         match at(pods, number_) {
             None => writes.push(Write::Create(pod(set, number_, revision))),
-            Some(pod) if ready_since(pod).is_some() && !is_ending(pod) => continue,
+            Some(pod) if ready_since(pod).is_some() && !is_terminating(pod) => continue,
             Some(_) => {}
         }
         if !parallel || writes.len() >= BURST {
             return writes;
         }
     }
-    let too_many = pods.iter().filter(|pod| !is_ending(pod) && ordinal(pod).is_none_or(|o| o < first(set) || o >= end));
+    let too_many =
+        pods.iter().filter(|pod| !is_terminating(pod) && ordinal(pod).is_none_or(|o| o < first(set) || o >= end));
     match too_many.max_by_key(|pod| ordinal(pod)) {
         Some(last) => vec![Write::delete(last)],
         None if writes.is_empty() => renewal(set, pods, revision, end).into_iter().collect(),
@@ -71,7 +72,7 @@ fn renewal(set: &Value, pods: &[&Value], revision: &str, end: i64) -> Option<Wri
     let partition = number(set, "/spec/updateStrategy/rollingUpdate/partition");
     let from = first(set).max(partition);
     let outdated = (from..end).rev().filter_map(|o| at(pods, o)).find(|pod| !is_current(pod, revision));
-    outdated.filter(|pod| !is_ending(pod)).map(Write::delete)
+    outdated.filter(|pod| !is_terminating(pod)).map(Write::delete)
 }
 
 fn pod(set: &Value, ordinal: i64, revision: &str) -> Value {
@@ -91,7 +92,7 @@ fn pod(set: &Value, ordinal: i64, revision: &str) -> Value {
 
 fn status(set: &Value, pods: &[&Value], revision: &str, now: Timestamp) -> (Value, Option<Timestamp>) {
     let wished = wished(set);
-    let live: Vec<&Value> = pods.iter().copied().filter(|pod| !is_ending(pod)).collect();
+    let live: Vec<&Value> = pods.iter().copied().filter(|pod| !is_terminating(pod)).collect();
     let count = |test: &dyn Fn(&Value) -> bool| live.iter().filter(|pod| test(pod)).count();
     let judged: Vec<_> = live.iter().map(|pod| availability(pod, number(set, "/spec/minReadySeconds"), now)).collect();
     let updated = count(&|pod| is_current(pod, revision));
