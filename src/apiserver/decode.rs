@@ -373,7 +373,9 @@ impl Walk<'_> {
         let field = path.rsplit('.').next().unwrap_or_default();
         match scalar::fault(format, field, value) {
             None => {}
-            Some(FormatError::Integer { wanted, .. }) => self.refuse(&format!("number {value}"), path, wanted),
+            Some(FormatError::Integer { wanted, .. } | FormatError::OutOfRange { wanted, .. }) => {
+                self.refuse(&format!("number {value}"), path, wanted)
+            }
             Some(error) => {
                 self.wrong.get_or_insert(error.to_string());
             }

@@ -34,8 +34,16 @@ pub enum FormatError {
     Integer {
         /// The size, such as `int32`.
         wanted: &'static str,
-        /// Whether it is whole, as `80.0` is, or too large.
+        /// Whether it is whole, as `80.0` is.
         is_whole: bool,
+    },
+    /// A whole number that its size cannot hold.
+    #[error("{number} is out of the range of {wanted}")]
+    OutOfRange {
+        /// The size, such as `int32`.
+        wanted: &'static str,
+        /// The number, as it is written.
+        number: String,
     },
 }
 
@@ -120,8 +128,12 @@ pub fn fault(format: Format, field: &str, value: &Value) -> Option<FormatError> 
 }
 
 fn not_integer(wanted: &'static str, number: &Number) -> FormatError {
-    let is_whole = number.as_f64().is_none_or(|number| number.fract() == 0.0);
-    FormatError::Integer { wanted, is_whole }
+    let float = number.as_f64().unwrap_or(f64::INFINITY);
+    let limit = if wanted == "int32" { 2f64.powi(31) } else { 2f64.powi(63) };
+    if !(-limit..limit).contains(&float) {
+        return FormatError::OutOfRange { wanted, number: number.to_string() };
+    }
+    FormatError::Integer { wanted, is_whole: float.fract() == 0.0 }
 }
 
 /// Where a text stops being padded base64; line breaks do not count, and bits that are left over may be anything.
@@ -272,6 +284,25 @@ mod tests {
 
     fn told(format: Format, field: &str, value: &Value) -> Option<String> {
         fault(format, field, value).map(|error| error.to_string())
+    }
+
+    #[test]
+    fn whole_numbers_fit_their_size() {
+        let held = |format, number: Value| {
+            let fault = fault(format, "", &number);
+            fault.filter(FormatError::holds_for_configurations).map(|error| error.to_string())
+        };
+        let beyond = |number: &str, wanted: &str| Some(format!("{number} is out of the range of {wanted}"));
+        assert_eq!(held(Format::Int32, json!(i32::MAX)), None);
+        assert_eq!(held(Format::Int32, json!(i32::MIN)), None);
+        assert_eq!(held(Format::Int32, json!(80.0)), None);
+        assert_eq!(held(Format::Int32, json!(2_147_483_648_i64)), beyond("2147483648", "int32"));
+        assert_eq!(held(Format::Int32, json!(-3_000_000_000_i64)), beyond("-3000000000", "int32"));
+        assert_eq!(held(Format::IntOrString, json!(3_000_000_000_i64)), beyond("3000000000", "int32"));
+        assert_eq!(held(Format::Int64, json!(i64::MIN)), None);
+        assert_eq!(held(Format::Int64, json!(u64::MAX)), beyond("18446744073709551615", "int64"));
+        assert_eq!(held(Format::Int64, json!(1e30)), beyond("1e+30", "int64"));
+        assert_eq!(held(Format::Int64, json!(1.5)), Some("cannot convert float64 to int64".to_owned()));
     }
 
     /// What kube-apiserver 1.36.3 says.
