@@ -67,11 +67,12 @@ pub(super) fn documents(
         aliases: 0,
         repeats,
     };
-    let mut documents = Vec::new();
+    let (mut documents, mut begun) = (Vec::new(), 0);
     while let Some((event, span)) = builder.next()? {
         if !matches!(event, Event::DocumentStart(..)) {
             continue;
         }
+        begun += 1;
         builder.anchors.clear();
         let (event, span) = builder.expect_next(&span)?;
         let root = builder.node(event, span)?;
@@ -80,7 +81,7 @@ pub(super) fn documents(
         if !empty {
             documents.push(root);
         }
-        if documents.len() > limits.documents {
+        if begun > limits.documents {
             let message = format!("there are more than {} documents", limits.documents);
             return Err(error("yaml.document_limit", span.start.line(), 1, message));
         }
@@ -341,9 +342,7 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&Tag>, span: &Span) -> R
 
 /// `str`, `int`, `float`, `bool`, `null`, `binary`; `!` means text. Everything else could make a reader run code.
 fn core_tag(tag: &Tag, span: &Span) -> Result<Option<String>, DocumentError> {
-    let whole = tag.to_string();
-    let name = whole.rsplit([':', '!']).next().unwrap_or_default().to_owned();
-    let core = whole.contains("yaml.org,2002:") || whole.starts_with("!!");
+    let (whole, name, core) = parts_of(tag);
     match name.as_str() {
         "" if !core => Ok(Some("str".to_owned())),
         "str" | "int" | "float" | "bool" | "null" | "binary" | "timestamp" if core => Ok(Some(name)),
@@ -351,10 +350,19 @@ fn core_tag(tag: &Tag, span: &Span) -> Result<Option<String>, DocumentError> {
     }
 }
 
+/// A tag as it is written, its last part, and whether it is one of YAML itself.
+fn parts_of(tag: &Tag) -> (String, String, bool) {
+    let whole = tag.to_string();
+    let name = whole.rsplit([':', '!']).next().unwrap_or_default().to_owned();
+    let core = whole.contains("yaml.org,2002:") || whole.starts_with("!!");
+    (whole, name, core)
+}
+
+/// Maps and lists have no tag but their own.
 fn refuse_tag(tag: Option<&Tag>, own: &str, span: &Span) -> Result<(), DocumentError> {
-    match tag {
-        Some(tag) if !tag.to_string().ends_with(own) => {
-            Err(at("yaml.tag_not_allowed", span, format!("tag {tag} is not allowed")))
+    match tag.map(parts_of) {
+        Some((whole, name, core)) if !core || name != own => {
+            Err(at("yaml.tag_not_allowed", span, format!("tag {whole} is not allowed")))
         }
         _ => Ok(()),
     }

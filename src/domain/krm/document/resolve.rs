@@ -195,8 +195,12 @@ fn convert(node: &Node, reading: &mut Reading) -> Result<Value, DocumentError> {
         NodeKind::Alias(target) => convert(target, reading),
         NodeKind::Mapping { entries, .. } => {
             let mut map = Map::new();
-            for entry in entries.iter().filter(|entry| is_merge(entry)) {
-                merge(&entry.value, &mut map, reading).map_err(|error| error.below("<<"))?;
+            for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| is_merge(entry)) {
+                let merged = merged(&entry.value, reading).map_err(|error| error.below("<<"))?;
+                not_given_before(entry, &entries[..at], &merged)?;
+                for (key, value) in merged {
+                    map.entry(key).or_insert(value);
+                }
             }
             for entry in entries.iter().filter(|entry| !is_merge(entry)) {
                 let value = convert(&entry.value, reading).map_err(|error| error.below(&entry.key))?;
@@ -212,20 +216,29 @@ fn is_merge(entry: &Entry) -> bool {
     entry.key == "<<" && matches!(&entry.key_node.kind, NodeKind::Scalar { plain: true, tag: None, .. })
 }
 
-fn merge(node: &Node, into: &mut Map<String, Value>, reading: &mut Reading) -> Result<(), DocumentError> {
+/// What a merge key brings; of several maps the first one counts.
+fn merged(node: &Node, reading: &mut Reading) -> Result<Map<String, Value>, DocumentError> {
+    let mut all = Map::new();
     match convert(node, reading)? {
-        Value::Object(map) => {
-            for (key, value) in map {
-                into.entry(key).or_insert(value);
-            }
-            Ok(())
-        }
+        Value::Object(map) => all = map,
         Value::Array(items) if items.iter().all(Value::is_object) => {
             for (key, value) in items.into_iter().filter_map(|item| item.as_object().cloned()).flatten() {
-                into.entry(key).or_insert(value);
+                all.entry(key).or_insert(value);
             }
-            Ok(())
         }
-        _ => Err(error("yaml.merge", node, "a merge key needs a map, or a list of maps")),
+        _ => return Err(error("yaml.merge", node, "a merge key needs a map, or a list of maps")),
     }
+    Ok(all)
+}
+
+/// A key that is given before a merge key that brings it, too, is the merge key's for kubectl and its own for kpt.
+fn not_given_before(entry: &Entry, before: &[Entry], merged: &Map<String, Value>) -> Result<(), DocumentError> {
+    let given = before.iter().find(|own| !is_merge(own) && merged.contains_key(&own.key));
+    given.map_or(Ok(()), |own| {
+        let message = format!(
+            "{:?} stands before the merge key that brings it, too; readers differ on which one counts: write << first",
+            own.key
+        );
+        Err(error("yaml.merge", &entry.key_node, message))
+    })
 }

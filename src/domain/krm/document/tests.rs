@@ -71,6 +71,8 @@ fn scalars_mean_what_kubernetes_reads() {
         assert_eq!(value(&format!("v: {text}")), json!({"v": expected}), "{text}");
     }
     assert_eq!(value("base: &b {a: 1}\nuse:\n  <<: *b\n  c: 2"), json!({"base": {"a": 1}, "use": {"a": 1, "c": 2}}));
+    assert_eq!(value("base: &b {a: 1}\nuse:\n  c: 2\n  <<: *b\n  a: 3")["use"], json!({"a": 3, "c": 2}));
+    assert_eq!(value("a: !!map {b: !!seq [1]}"), json!({"a": {"b": [1]}}));
     assert_eq!(value("1: a\ntrue: b"), json!({"1": "a", "true": "b"}));
     assert_eq!(value("\"<<\": {a: 1}\nb: 2"), json!({"<<": {"a": 1}, "b": 2}));
 }
@@ -86,6 +88,10 @@ fn what_is_refused_names_place_and_rule() {
         ("a: \"open", "yaml.syntax", 1),
         ("a: *nobody", "yaml.alias", 1),
         ("<<: 5", "yaml.merge", 1),
+        ("base: &b {a: 1}\nuse:\n  a: 2\n  <<: *b", "yaml.merge", 4),
+        ("a: !!omap {b: 1}", "yaml.tag_not_allowed", 1),
+        ("a: !cfnmap {b: 1}", "yaml.tag_not_allowed", 1),
+        ("a: !myseq [1]", "yaml.tag_not_allowed", 1),
     ];
     for (text, code, line) in table {
         let error = refused(text);
@@ -106,6 +112,7 @@ fn bombs_and_giants_are_refused() {
     assert_eq!(refused(&"[".repeat(10_000)).code, "yaml.depth_limit");
     assert_eq!(refused(&format!("a: {}", "x".repeat(5 << 20))).code, "yaml.size_limit");
     assert_eq!(refused(&"--- 1\n".repeat(10_001)).code, "yaml.document_limit");
+    assert_eq!(refused(&"---\n".repeat(10_001)).code, "yaml.document_limit", "empty ones count, too");
     assert_eq!(YamlFile::parse(b"a: \xFF", &Limits::default()).unwrap_err().code, "yaml.encoding");
     assert_eq!(YamlFile::parse(b"\xFF\xFEa\0", &Limits::default()).unwrap_err().code, "yaml.encoding");
 }
