@@ -254,7 +254,10 @@ impl ApiServer {
 /// Whether a request shows the token: as a bearer token, or in front of its path. The latter is taken off.
 fn shows_token(request: &mut axum::extract::Request, token: &str) -> bool {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if given.and_then(|given| given.strip_prefix("Bearer ")).is_some_and(|given| same_secret(given, token)) {
+    // The name of a scheme is written in any case (RFC 9110, section 11.1).
+    let bearer =
+        given.and_then(|given| given.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    if bearer.is_some_and(|(_, given)| same_secret(given, token)) {
         return true;
     }
     let whole = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
