@@ -8,7 +8,7 @@ use crate::domain::krm::base64;
 /// Shortest secret that is looked for inside other texts; shorter ones are masked only where they are stored.
 const FINDABLE: usize = 4;
 /// Shortest line of a secret of several lines that is looked for by itself; shorter ones are words of any file.
-const FINDABLE_LINE: usize = 8;
+const FINDABLE_LINE: usize = 6;
 /// Shortest part of a longer text in base64 that is taken for the secret.
 const FINDABLE_PART: usize = 6;
 
