@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::edits::bring;
+use super::kptfile::FILE;
 use super::layout::is_below;
 use super::resources::{Place, Resources, is_kustomization};
 use super::wire::{self, Item};
@@ -84,7 +85,13 @@ fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory:
 
 /// Every resource has an apiVersion, a kind and a name; configurations of kustomize need none.
 pub(super) fn check_identity(file: &str, value: &Value) -> Result<(), String> {
-    let has = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    // A Kptfile's texts need no quotes.
+    let is_kptfile = file.rsplit('/').next() == Some(FILE);
+    let has = |pointer: &str| match value.pointer(pointer) {
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Number(_) | Value::Bool(_)) => is_kptfile,
+        _ => false,
+    };
     let fields = [("/apiVersion", "apiVersion"), ("/kind", "kind"), ("/metadata/name", "metadata.name")];
     match fields.iter().find(|(pointer, _)| !has(pointer)) {
         Some((_, field)) if !is_kustomization(file) => Err(format!("a resource of {file} has no {field}")),

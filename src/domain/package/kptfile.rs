@@ -8,7 +8,7 @@ use super::Problem;
 use super::artifact::SCHEME;
 use super::reference::Location;
 use crate::domain::id::CommitId;
-use crate::domain::krm::document::{Limits, Node, NodeKind, YamlFile};
+use crate::domain::krm::document::{Entry, Limits, Node, NodeKind, YamlFile};
 use crate::domain::source::check_path;
 
 /// Name of the file that makes a directory a package.
@@ -105,29 +105,85 @@ pub struct Selector {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Allowed fields by place; a place that ends in `*` holds free keys, `[]` stands for the items of a list.
-const FIELDS: &[(&str, &[&str])] = &[
-    ("", &["apiVersion", "kind", "metadata", "upstream", "upstreamLock", "info", "pipeline", "inventory", "status"]),
-    ("metadata", &["name", "namespace", "labels", "annotations"]),
-    ("upstream", &["type", "git", "oci", "generic", "updateStrategy"]),
-    ("upstream.git", &["repo", "directory", "ref"]),
-    ("upstream.oci", &["image", "directory"]),
-    ("upstreamLock", &["type", "git", "oci", "generic"]),
-    ("upstreamLock.oci", &["image", "directory", "digest"]),
-    ("upstreamLock.git", &["repo", "directory", "ref", "commit"]),
-    ("info", &["site", "emails", "license", "licenseFile", "description", "keywords", "man", "readinessGates"]),
-    ("pipeline", &["mutators", "validators"]),
+/// What may stand at a place.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// A text. Numbers, booleans and dates are the text that they are written as: so kpt reads them.
+    Text,
+    /// Free keys, each with a text; nothing is an empty text. Keys are as they are written: `n` is a name here.
+    Texts,
+    /// A list.
+    List,
+    /// A map with these fields.
+    Map(&'static [&'static str]),
+    /// Whatever its writer thinks of.
+    Any,
+}
+
+/// Shapes by place; `[]` stands for the items of a list, and what is not here is a text.
+const SHAPES: &[(&str, Shape)] = &[
+    (
+        "",
+        Shape::Map(&[
+            "apiVersion",
+            "kind",
+            "metadata",
+            "upstream",
+            "upstreamLock",
+            "info",
+            "pipeline",
+            "inventory",
+            "status",
+        ]),
+    ),
+    ("metadata", Shape::Map(&["name", "namespace", "labels", "annotations"])),
+    ("metadata.labels", Shape::Texts),
+    ("metadata.annotations", Shape::Texts),
+    ("upstream", Shape::Map(&["type", "git", "oci", "generic", "updateStrategy"])),
+    ("upstream.git", Shape::Map(&["repo", "directory", "ref"])),
+    ("upstream.oci", Shape::Map(&["image", "directory"])),
+    ("upstream.generic", Shape::Any),
+    ("upstreamLock", Shape::Map(&["type", "git", "oci", "generic"])),
+    ("upstreamLock.git", Shape::Map(&["repo", "directory", "ref", "commit"])),
+    ("upstreamLock.oci", Shape::Map(&["image", "directory", "digest"])),
+    ("upstreamLock.generic", Shape::Any),
+    (
+        "info",
+        Shape::Map(&["site", "emails", "license", "licenseFile", "description", "keywords", "man", "readinessGates"]),
+    ),
+    ("info.emails", Shape::List),
+    ("info.keywords", Shape::List),
+    ("info.readinessGates", Shape::List),
+    ("info.readinessGates[]", Shape::Map(&["conditionType"])),
+    ("pipeline", Shape::Map(&["mutators", "validators"])),
+    ("pipeline.mutators", Shape::List),
     ("pipeline.mutators[]", FUNCTION),
-    ("pipeline.validators[]", FUNCTION),
+    ("pipeline.mutators[].configMap", Shape::Texts),
+    ("pipeline.mutators[].selectors", Shape::List),
     ("pipeline.mutators[].selectors[]", SELECTOR),
+    ("pipeline.mutators[].selectors[].labels", Shape::Texts),
+    ("pipeline.mutators[].selectors[].annotations", Shape::Texts),
+    ("pipeline.mutators[].exclude", Shape::List),
     ("pipeline.mutators[].exclude[]", SELECTOR),
-    ("pipeline.validators[].selectors[]", SELECTOR),
-    ("pipeline.validators[].exclude[]", SELECTOR),
-    ("inventory", &["namespace", "name", "inventoryID", "labels", "annotations"]),
-    ("status", &["conditions", "renderStatus"]),
+    ("pipeline.mutators[].exclude[].labels", Shape::Texts),
+    ("pipeline.mutators[].exclude[].annotations", Shape::Texts),
+    ("inventory", Shape::Map(&["namespace", "name", "inventoryID", "labels", "annotations"])),
+    ("inventory.labels", Shape::Texts),
+    ("inventory.annotations", Shape::Texts),
+    ("status", Shape::Map(&["conditions", "renderStatus"])),
+    ("status.conditions", Shape::List),
+    ("status.conditions[]", Shape::Map(&["type", "status", "reason", "message"])),
+    ("status.renderStatus", Shape::Any),
 ];
-const FUNCTION: &[&str] = &["image", "exec", "tag", "configMap", "configPath", "name", "selectors", "exclude"];
-const SELECTOR: &[&str] = &["apiVersion", "kind", "name", "namespace", "labels", "annotations"];
+const FUNCTION: Shape =
+    Shape::Map(&["image", "exec", "tag", "configMap", "configPath", "name", "selectors", "exclude"]);
+const SELECTOR: Shape = Shape::Map(&["apiVersion", "kind", "name", "namespace", "labels", "annotations"]);
+
+/// What may stand at a place; validators are as mutators.
+fn shape(place: &str) -> Shape {
+    let place = place.replace("pipeline.validators", "pipeline.mutators");
+    SHAPES.iter().find(|(known, _)| *known == place).map_or(Shape::Text, |(_, shape)| *shape)
+}
 
 impl Kptfile {
     /// Reads a Kptfile; every problem at once.
@@ -173,7 +229,7 @@ impl Reader<'_> {
 
     fn kptfile(&mut self, value: &Value) -> Kptfile {
         self.check_version(value);
-        self.check_fields(self.root, "", &mut Vec::new());
+        let value = &self.typed(self.root, value, "", &mut Vec::new());
         self.problems.extend(misplaced(self.file, self.root, value));
         let name = text(value, "/metadata/name");
         if name.is_empty() {
@@ -194,7 +250,8 @@ impl Reader<'_> {
             let problem =
                 self.problem("kptfile.version", &["apiVersion"], format!("apiVersion is {version:?}, not kpt.dev/v1"));
             if version.starts_with("kpt.dev/v1alpha") {
-                problem.hint = Some("migrate it with kpt 1.0's `kpt pkg` or rewrite it as kpt.dev/v1".to_owned());
+                problem.hint =
+                    Some("rewrite it as kpt.dev/v1, as https://kpt.dev/installation/migration says".to_owned());
             }
         }
         if text(value, "/kind") != "Kptfile" {
@@ -202,33 +259,90 @@ impl Reader<'_> {
         }
     }
 
-    fn check_fields(&mut self, node: &Node, place: &str, path: &mut Vec<String>) {
-        match &node.kind {
-            NodeKind::Sequence { items, .. } => {
-                for (index, item) in items.iter().enumerate() {
-                    path.push(index.to_string());
-                    self.check_fields(item, &format!("{place}[]"), path);
-                    path.pop();
-                }
-            }
-            NodeKind::Mapping { entries, .. } => {
-                let Some((_, allowed)) = FIELDS.iter().find(|(known, _)| *known == place) else { return };
-                for entry in entries {
-                    path.push(entry.key.clone());
-                    if allowed.contains(&entry.key.as_str()) {
-                        let below = if place.is_empty() { entry.key.clone() } else { format!("{place}.{}", entry.key) };
-                        self.check_fields(&entry.value, &below, path);
-                    } else {
-                        let message = format!("unknown field {:?}", entry.key);
-                        let problem = Problem::new("kptfile.unknown_field", self.file, entry.key_node.line, message);
-                        let hint = format!("allowed here: {}", allowed.join(", "));
-                        self.problems.push(problem.field(path.join(".")).hint(hint));
-                    }
-                    path.pop();
-                }
-            }
-            _ => {}
+    /// What stands at a place, in the shape that it must have there; what has another one is a problem, and is not
+    /// there.
+    fn typed(&mut self, node: &Node, value: &Value, place: &str, path: &mut Vec<String>) -> Value {
+        if let NodeKind::Alias(target) = &node.kind {
+            return self.typed(target, value, place, path);
         }
+        match (shape(place), &node.kind) {
+            _ if value.is_null() => Value::Null,
+            (Shape::Any, _) => value.clone(),
+            (Shape::Text, NodeKind::Scalar { text, .. }) => text.clone().into(),
+            (Shape::List, NodeKind::Sequence { items, .. }) => {
+                let below = format!("{place}[]");
+                let items = items.iter().enumerate();
+                items.map(|(index, item)| self.step(item, &value[index], &below, index.to_string(), path)).collect()
+            }
+            (Shape::Texts, NodeKind::Mapping { entries, .. }) => {
+                entries.iter().map(|entry| self.labelled(entry, &value[&entry.key], path)).collect()
+            }
+            (Shape::Map(allowed), NodeKind::Mapping { entries, .. }) => {
+                let known = entries.iter().filter(|entry| self.is_known(entry, allowed, path)).collect::<Vec<_>>();
+                let dot = if place.is_empty() { "" } else { "." };
+                let field = |reader: &mut Self, entry: &Entry, path: &mut Vec<String>| {
+                    let below = format!("{place}{dot}{}", entry.key);
+                    reader.step(&entry.value, &value[&entry.key], &below, entry.key.clone(), path)
+                };
+                known.into_iter().map(|entry| (entry.key.clone(), field(self, entry, path))).collect()
+            }
+            (wanted, found) => {
+                self.misshapen(&wanted, found, path);
+                Value::Null
+            }
+        }
+    }
+
+    fn step(&mut self, node: &Node, value: &Value, place: &str, name: String, path: &mut Vec<String>) -> Value {
+        path.push(name);
+        let typed = self.typed(node, value, place, path);
+        path.pop();
+        typed
+    }
+
+    fn misshapen(&mut self, wanted: &Shape, found: &NodeKind, path: &[String]) {
+        let wanted = match wanted {
+            Shape::List => "a list",
+            Shape::Map(_) | Shape::Texts => "a map",
+            Shape::Text | Shape::Any => "a text",
+        };
+        let found = match found {
+            NodeKind::Sequence { .. } => "a list",
+            NodeKind::Mapping { .. } => "a map",
+            NodeKind::Scalar { .. } | NodeKind::Alias(_) => "a single value",
+        };
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        self.problem("kptfile.value", &path, format!("it must be {wanted}, not {found}"));
+    }
+
+    /// A key with its text.
+    fn labelled(&mut self, entry: &Entry, value: &Value, path: &mut Vec<String>) -> (String, Value) {
+        let name = entry.key_node.scalar().unwrap_or(&entry.key);
+        let text = match entry.value.scalar() {
+            _ if value.is_null() => String::new(),
+            Some(text) => text.to_owned(),
+            None => {
+                let field = path.last().map(String::as_str).unwrap_or_default();
+                let file = if field == "configMap" { ", or give a file with configPath" } else { "" };
+                let hint = format!("write {name}: \"...\"{file}");
+                let message = format!("a {field} value must be text, a number or a boolean, not a map or a list");
+                let full: Vec<&str> = path.iter().map(String::as_str).chain([entry.key.as_str()]).collect();
+                self.problem("kptfile.value", &full, message).hint = Some(hint);
+                String::new()
+            }
+        };
+        (name.to_owned(), text.into())
+    }
+
+    fn is_known(&mut self, entry: &Entry, allowed: &[&str], path: &[String]) -> bool {
+        let is_known = allowed.contains(&entry.key.as_str());
+        if !is_known {
+            let field = path.iter().chain([&entry.key]).cloned().collect::<Vec<_>>().join(".");
+            let message = format!("unknown field {:?}", entry.key);
+            let problem = Problem::new("kptfile.unknown_field", self.file, entry.key_node.line, message);
+            self.problems.push(problem.field(field).hint(format!("allowed here: {}", allowed.join(", "))));
+        }
+        is_known
     }
 
     fn functions(&mut self, value: &Value, list: &str) -> Vec<Function> {
@@ -263,37 +377,17 @@ impl Reader<'_> {
             image,
             tag: item.get("tag").and_then(Value::as_str).filter(|tag| !tag.is_empty()).map(str::to_owned),
             exec,
-            config_map: self.texts(item.get("configMap"), &at("configMap")),
+            config_map: texts(item, "configMap"),
             config_path,
-            selectors: self.selectors(item, &at("selectors")),
+            selectors: selectors(item, "selectors"),
             exclude: self.excluded(item, &at("exclude")),
             line: self.line(&path),
         }
     }
 
-    fn selectors(&mut self, item: &Value, path: &[&str; 4]) -> Vec<Selector> {
-        let list = item.get(path[3]).and_then(Value::as_array).into_iter().flatten().enumerate();
-        list.map(|(index, value)| self.selector(value, path, &index.to_string())).collect()
-    }
-
-    /// An empty text asks for nothing, as one that is not there.
-    fn selector(&mut self, value: &Value, list: &[&str; 4], index: &str) -> Selector {
-        let at = |field| [list.as_slice(), &[index, field]].concat();
-        let field =
-            |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-        Selector {
-            api_version: field("apiVersion"),
-            kind: field("kind"),
-            name: field("name"),
-            namespace: field("namespace"),
-            labels: self.texts(value.get("labels"), &at("labels")),
-            annotations: self.texts(value.get("annotations"), &at("annotations")),
-        }
-    }
-
     /// Every resource fits an empty selector: a function that excludes by one is given nothing, which nobody means.
     fn excluded(&mut self, item: &Value, path: &[&str; 4]) -> Vec<Selector> {
-        let selectors = self.selectors(item, path);
+        let selectors = selectors(item, path[3]);
         for (index, _) in selectors.iter().enumerate().filter(|(_, selector)| **selector == Selector::default()) {
             let index = index.to_string();
             let path = [path.as_slice(), &[index.as_str()]].concat();
@@ -303,35 +397,22 @@ impl Reader<'_> {
         }
         selectors
     }
+}
 
-    /// Numbers, booleans and dates are the text that they are written as, and nothing is an empty text, and keys are as
-    /// they are written: so kpt reads them.
-    fn texts(&mut self, texts: Option<&Value>, path: &[&str]) -> BTreeMap<String, String> {
-        let mut map = BTreeMap::new();
-        let holder = self.root.at(path);
-        for (key, value) in texts.and_then(Value::as_object).into_iter().flatten() {
-            let full: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
-            let text = match value {
-                Value::String(text) => text.clone(),
-                Value::Null => String::new(),
-                Value::Array(_) | Value::Object(_) => {
-                    let field = path.last().copied().unwrap_or_default();
-                    let file = if field == "configMap" { ", or give a file with configPath" } else { "" };
-                    let hint = format!("write {key}: \"...\"{file}");
-                    let message = format!("a {field} value must be text, a number or a boolean, not a map or a list");
-                    self.problem("kptfile.value", &full, message).hint = Some(hint);
-                    continue;
-                }
-                Value::Bool(_) | Value::Number(_) => {
-                    let written = self.root.at(&full).and_then(Node::scalar);
-                    written.map_or_else(|| value.to_string(), str::to_owned)
-                }
-            };
-            // `n` and `yes` are booleans elsewhere; here they are names.
-            let name = holder.and_then(|holder| holder.entry(key)?.key_node.scalar());
-            map.insert(name.unwrap_or(key).to_owned(), text);
-        }
-        map
+fn selectors(item: &Value, name: &str) -> Vec<Selector> {
+    item.get(name).and_then(Value::as_array).into_iter().flatten().map(selector).collect()
+}
+
+/// An empty text asks for nothing, as one that is not there.
+fn selector(value: &Value) -> Selector {
+    let field = |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    Selector {
+        api_version: field("apiVersion"),
+        kind: field("kind"),
+        name: field("name"),
+        namespace: field("namespace"),
+        labels: texts(value, "labels"),
+        annotations: texts(value, "annotations"),
     }
 }
 
