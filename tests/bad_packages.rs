@@ -155,6 +155,30 @@ fn each_wrong_package_is_told_exactly() {
              [path.escape]\n",
         ),
         (
+            function("image: set-labels\n    selectors: {kind: Service}\n    exclude: {name: a}\n    configMap: [x]"),
+            "p/Kptfile:8: pipeline.mutators.0.selectors: it must be a list, not a map [kptfile.value]\n\
+             p/Kptfile:9: pipeline.mutators.0.exclude: it must be a list, not a map [kptfile.value]\n\
+             p/Kptfile:10: pipeline.mutators.0.configMap: it must be a map, not a list [kptfile.value]\n",
+        ),
+        (
+            function("image: set-labels\n    selectors:\n    - kind: [Service]"),
+            "p/Kptfile:9: pipeline.mutators.0.selectors.0.kind: it must be a text, not a list [kptfile.value]\n",
+        ),
+        (
+            format!(
+                "{HEAD}info:\n  readinessGates: [a]\ninventory: []\nupstream: git\npipeline: []\nstatus: {{conditions: {{}}}}\n"
+            ),
+            "p/Kptfile:6: info.readinessGates.0: it must be a map, not a single value [kptfile.value]\n\
+             p/Kptfile:7: inventory: it must be a map, not a list [kptfile.value]\n\
+             p/Kptfile:8: upstream: it must be a map, not a single value [kptfile.value]\n\
+             p/Kptfile:9: pipeline: it must be a map, not a list [kptfile.value]\n\
+             p/Kptfile:10: status.conditions: it must be a list, not a map [kptfile.value]\n",
+        ),
+        (
+            format!("{HEAD}pipeline:\n  mutators: {{image: set-labels}}\n"),
+            "p/Kptfile:6: pipeline.mutators: it must be a list, not a map [kptfile.value]\n",
+        ),
+        (
             format!("{HEAD}pipeline:\n  mutators:\n{}", "  - image: set-labels\n".repeat(1000)),
             "p/Kptfile:1: pipeline: the pipeline has more than 100 functions [fn.limit]\n",
         ),
@@ -175,6 +199,87 @@ fn each_wrong_package_is_told_exactly() {
     ];
     for (files, expected) in rows {
         assert_eq!(rendered(&made(files)), expected);
+    }
+}
+
+/// What a Kptfile means as a text may be written as a number or a boolean, as kpt reads it.
+#[test]
+fn texts_of_a_kptfile_need_no_quotes() {
+    let kptfile = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: 123\n  annotations:\n    \
+                   kpt.dev/bfs-rendering: true\npipeline:\n  mutators:\n  - image: set-labels\n    tag: 0.9\n";
+    let said = rendered(&made(&[("Kptfile", kptfile)]));
+    assert!(said.contains("set-labels:0.9") && !said.contains("kptfile."), "{said}");
+    let outer = format!("{HEAD}  annotations:\n    kpt.dev/bfs-rendering: true\n{}", labels("root"));
+    let inner = format!("{HEAD}{}", labels("sub"));
+    let folder = made(&[("Kptfile", &outer), ("sub/Kptfile", &inner), ("sub/map.yaml", MAP)]);
+    let said = Said::of(folder.loggia().args(["render", "p"]).output().unwrap()).fine();
+    assert!(said.out.contains("of: sub"), "the outer package comes first: {}", said.out);
+}
+
+fn labels(value: &str) -> String {
+    format!("pipeline:\n  mutators:\n  - image: set-labels\n    configMap:\n      of: {value}\n")
+}
+
+/// What people bring by mistake, and what is said of it.
+#[test]
+fn manifests_that_are_none_are_told_with_what_to_do() {
+    let object = |lines: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n{lines}");
+    let table = [
+        (
+            object("  name: n\n"),
+            "p/a.yaml:4: metadata.name is false, not a text; write it in quotes [k8s.identity_missing]\n",
+        ),
+        (
+            object("  name: 12\n"),
+            "p/a.yaml:4: metadata.name is 12, not a text; write it in quotes [k8s.identity_missing]\n",
+        ),
+        (
+            object("  generateName: a-\n"),
+            "p/a.yaml:4: metadata.generateName makes another object with every apply; give metadata.name [k8s.generate_name]\n",
+        ),
+        (
+            "apiVersion: v1\nkind: List\nitems: []\n".to_owned(),
+            "p/a.yaml:2: a List has no name and is not taken apart; write its items as documents of their own [k8s.list]\n",
+        ),
+        (
+            object("  name: a\n  uid: b\n  resourceVersion: \"5\"\n  managedFields: []\n"),
+            "p/a.yaml:7: metadata.managedFields: metadata.managedFields is for the server to say; take it away [k8s.server_field]\n\
+             p/a.yaml:6: metadata.resourceVersion: metadata.resourceVersion is for the server to say; take it away [k8s.server_field]\n\
+             p/a.yaml:5: metadata.uid: metadata.uid is for the server to say; take it away [k8s.server_field]\n",
+        ),
+    ];
+    for (text, expected) in table {
+        assert_eq!(rendered(&made(&[("Kptfile", HEAD), ("a.yaml", &text)])), expected);
+    }
+}
+
+/// kpt's inventory describes what was applied, and a kind without namespaces is in none.
+#[test]
+fn what_is_applied_is_what_kubectl_would_send() {
+    let group = "apiVersion: kpt.dev/v1alpha1\nkind: ResourceGroup\nmetadata:\n  name: inv\n  namespace: ns\n";
+    let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: r\n  namespace: ns\nrules: []\n";
+    let folder = made(&[("Kptfile", HEAD), ("resourcegroup.yaml", group), ("role.yaml", role)]);
+    let said = Said::of(folder.loggia().args(["render", "p"]).output().unwrap()).fine();
+    assert!(said.out.contains("kind: ClusterRole") && !said.out.contains("ResourceGroup"), "{}", said.out);
+    assert!(!said.out.contains("namespace: ns"), "{}", said.out);
+    let said = Said::of(folder.loggia().args(["validate", "p"]).output().unwrap()).fine();
+    assert!(
+        said.err.contains("p/role.yaml:5: metadata.namespace: ") && said.err.contains("[k8s.scope]"),
+        "{}",
+        said.err
+    );
+}
+
+/// A value of a Secret is not shown where something else is wrong.
+#[test]
+fn no_problem_shows_a_secret() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData:\n  password: hunter2hunter2\n";
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndata:\n  b: [hunter2hunter2]\n";
+    let folder = made(&[("Kptfile", HEAD), ("s.yaml", secret), ("c.yaml", map)]);
+    for more in [&[][..], &["-o", "json"]] {
+        let said = Said::of(folder.loggia().args(["validate", "p"]).args(more).output().unwrap()).failed(&[]);
+        let all = said.out + &said.err;
+        assert!(all.contains("c.yaml") && !all.contains("hunter2"), "{all}");
     }
 }
 

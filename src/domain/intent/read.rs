@@ -90,7 +90,8 @@ impl Reader<'_> {
         let mut object = match Object::new(value) {
             Ok(object) => object,
             Err(wrong) => {
-                return self.problems.push(Problem::new("k8s.identity_missing", path, line, wrong.to_string()));
+                let line = root.line_of(&wrong.path());
+                return self.problems.push(Problem::new(wrong.code(), path, line, wrong.to_string()));
             }
         };
         let written = (object.gvk().api_version(), object.kind().to_owned());

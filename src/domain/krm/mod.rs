@@ -26,6 +26,7 @@ pub mod quantity;
 pub mod rules;
 pub mod scalar;
 pub mod schema;
+pub mod scope;
 pub mod selector;
 pub mod structural;
 pub mod validate;

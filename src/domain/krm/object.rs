@@ -83,6 +83,61 @@ pub enum NotAnObject {
     /// `apiVersion`, `kind` or `metadata.name` is missing or empty.
     #[error("{0} is missing or empty")]
     IdentityMissing(&'static str),
+    /// One of them is there, and is no text: YAML reads `y`, `no` and `12` as something else.
+    #[error("{field} is {found}, not a text; write it in quotes")]
+    NotText {
+        /// The field.
+        field: &'static str,
+        /// Its value, as JSON, when it is a single one.
+        found: String,
+    },
+    /// It has a `metadata.generateName` in place of a name.
+    #[error("metadata.generateName makes another object with every apply; give metadata.name")]
+    Generated,
+    /// It is a `List`.
+    #[error("a List has no name and is not taken apart; write its items as documents of their own")]
+    List,
+}
+
+impl NotAnObject {
+    /// Short code for machines.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotAMap(_) | Self::IdentityMissing(_) | Self::NotText { .. } => "k8s.identity_missing",
+            Self::Generated => "k8s.generate_name",
+            Self::List => "k8s.list",
+        }
+    }
+
+    /// The field that it is about, where there is something.
+    #[must_use]
+    pub fn path(&self) -> Vec<&'static str> {
+        match self {
+            Self::NotText { field, .. } => field.split('.').collect(),
+            Self::Generated => vec!["metadata", "generateName"],
+            Self::List => vec!["kind"],
+            Self::NotAMap(_) | Self::IdentityMissing(_) => Vec::new(),
+        }
+    }
+}
+
+/// Why an object has no such field.
+fn without(field: &'static str, value: &Value) -> NotAnObject {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    match field {
+        "metadata.name" if !text("/metadata/generateName").is_empty() => NotAnObject::Generated,
+        "metadata.name" if text("/kind") == "List" => NotAnObject::List,
+        _ => NotAnObject::IdentityMissing(field),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a map".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// A Kubernetes object: a JSON map that has `apiVersion`, `kind` and `metadata.name`.
@@ -106,8 +161,10 @@ impl Object {
             ("kind", map.get("kind")),
             ("metadata.name", map.get("metadata").and_then(|m| m.get("name"))),
         ] {
-            if text.and_then(Value::as_str).is_none_or(str::is_empty) {
-                return Err(NotAnObject::IdentityMissing(field));
+            match text {
+                Some(Value::String(text)) if !text.is_empty() => {}
+                None | Some(Value::Null | Value::String(_)) => return Err(without(field, &value)),
+                Some(other) => return Err(NotAnObject::NotText { field, found: shown(other) }),
             }
         }
         Ok(Self(value))

@@ -1,5 +1,7 @@
 //! What is doubtful about a rendered package: objects that do not fit their schema, and names that lead nowhere.
 
+mod manifest;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -7,9 +9,10 @@ use serde_json::Value;
 use super::Problem;
 use super::ignore::Ignored;
 use super::resources::{Place, Resources, is_local};
+use crate::domain::krm::scope::Scopes;
 use crate::domain::krm::validate::{UNDECLARED, Violation, around, misfits};
 use crate::domain::krm::value::{at, text};
-use crate::domain::krm::{Gvk, Schemas, metadata, predict, rules, structural, without_value};
+use crate::domain::krm::{Grade, Gvk, Mask, Schemas, metadata, predict, rules, structural, without_value};
 use crate::domain::source::FileTree;
 
 /// What a check of objects found.
@@ -24,7 +27,7 @@ pub struct Findings {
 /// Checks every object of a rendered package: its schema (built-in kinds and CRDs of the package), and what it refers
 /// to.
 ///
-/// Warned about are a Service whose selector matches no pod template, and a `ConfigMap`, `Secret`, `ServiceAccount` or
+/// Warned about are kinds without a schema, fields that are for the server to say, a Service whose selector matches no pod template, and a `ConfigMap`, `Secret`, `ServiceAccount` or
 /// `PersistentVolumeClaim` that a pod template names and the package does not have, unless it is optional.
 ///
 /// # Errors
@@ -46,13 +49,25 @@ pub(super) fn findings(resources: &Resources) -> Findings {
         // A CRD that cannot be read declares nothing; its own schema tells what is wrong with it.
         let _ = schemas.add_crd(&object.value);
     }
+    let scopes = Scopes::of(objects.iter().map(|object| &object.value));
     let mut check = Check { resources, objects: &objects, findings: Findings::default() };
     for object in &objects {
+        check.manifest(object, &schemas, &scopes);
         check.schema(object, &schemas);
         check.service(object);
         check.pod(object);
     }
-    check.findings
+    without_secrets(check.findings, objects.iter().map(|object| &object.value))
+}
+
+/// What is found may show a value that a Secret of the package holds, too.
+fn without_secrets<'v>(findings: Findings, objects: impl Iterator<Item = &'v Value>) -> Findings {
+    let mask = Mask::of(objects);
+    let masked = |problem: Problem| Problem { message: mask.text(&problem.message), ..problem };
+    Findings {
+        errors: findings.errors.into_iter().map(masked).collect(),
+        warnings: findings.warnings.into_iter().map(masked).collect(),
+    }
 }
 
 /// An object and where it stands.
@@ -116,6 +131,14 @@ impl Check<'_> {
         if path.concat().is_empty() { problem } else { problem.field(path.join(".")) }
     }
 
+    fn manifest(&mut self, object: &Object, schemas: &Schemas, scopes: &Scopes) {
+        for remark in manifest::remarks(&object.value, schemas, scopes) {
+            let problem = self.problem(remark.code, object, &remark.path, &remark.message);
+            let problem = Problem { hint: remark.hint, ..problem };
+            if remark.is_error { &mut self.findings.errors } else { &mut self.findings.warnings }.push(problem);
+        }
+    }
+
     fn schema(&mut self, object: &Object, schemas: &Schemas) {
         let gvk = Gvk::parse(text(&object.value, "/apiVersion"), object.kind());
         for violation in violations(&object.value, &gvk, schemas) {
@@ -177,7 +200,7 @@ impl Check<'_> {
 /// What an API server would refuse of an object that is not there yet. Of built-in kinds it judges more in code than
 /// [`rules`] knows.
 fn violations(object: &Value, gvk: &Gvk, schemas: &Schemas) -> Vec<Violation> {
-    let (schema, _) = schemas.lookup(gvk);
+    let (schema, grade) = schemas.lookup(gvk);
     let mut named = metadata::naming_faults(gvk, schema.is_custom(), object);
     named.extend(metadata::own_naming_faults(gvk, object));
     named.extend(metadata::validate_entries(object));
@@ -185,7 +208,7 @@ fn violations(object: &Value, gvk: &Gvk, schemas: &Schemas) -> Vec<Violation> {
     if !schema.is_custom() {
         let mut found: Vec<Violation> = misfits(object, schema).into_iter().chain(named).collect();
         // As the server does: what cannot be read is told alone.
-        let readable = found.iter().all(|found| found.message == UNDECLARED);
+        let readable = found.iter().all(|found| found.message == UNDECLARED) && grade != Grade::None;
         if let Some(predicted) = readable.then(|| predict(None, object, "validate", schemas).ok()).flatten() {
             let broken = rules::refused(gvk, None, &predicted.object, schema);
             found.extend(broken.into_iter().map(|cause| Violation::of(cause, object)));

@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::Problem;
 use super::functions::{Catalog, FunctionError, FunctionResult};
 use super::ignore::Ignored;
 use super::layout::Layout;
 use super::rendering::{Rendering, Turn};
-use super::resources::{Resources, is_kustomization, is_local};
+use super::resources::{Place, Resources, is_inventory, is_kustomization, is_local};
 use crate::domain::id::Digest;
-use crate::domain::krm::{Object, ObjectId};
+use crate::domain::krm::scope::Scopes;
+use crate::domain::krm::value::text;
+use crate::domain::krm::{Gvk, Object, ObjectId};
 use crate::domain::plan::DeclaredObject;
 use crate::domain::source::FileTree;
 
@@ -131,10 +135,33 @@ pub fn objects(tree: &FileTree) -> Result<Vec<DeclaredObject>, RenderError> {
     applied(&resources)
 }
 
-/// What is to be applied: everything but Kptfiles, local configuration and what configures kustomize.
+/// What is to be applied: everything but Kptfiles, kpt's inventories, local configuration and what configures kustomize.
 pub(super) fn applied(resources: &Resources) -> Result<Vec<DeclaredObject>, RenderError> {
     let (objects, problems) = declared(resources);
     if problems.is_empty() { Ok(objects) } else { Err(RenderError::Problems { problems }) }
+}
+
+/// Fields by which a server knows its own copy: an apply that brings them is refused, or is about another object.
+const SERVERS_OWN: [&str; 3] = ["managedFields", "resourceVersion", "uid"];
+
+fn servers_own(resources: &Resources, place: &Place, value: &Value) -> Vec<Problem> {
+    let is_there = |field: &&str| value.pointer(&format!("/metadata/{field}")).is_some_and(|value| !value.is_null());
+    let problem = |field: &str| {
+        let message = format!("metadata.{field} is for the server to say; take it away");
+        let line = resources.line(place, &["metadata", field]);
+        Problem::new("k8s.server_field", &place.file, line, message).field(format!("metadata.{field}"))
+    };
+    SERVERS_OWN.into_iter().filter(is_there).map(problem).collect()
+}
+
+/// An object of a kind without namespaces is in none, whatever is written: kubectl does not send it either.
+fn leave_namespace(scopes: &Scopes, value: &mut Value) {
+    let gvk = Gvk::parse(text(value, "/apiVersion"), text(value, "/kind"));
+    if scopes.is_cluster_scoped(&gvk.group, &gvk.kind)
+        && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        metadata.remove("namespace");
+    }
 }
 
 /// What is to be applied, and what cannot be.
@@ -142,14 +169,22 @@ pub(super) fn declared(resources: &Resources) -> (Vec<DeclaredObject>, Vec<Probl
     let mut objects: Vec<DeclaredObject> = Vec::new();
     let mut problems = Vec::new();
     let mut seen: BTreeMap<ObjectId, String> = BTreeMap::new();
-    for place in resources.all() {
-        let value = resources.value(&place);
-        if is_local(&value) || is_kustomization(&place.file) {
-            continue;
-        }
+    let applied: Vec<(Place, Value)> = resources
+        .all()
+        .into_iter()
+        .map(|place| (place.clone(), resources.value(&place)))
+        .filter(|(place, value)| !(is_local(value) || is_inventory(value) || is_kustomization(&place.file)))
+        .collect();
+    let scopes = Scopes::of(applied.iter().map(|(_, value)| value));
+    for (place, mut value) in applied {
         let line = resources.line(&place, &[]);
+        problems.extend(servers_own(resources, &place, &value));
+        leave_namespace(&scopes, &mut value);
         match Object::new(value) {
-            Err(wrong) => problems.push(Problem::new("k8s.identity_missing", &place.file, line, wrong.to_string())),
+            Err(wrong) => {
+                let line = resources.line(&place, &wrong.path());
+                problems.push(Problem::new(wrong.code(), &place.file, line, wrong.to_string()));
+            }
             Ok(object) => {
                 let origin = format!("{}:{line}", place.file);
                 if let Some(first) = seen.insert(object.id(), origin.clone()) {

@@ -255,6 +255,12 @@ pub(super) fn is_local(value: &Value) -> bool {
     is_set_aside(value) || value.get("kind").and_then(Value::as_str) == Some("Kptfile")
 }
 
+/// Whether a resource is an inventory of kpt: it names what was applied, and is not applied with it.
+pub(super) fn is_inventory(value: &Value) -> bool {
+    let is = |pointer: &str, text: &str| value.pointer(pointer).and_then(Value::as_str) == Some(text);
+    is("/kind", "ResourceGroup") && is("/apiVersion", "kpt.dev/v1alpha1")
+}
+
 /// Whether a resource says that it is only for the package.
 pub(super) fn is_set_aside(value: &Value) -> bool {
     let annotation = value.pointer("/metadata/annotations").and_then(|map| map.get(LOCAL_CONFIG));

@@ -248,7 +248,7 @@ fn bad_packages_are_refused_with_place_and_advice() {
         }
     }
     let old = tree(&[(FILE, "apiVersion: kpt.dev/v1alpha2\nkind: Kptfile\nmetadata:\n  name: p\n")]);
-    assert!(render(&old, &Catalog).unwrap_err().to_string().contains("migrate"));
+    assert!(render(&old, &Catalog).unwrap_err().to_string().contains("migration"));
     assert!(render(&FileTree::new(), &Catalog).unwrap_err().to_string().contains("kptfile.missing"));
     let mut link = tree(&[(FILE, &kptfile(""))]);
     link.insert("out.yaml", File { mode: FileMode::Symlink, bytes: b"../../etc/passwd"[..].into() }).unwrap();

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     Call, FunctionError, Native, Opt, at, group_of, is_kptfile, kind_of, name_of, namespace_of, refs, text_at,
 };
+use crate::domain::krm::scope::{is_builtin_group, is_cluster_scoped};
 use crate::domain::package::resources::{Place, is_set_aside};
 
 const ADDITIONAL: &str = "additionalNamespaceFields";
@@ -45,72 +46,9 @@ pub(super) const NATIVE: Native = Native {
     run,
 };
 
-/// Built-in kinds without a namespace.
-const CLUSTER_SCOPED: &[&str] = &[
-    "APIService",
-    "CSIDriver",
-    "CSINode",
-    "CertificateSigningRequest",
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "ClusterTrustBundle",
-    "ComponentStatus",
-    "CustomResourceDefinition",
-    "DeviceClass",
-    "FlowSchema",
-    "IPAddress",
-    "IngressClass",
-    "MutatingAdmissionPolicy",
-    "MutatingAdmissionPolicyBinding",
-    "MutatingWebhookConfiguration",
-    "Namespace",
-    "Node",
-    "PersistentVolume",
-    "PodSecurityPolicy",
-    "PriorityClass",
-    "PriorityLevelConfiguration",
-    "ResourceSlice",
-    "RuntimeClass",
-    "ServiceCIDR",
-    "StorageClass",
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding",
-    "ValidatingWebhookConfiguration",
-    "VolumeAttachment",
-    "VolumeAttributesClass",
-];
-
-/// Groups of built-in kinds that end like custom ones may.
-const BUILT_IN: &[&str] = &[
-    "",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "apiregistration.k8s.io",
-    "apps",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "coordination.k8s.io",
-    "discovery.k8s.io",
-    "events.k8s.io",
-    "extensions",
-    "flowcontrol.apiserver.k8s.io",
-    "networking.k8s.io",
-    "node.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "resource.k8s.io",
-    "scheduling.k8s.io",
-    "storage.k8s.io",
-];
-
 /// Whether an object lives in a namespace, as far as it can be told without a cluster.
 pub(super) fn is_namespaced(value: &Value) -> bool {
-    if BUILT_IN.contains(&group_of(value)) {
-        !CLUSTER_SCOPED.contains(&kind_of(value))
-    } else {
-        !namespace_of(value).is_empty()
-    }
+    if is_builtin_group(group_of(value)) { !is_cluster_scoped(kind_of(value)) } else { !namespace_of(value).is_empty() }
 }
 
 /// What is asked for, and what was done.
@@ -205,9 +143,8 @@ fn paths(call: &Call<'_>, value: &Value, all: &[(Place, Value)]) -> Vec<Vec<Stri
         ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => paths.extend(subjects(call, value, all)),
         _ => {}
     }
-    let old = call.version.is_one_of(&["v0.1", "v0.2", "v0.3"])
-        && !CLUSTER_SCOPED.contains(&kind_of(value))
-        && !is_kptfile(value);
+    let old =
+        call.version.is_one_of(&["v0.1", "v0.2", "v0.3"]) && !is_cluster_scoped(kind_of(value)) && !is_kptfile(value);
     if is_namespaced(value) || old {
         paths.push(path(&["metadata", "namespace"]));
     }
