@@ -63,3 +63,32 @@ async fn a_deletion_that_was_agreed_to_goes_on_where_it_can() {
     assert!(bench.round(&sync).await.unwrap().gone, "the rest of what was agreed to needs no new approval");
     assert_eq!(bench.says("b").await, "");
 }
+
+/// A look that fails is no proof: the next wave waits for the target that has begun.
+#[tokio::test]
+async fn a_silent_canary_keeps_the_next_wave_closed() {
+    let mut bench = Bench::new().await;
+    let sync = sync("upf", &json!({}));
+    bench.publish(1, &[&config("one")]);
+    bench.settled(&sync).await;
+    bench.publish(2, &[&config("two")]);
+    bench.round(&sync).await.unwrap();
+    assert_eq!((bench.says("a").await, bench.says("b").await), ("two".to_owned(), "one".to_owned()));
+    bench.answers("a", false);
+    let round = bench.rounds(&sync).await;
+    assert_eq!(bench.says("b").await, "one", "{round:#?}");
+    bench.answers("a", true);
+    bench.settled(&sync).await;
+    assert_eq!(bench.says("b").await, "two");
+}
+
+/// A target that never began holds nobody up.
+#[tokio::test]
+async fn a_canary_that_was_never_there_is_left_out() {
+    let mut bench = Bench::new().await;
+    let sync = sync("upf", &json!({}));
+    bench.answers("a", false);
+    bench.publish(1, &[&config("one")]);
+    bench.rounds(&sync).await;
+    assert_eq!((bench.says("a").await, bench.says("b").await), (String::new(), "one".to_owned()));
+}

@@ -9,6 +9,7 @@ use super::targets::Session;
 use crate::domain::approval::{Gate, gate_teardown};
 use crate::domain::id::{Digest, TargetName};
 use crate::domain::plan::{Declared, Plan};
+use crate::domain::rollout::Proof;
 use crate::ports::forge::ProposalState;
 
 impl Rollout<'_> {
@@ -16,7 +17,7 @@ impl Rollout<'_> {
     /// person agreed.
     pub(super) async fn leave(&mut self, settled: bool) -> Result<(), EngineError> {
         for seat in &self.situation.leaving {
-            self.silent(seat, "is none of its targets any more");
+            self.silent(seat, Proof::NotApplied, "is none of its targets any more");
             let declared = declared(&self.situation.key, seat, None);
             match self.emptying(seat, declared).await {
                 Ok((session, planned)) => {

@@ -103,7 +103,10 @@ impl Rollout<'_> {
                 }
                 Err(error) => {
                     self.soon(PAUSE);
-                    self.silent(seat, &error)
+                    // What has begun is not proved because nobody can look.
+                    let begun = self.pending(&seat.name, &declared_digest(&wanted));
+                    let waiting = Proof::Waiting { message: error.clone() };
+                    self.silent(seat, if begun { waiting } else { Proof::NotApplied }, &error)
                 }
             };
             views.push(view);
@@ -167,25 +170,20 @@ impl Rollout<'_> {
         is(&unit.current) && !is(&unit.known_good)
     }
 
-    pub(super) fn silent(&mut self, seat: &Seat, reason: &str) -> UnitView {
+    /// Notes a target that does not answer, with what is known of its proof all the same.
+    pub(super) fn silent(&mut self, seat: &Seat, proof: Proof, reason: &str) -> UnitView {
         self.report.targets.push(TargetReport {
             target: seat.name.clone(),
             wave: seat.wave,
             revision: self.running(&seat.name),
-            proof: Proof::NotApplied,
+            proof: proof.clone(),
             reachable: false,
             objects: 0,
             drifted: false,
             sound: false,
             message: reason.to_owned(),
         });
-        UnitView {
-            target: seat.name.clone(),
-            wave: seat.wave,
-            reachable: false,
-            in_sync: false,
-            health: Proof::NotApplied,
-        }
+        UnitView { target: seat.name.clone(), wave: seat.wave, reachable: false, in_sync: false, health: proof }
     }
 
     pub(super) fn running(&self, target: &TargetName) -> i64 {

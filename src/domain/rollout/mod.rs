@@ -178,14 +178,16 @@ pub enum Move {
     Settled(TargetName),
 }
 
-/// Decides what happens on each target now. A wave starts when every reachable target of the earlier waves is healthy
-/// and none failed; a failure stops everything that is not yet begun.
+/// Decides what happens on each target now. A wave starts when every target of the earlier waves is healthy and none
+/// failed; one that does not answer is left out only as long as it has not begun. A failure stops everything that is
+/// not yet begun.
 #[must_use]
 pub fn advance(units: &[UnitView]) -> Vec<Move> {
     let failed = units.iter().any(|unit| matches!(unit.health, Proof::Failed { .. }));
+    let counts = |unit: &UnitView| unit.reachable || matches!(unit.health, Proof::Waiting { .. });
     let open_wave = units
         .iter()
-        .filter(|unit| unit.reachable && (unit.health != Proof::Healthy))
+        .filter(|unit| counts(unit) && unit.health != Proof::Healthy)
         .map(|unit| unit.wave)
         .min()
         .unwrap_or(usize::MAX);
@@ -277,6 +279,15 @@ mod tests {
     fn drift_on_a_healthy_target_is_applied_again() {
         let units = [unit("a", 0, Proof::Healthy, false)];
         assert_eq!(advance(&units), [Move::Apply(units[0].target.clone())]);
+    }
+
+    #[test]
+    fn a_target_that_began_and_is_down_keeps_the_next_wave_closed() {
+        let mut down = unit("a", 0, Proof::Waiting { message: "no answer".into() }, false);
+        down.reachable = false;
+        let units = [down, unit("b", 0, Proof::NotApplied, false), unit("c", 1, Proof::NotApplied, false)];
+        let [a, b, c] = units.each_ref().map(|unit| unit.target.clone());
+        assert_eq!(advance(&units), [Move::Unreachable(a), Move::Apply(b), Move::Behind(c)]);
     }
 
     #[test]
