@@ -92,3 +92,125 @@ async fn a_canary_that_was_never_there_is_left_out() {
     bench.rounds(&sync).await;
     assert_eq!((bench.says("a").await, bench.says("b").await), (String::new(), "one".to_owned()));
 }
+
+/// What has nothing to go back to is told once, not each time it is looked at.
+#[tokio::test]
+async fn a_failure_without_a_way_back_is_recorded_once() {
+    let bench = Bench::new().await;
+    let sync = sync("upf", &json!({}));
+    bench.publish(1, &[DEPLOYMENT]);
+    bench.rounds(&sync).await;
+    for _ in 0..5 {
+        bench.pass(61);
+        let round = bench.rounds(&sync).await;
+        assert!(round.rollout.blocked.iter().any(|line| line.contains("a: not healthy")), "{round:#?}");
+    }
+    let failed: Vec<_> =
+        bench.state("upf").await.history.into_iter().filter(|record| record.event == "failed").collect();
+    assert_eq!(failed.len(), 1, "{failed:#?}");
+}
+
+/// A rollback that broke off after it was noted is carried out, also where drift is only told.
+#[tokio::test]
+async fn a_rollback_that_broke_off_is_finished_although_drift_is_only_reported() {
+    let bench = Bench::new().await;
+    let sync = sync("upf", &json!({"drift": "report"}));
+    bench.publish(1, &[&config("one")]);
+    bench.settled(&sync).await;
+    bench.publish(2, &[&config("two"), DEPLOYMENT]);
+    bench.rounds(&sync).await;
+    assert_eq!((bench.says("a").await, bench.has_deployment("a").await), ("two".to_owned(), true));
+    bench.pass(61);
+    bench.loses_rollback();
+    assert!(bench.round(&sync).await.is_err());
+    assert_eq!(bench.says("a").await, "two", "it was killed before it wrote");
+    let round = bench.rounds(&sync).await;
+    assert_eq!((bench.says("a").await, bench.has_deployment("a").await), ("one".to_owned(), false), "{round:#?}");
+    let events: Vec<_> = bench.state("upf").await.history.into_iter().map(|record| record.event).collect();
+    assert!(events.contains(&"rolled back".to_owned()), "{events:?}");
+}
+
+/// `rollback: manual` means that nothing moves: neither what is on the targets nor a draft.
+#[tokio::test]
+async fn a_manual_rollback_is_left_to_people() {
+    let bench = Bench::new().await;
+    let sync = sync("upf", &json!({"rollback": {"mode": "manual"}}));
+    bench.publish(1, &[&config("one")]);
+    bench.settled(&sync).await;
+    bench.publish(2, &[&config("two"), DEPLOYMENT]);
+    bench.rounds(&sync).await;
+    bench.pass(61);
+    for _ in 0..3 {
+        let round = bench.rounds(&sync).await;
+        assert_eq!(bench.says("a").await, "two", "{round:#?}");
+        assert!(matches!(&round.outcome, Outcome::Blocked { reason } if reason.contains("manual")), "{round:#?}");
+    }
+    assert_eq!(bench.says("b").await, "one");
+    assert!(!bench.refs().contains("revert"), "{}", bench.refs());
+    // What others change where the good set runs is still set back.
+    let good = bench.state("upf").await.units;
+    let b = &good.iter().find(|(name, _)| name.as_str() == "b").unwrap().1;
+    assert_eq!(b.current.as_ref().map(|current| current.revision), Some(1));
+}
+
+/// Who asked for a revision by its number gets no draft of another one.
+#[tokio::test]
+async fn a_pinned_revision_that_fails_is_not_reverted_in_git() {
+    let bench = Bench::new().await;
+    bench.publish(1, &[&config("one")]);
+    let pinned = |revision: &str| {
+        sync("upf", &json!({"package": {"repository": "deployments", "name": "upf", "revision": revision}}))
+    };
+    bench.settled(&pinned("v1")).await;
+    bench.publish(2, &[&config("two"), DEPLOYMENT]);
+    bench.rounds(&pinned("v2")).await;
+    bench.pass(61);
+    for _ in 0..3 {
+        bench.rounds(&pinned("v2")).await;
+        assert_eq!(bench.says("a").await, "one");
+    }
+    assert!(!bench.refs().contains("revert"), "{}", bench.refs());
+}
+
+/// A revert that a person turned down and deleted stays away.
+#[tokio::test]
+async fn a_revert_that_was_turned_down_does_not_come_back() {
+    let bench = Bench::new().await;
+    let asking = sync("upf", &json!({"approval": {"mode": "required"}}));
+    let automatic = sync("upf", &json!({}));
+    bench.publish(1, &[&config("one")]);
+    bench.settled(&automatic).await;
+    bench.publish(2, &[&config("two"), DEPLOYMENT]);
+    bench.rounds(&automatic).await;
+    bench.pass(61);
+    let number = waits(&bench, &asking).await;
+    assert!(bench.refs().contains("proposed/upf/revert-v2"), "{}", bench.refs());
+    bench.reject(number).await;
+    bench.rounds(&asking).await;
+    let draft = bench.revisions().await.into_iter().find(|revision| revision.workspace.as_str() == "revert-v2");
+    bench.packages().delete(None, &draft.unwrap(), false).await.unwrap();
+    for _ in 0..3 {
+        bench.rounds(&asking).await;
+        assert!(!bench.refs().contains("revert"), "{}", bench.refs());
+    }
+    assert_eq!(bench.says("a").await, "one");
+}
+
+/// While a Sync is suspended, nobody is asked about its deletion, and nothing goes.
+#[tokio::test]
+async fn a_suspended_sync_neither_asks_for_its_deletion_nor_prunes() {
+    let bench = Bench::new().await;
+    let (active, suspended) = (sync("upf", &json!({})), sync("upf", &json!({"suspend": true})));
+    bench.publish(1, &[&config("one")]);
+    bench.settled(&active).await;
+    leaves(&bench).await;
+    let round = bench.round(&suspended).await.unwrap();
+    assert_eq!(round.outcome, Outcome::Blocked { reason: "suspended".to_owned() });
+    assert_eq!(bench.proposals().await.len(), 0);
+    let number = waits(&bench, &active).await;
+    bench.approve(number).await;
+    let round = bench.round(&suspended).await.unwrap();
+    assert!(!round.gone);
+    assert_eq!((bench.says("a").await, bench.says("b").await), ("one".to_owned(), "one".to_owned()));
+    assert!(bench.round(&active).await.unwrap().gone);
+}

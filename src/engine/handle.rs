@@ -254,7 +254,8 @@ impl Engine {
         by: &str,
     ) -> Result<(), EngineError> {
         let mut state = self.state.get(sync).await?;
-        let hold = Hold { reason: reason.to_owned(), by: by.to_owned(), at: self.now(), revision: String::new() };
+        let (at, revision) = (self.now(), String::new());
+        let hold = Hold { reason: reason.to_owned(), by: by.to_owned(), at, revision, reverted: false };
         state.value.holds.insert(digest.clone(), hold);
         state.value.record(self.said("held", Some(digest), by, reason));
         self.state.put(None, sync, &state).await?;

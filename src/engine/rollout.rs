@@ -65,7 +65,7 @@ pub struct RolloutReport {
 /// One target as seen in this round.
 pub(super) struct Look {
     pub(super) declared: Declared,
-    observed: Observed,
+    pub(super) observed: Observed,
     pub(super) plan: UnitPlan,
     health: Health,
 }
@@ -130,14 +130,16 @@ impl Rollout<'_> {
             .map_err(|source| EngineError::Render { package: revision.name.to_string(), source })
     }
 
-    /// While the published set is held, a target keeps what was proved on it; one that got nothing keeps nothing.
+    /// While the published set is held, a target keeps what was proved on it, and goes back to it unless that is left to
+    /// people; one that got nothing keeps nothing.
     async fn fallback(
         &self,
         seat: &Seat,
         published: &PackageRevision,
         objects: &[DeclaredObject],
     ) -> Result<(PackageRevision, Vec<DeclaredObject>), EngineError> {
-        let good = self.state.value.units.get(&seat.name).and_then(|unit| unit.known_good.clone());
+        let good = self.state.value.units.get(&seat.name).and_then(|unit| unit.known_good.as_ref());
+        let good = good.filter(|good| self.rolls_back() || self.begun(&seat.name, &good.declared));
         let revision = good.and_then(|good| self.situation.agenda.numbered(good.revision));
         match revision {
             Some(revision) => Ok((revision.clone(), self.objects(revision).await?)),
@@ -158,7 +160,7 @@ impl Rollout<'_> {
     }
 
     /// Whether a target got this very set already: then what others changed since is drift.
-    fn begun(&self, target: &TargetName, digest: &Digest) -> bool {
+    pub(super) fn begun(&self, target: &TargetName, digest: &Digest) -> bool {
         let unit = self.state.value.units.get(target);
         unit.and_then(|unit| unit.current.as_ref()).is_some_and(|current| current.declared == *digest)
     }
@@ -214,7 +216,8 @@ impl Rollout<'_> {
             },
         };
         self.report.targets.push(row);
-        UnitView { target: seat.name.clone(), wave: seat.wave, reachable: true, in_sync: !writes, health: proof }
+        let in_sync = !writes && !self.goes_back(&seat.name, &look.declared.digest);
+        UnitView { target: seat.name.clone(), wave: seat.wave, reachable: true, in_sync, health: proof }
     }
 
     fn prove(&mut self, target: &TargetName, look: &Look, revision: &PackageRevision) -> Proof {
@@ -227,7 +230,7 @@ impl Rollout<'_> {
             if good.revision != revision.revision || current.revision != revision.revision {
                 self.renumber(target, revision, &good, &current);
             }
-            return Proof::Healthy;
+            return self.arrive(target, look);
         }
         if look.plan.steps().any(Step::writes) {
             // An interrupted apply: finish it before its health means anything.
@@ -288,6 +291,9 @@ impl Rollout<'_> {
         match step {
             Move::Apply(target) => {
                 let Some((revision, look)) = looks.get(&target) else { return Ok(()) };
+                if self.goes_back(&target, &look.declared.digest) {
+                    return self.go_back(&target, revision, look).await;
+                }
                 self.apply_or_say(&target, revision, look).await
             }
             Move::RollBack(target) => {
@@ -424,6 +430,7 @@ impl Rollout<'_> {
                 Some(Applied { revision: revision.revision, declared: digest.clone(), plan: plan.clone(), at: now });
             unit.healthy_since = None;
             unit.rolled_back = false;
+            unit.returning = false;
             self.save().await?;
         }
         Ok(())

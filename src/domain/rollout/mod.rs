@@ -31,6 +31,9 @@ pub struct Hold {
     pub at: Timestamp,
     /// Revision that failed, such as `v2`; empty when a person said so.
     pub revision: String,
+    /// Whether a revert was drafted for it: what people made of that is their answer.
+    #[serde(default)]
+    pub reverted: bool,
 }
 
 impl Hold {
@@ -57,6 +60,8 @@ pub struct UnitState {
     pub healthy_since: Option<Timestamp>,
     /// Whether `current` was reached by a rollback.
     pub rolled_back: bool,
+    /// Whether that rollback is not carried out to its end yet.
+    pub returning: bool,
 }
 
 /// A rendered set on a target.
@@ -237,8 +242,8 @@ mod tests {
                 message,
             });
         }
-        let hold =
-            Hold { reason: String::new(), by: String::new(), at: Timestamp::UNIX_EPOCH, revision: "v4".to_owned() };
+        let (reason, by) = (String::new(), String::new());
+        let hold = Hold { reason, by, at: Timestamp::UNIX_EPOCH, revision: "v4".to_owned(), reverted: false };
         state.holds.insert(digest("4"), hold);
         let found: Vec<Option<i64>> =
             [6, 5, 4, 2, 1].into_iter().map(|present| state.healthy_before(present)).collect();
@@ -276,18 +281,18 @@ mod tests {
     }
 
     #[test]
-    fn drift_on_a_healthy_target_is_applied_again() {
-        let units = [unit("a", 0, Proof::Healthy, false)];
-        assert_eq!(advance(&units), [Move::Apply(units[0].target.clone())]);
-    }
-
-    #[test]
     fn a_target_that_began_and_is_down_keeps_the_next_wave_closed() {
         let mut down = unit("a", 0, Proof::Waiting { message: "no answer".into() }, false);
         down.reachable = false;
         let units = [down, unit("b", 0, Proof::NotApplied, false), unit("c", 1, Proof::NotApplied, false)];
         let [a, b, c] = units.each_ref().map(|unit| unit.target.clone());
         assert_eq!(advance(&units), [Move::Unreachable(a), Move::Apply(b), Move::Behind(c)]);
+    }
+
+    #[test]
+    fn drift_on_a_healthy_target_is_applied_again() {
+        let units = [unit("a", 0, Proof::Healthy, false)];
+        assert_eq!(advance(&units), [Move::Apply(units[0].target.clone())]);
     }
 
     #[test]
