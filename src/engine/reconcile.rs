@@ -119,12 +119,12 @@ impl Engine {
         state: &mut Versioned<SyncState>,
     ) -> Result<Round, EngineError> {
         let proposals = situation.forge.list().await?;
-        if situation.agenda.is_leaving() {
+        let suspended = situation.sync.spec.suspend;
+        if situation.agenda.is_leaving() && !suspended {
             let mut asking = Asking { engine: self, claim, situation, state, proposals: &proposals };
             let retired = asking.retire().await?;
             return Ok(leaving(situation, retired, state.value.clone()));
         }
-        let suspended = situation.sync.spec.suspend;
         let mut rollout =
             Rollout { engine: self, claim, situation, state, proposals: &proposals, report: RolloutReport::default() };
         if let Some(published) = situation.agenda.published.as_ref().filter(|_| !suspended) {
