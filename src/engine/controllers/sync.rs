@@ -11,7 +11,7 @@ use super::super::status::sync_status;
 use super::super::{Engine, EngineError, MANAGER, Outcome};
 use super::{Context, intents, write_status};
 use crate::domain::intent::Sync;
-use crate::domain::intent::condition::{Says, folded};
+use crate::domain::intent::condition::{Says, amended};
 use crate::domain::intent::sync::{SyncSpec, SyncStatus, violations};
 use crate::domain::krm::Object;
 use crate::domain::rollout::Record;
@@ -99,7 +99,7 @@ async fn invalid(engine: &Engine, sync: &Sync, reason: &str) -> Result<Outcome, 
     let generation = sync.metadata.generation.unwrap_or_default();
     let says = [Says::new("Ready", false, "Invalid", reason), Says::new("Stalled", true, "Invalid", reason)];
     let status = SyncStatus {
-        conditions: folded(&old.conditions, &says, generation, engine.now()),
+        conditions: amended(&old.conditions, &says, generation, engine.now()),
         observed_generation: Some(generation),
         summary: Some(reason.to_owned()),
         ..old
@@ -117,7 +117,7 @@ async fn unknown(engine: &Engine, sync: &Sync, error: &EngineError) -> Result<()
         Says::unknown("Healthy", "RoundFailed", error.to_string()),
     ];
     let status = SyncStatus {
-        conditions: folded(&old.conditions, &says, generation, engine.now()),
+        conditions: amended(&old.conditions, &says, generation, engine.now()),
         summary: Some(error.to_string().chars().take(200).collect()),
         ..old
     };
