@@ -214,3 +214,23 @@ async fn a_suspended_sync_neither_asks_for_its_deletion_nor_prunes() {
     assert_eq!((bench.says("a").await, bench.says("b").await), ("one".to_owned(), "one".to_owned()));
     assert!(bench.round(&active).await.unwrap().gone);
 }
+
+/// What people agreed to for one Sync neither counts for another nor hides what they agreed to for that one.
+#[tokio::test]
+async fn an_approval_of_another_sync_on_the_same_target_hides_nothing() {
+    let bench = Bench::new().await;
+    bench.publish(1, &[&config("one")]);
+    bench.settled(&sync("upf", &json!({}))).await;
+    let shrunk = sync("upf", &json!({"targets": {"names": ["a"]}}));
+    let number = waits(&bench, &shrunk).await;
+    bench.approve(number).await;
+    let package = json!({"repository": "deployments", "name": "amf"});
+    let other = sync("amf", &json!({"package": package, "approval": {"mode": "required"}, "targets": {}}));
+    bench.publish_as("amf", 1, &[&config("other").replace("name: upf", "name: amf")]);
+    let number = waits(&bench, &other).await;
+    bench.approve(number).await;
+    bench.settled(&other).await;
+    bench.settled(&shrunk).await;
+    assert_eq!((bench.says("a").await, bench.says("b").await), ("one".to_owned(), String::new()));
+    assert_eq!(bench.proposals().await.len(), 2, "nobody is asked again");
+}

@@ -85,18 +85,19 @@ impl Rollout<'_> {
         self.record(target, "pruned", revision, digest, None, "it is none of the Sync's targets any more");
     }
 
-    /// The plan by which people agreed to take everything from a target, since it got what it has.
+    /// The plan by which people agreed to take everything of the Sync from a target, since it got what it has.
     fn farewell(&self, target: &TargetName, digest: &Digest) -> Option<Plan> {
         let since = self.state.value.units.get(target)?.current.as_ref()?.at;
         let agreed = self.proposals.iter().rev().filter(|proposal| match &proposal.verdict {
             ProposalState::Done { at, .. } | ProposalState::Approved { at, .. } => *at >= since,
             _ => false,
         });
-        let shows = |plan: &Plan| plan.units.iter().any(|unit| unit.unit.target == *target);
+        let asked = self.unit(target);
+        let shows = |plan: &Plan| plan.units.iter().any(|unit| unit.unit == asked);
         let newest = agreed
             .filter_map(|proposal| serde_json::from_value::<Plan>(proposal.content.plan_json.clone()).ok())
             .find(shows)?;
-        let ends = newest.units.iter().any(|unit| unit.unit.target == *target && unit.declared == *digest);
+        let ends = newest.units.iter().any(|unit| unit.unit == asked && unit.declared == *digest);
         ends.then_some(newest)
     }
 }

@@ -10,7 +10,7 @@ use super::verify::{health, proof, rest, windows};
 use super::{Engine, EngineError, MANAGER};
 use crate::domain::approval::{Consent, Gate, gate_unit};
 use crate::domain::health::{Health, State};
-use crate::domain::id::{Digest, PlanId, TargetName};
+use crate::domain::id::{Digest, PlanId, TargetName, UnitId};
 use crate::domain::intent::sync::Drift;
 use crate::domain::lease::Claim;
 use crate::domain::plan::{Declared, DeclaredObject, Observed, Plan, PlanPolicy, Step, UnitPlan, declared_digest};
@@ -314,15 +314,21 @@ impl Rollout<'_> {
         }
     }
 
-    /// What people agreed to for this set: the newest approved proposal that shows this target.
+    /// The Sync on one target.
+    pub(super) fn unit(&self, target: &TargetName) -> UnitId {
+        UnitId { sync: self.situation.key.clone(), target: target.clone() }
+    }
+
+    /// What people agreed to for this set: the newest approved proposal that shows the Sync on this target.
     fn consent(&self, target: &TargetName, digest: &Digest) -> Option<Consent> {
+        let asked = self.unit(target);
         let agreed =
             self.proposals.iter().rev().filter(|proposal| {
                 matches!(proposal.verdict, ProposalState::Done { .. } | ProposalState::Approved { .. })
             });
         agreed
             .filter_map(|proposal| serde_json::from_value::<Plan>(proposal.content.plan_json.clone()).ok())
-            .find(|plan| plan.declared == *digest && plan.units.iter().any(|unit| unit.unit.target == *target))
+            .find(|plan| plan.declared == *digest && plan.units.iter().any(|unit| unit.unit == asked))
             .map(|plan| Consent { plan })
     }
 

@@ -218,14 +218,14 @@ impl Bench {
         git(&self.bare(), &["for-each-ref", "--format=%(refname)"])
     }
 
-    fn content(&self, files: &[&str]) -> PathBuf {
+    fn content(&self, name: &str, files: &[&str]) -> PathBuf {
         let work = self.dir.path().join("deployments");
-        let package = work.join(PACKAGE);
+        let package = work.join(name);
         if package.exists() {
             std::fs::remove_dir_all(&package).unwrap();
         }
         std::fs::create_dir_all(&package).unwrap();
-        let kptfile = format!("apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata: {{name: {PACKAGE}}}\n");
+        let kptfile = format!("apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata: {{name: {name}}}\n");
         std::fs::write(package.join("Kptfile"), kptfile).unwrap();
         for (index, text) in files.iter().enumerate() {
             std::fs::write(package.join(format!("{index}.yaml")), text).unwrap();
@@ -237,18 +237,15 @@ impl Bench {
 
     /// Publishes a version of the package, as a person does with plain git.
     pub(crate) fn publish(&self, number: u32, files: &[&str]) {
-        let work = self.content(files);
-        let tag = format!("{PACKAGE}/v{number}");
-        git(&work, &["tag", &tag]);
-        git(&work, &["push", "-q", "origin", "HEAD:main", &tag]);
+        self.publish_as(PACKAGE, number, files);
     }
 
-    /// Drafts a version of the package on top of what is published.
-    pub(crate) fn draft(&self, workspace: &str, files: &[&str]) {
-        let work = self.content(files);
-        git(&work, &["push", "-q", "origin", &format!("HEAD:refs/heads/drafts/{PACKAGE}/{workspace}")]);
-        git(&work, &["fetch", "-q"]);
-        git(&work, &["reset", "-q", "--hard", "HEAD~"]);
+    /// The same of another package.
+    pub(crate) fn publish_as(&self, package: &str, number: u32, files: &[&str]) {
+        let work = self.content(package, files);
+        let tag = format!("{package}/v{number}");
+        git(&work, &["tag", &tag]);
+        git(&work, &["push", "-q", "origin", "HEAD:main", &tag]);
     }
 
     pub(crate) fn pass(&self, seconds: i64) {
