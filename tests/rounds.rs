@@ -8,6 +8,7 @@ mod bench;
 mod git;
 
 use bench::{Bench, DEPLOYMENT, config, sync};
+use loggia::domain::id::NamespacedName;
 use loggia::domain::intent::Sync;
 use loggia::engine::Outcome;
 use loggia::engine::propose::Asked;
@@ -233,4 +234,50 @@ async fn an_approval_of_another_sync_on_the_same_target_hides_nothing() {
     bench.settled(&shrunk).await;
     assert_eq!((bench.says("a").await, bench.says("b").await), ("one".to_owned(), String::new()));
     assert_eq!(bench.proposals().await.len(), 2, "nobody is asked again");
+}
+
+/// Of two Syncs of one package the younger one is refused: there is one proposal, and nobody takes it from the other.
+#[tokio::test]
+async fn a_second_sync_of_a_package_is_refused_and_leaves_the_proposal_alone() {
+    let mut bench = Bench::new().await;
+    let of = |name: &str, target: &str, created: &str| {
+        let mut sync = sync(name, &json!({"approval": {"mode": "required"}, "targets": {"names": [target]}}));
+        sync.metadata.creation_timestamp = Some(serde_json::from_value(json!(created)).unwrap());
+        sync
+    };
+    let (first, second) = (of("z", "a", "2026-01-01T00:00:00Z"), of("b", "b", "2026-01-02T00:00:00Z"));
+    bench.has(&[&second, &first]);
+    bench.publish(1, &[&config("one")]);
+    let number = waits(&bench, &first).await;
+    let plan = bench.proposals().await[0].content.plan.clone();
+    let round = bench.round(&second).await.unwrap();
+    assert!(matches!(&round.outcome, Outcome::Blocked { reason } if reason.contains("Sync default/z")), "{round:#?}");
+    bench.round(&first).await.unwrap();
+    let proposals = bench.proposals().await;
+    assert_eq!((proposals.len(), &proposals[0].content.plan), (1, &plan));
+    assert_eq!(proposals[0].verdict, ProposalState::Open);
+    bench.approve(number).await;
+    bench.settled(&first).await;
+    assert_eq!((bench.says("a").await, bench.says("b").await), ("one".to_owned(), String::new()));
+    // When the first one goes, the package is free.
+    bench.has(&[&second]);
+    waits(&bench, &second).await;
+}
+
+/// The same package name in another repository, or in another directory of it, is another package.
+#[tokio::test]
+async fn a_package_of_the_same_name_elsewhere_is_another_one() {
+    let mut bench = Bench::new().await;
+    let key = bench.world.repositories.keys().next().unwrap().clone();
+    let mut elsewhere = bench.world.repositories[&key].clone();
+    elsewhere.metadata.name = Some("others".to_owned());
+    elsewhere.spec.git.as_mut().unwrap().directory = "others".to_owned();
+    bench.world.repositories.insert(NamespacedName { name: "others".to_owned(), ..key }, elsewhere);
+    let mine = sync("b", &json!({}));
+    let other = sync("a", &json!({"package": {"repository": "others", "name": "upf"}}));
+    bench.has(&[&mine, &other]);
+    assert_eq!(bench.world.taken_by(&mine), None);
+    let same = sync("a", &json!({}));
+    bench.has(&[&mine, &same]);
+    assert_eq!(bench.world.taken_by(&mine).map(|by| by.name), Some("a".to_owned()));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::agenda::Wanted;
-use super::gather::{Situation, World};
+use super::gather::{Situation, World, taken};
 use super::propose::{Asked, Asking, REVERTS};
 use super::retire::Retired;
 use super::rollout::{Rollout, RolloutReport};
@@ -118,6 +118,9 @@ impl Engine {
         situation: &Situation,
         state: &mut Versioned<SyncState>,
     ) -> Result<Round, EngineError> {
+        if let Some(other) = &situation.taken_by {
+            return Ok(refused(situation, taken(situation.package.as_str(), other), state.value.clone()));
+        }
         let proposals = situation.forge.list().await?;
         let suspended = situation.sync.spec.suspend;
         if situation.agenda.is_leaving() && !suspended {
@@ -195,6 +198,14 @@ fn reverts(situation: &Situation) -> bool {
     let spec = &situation.sync.spec;
     let follows = Wanted::parse(&spec.package.revision) == Wanted::Latest;
     spec.rollback.mode == RollbackMode::Automatic && follows && !situation.location.is_registry()
+}
+
+/// A round that only tells why it does nothing; it is looked at again, because the other Sync may go.
+fn refused(situation: &Situation, reason: String, state: SyncState) -> Round {
+    let revision = situation.agenda.published.as_ref().map_or(0, |published| published.revision);
+    let rollout = RolloutReport { blocked: vec![reason.clone()], ..RolloutReport::default() };
+    let outcome = Outcome::Blocked { reason };
+    Round { outcome, revision, rollout, asked: Asked::Nothing, astray: false, gone: false, state }
 }
 
 fn leaving(situation: &Situation, retired: Retired, state: SyncState) -> Round {

@@ -272,6 +272,11 @@ impl Bench {
         self.engine.round(sync, &self.world).await
     }
 
+    /// The cluster has these Syncs.
+    pub(crate) fn has(&mut self, syncs: &[&Sync]) {
+        self.world.syncs = syncs.iter().map(|sync| Arc::new((*sync).clone())).collect();
+    }
+
     /// Rounds until there is nothing to do at once.
     pub(crate) async fn rounds(&self, sync: &Sync) -> Round {
         for _ in 0..20 {
