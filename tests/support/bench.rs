@@ -159,7 +159,7 @@ pub(crate) fn sync(name: &str, spec: &Value) -> Sync {
     }))
 }
 
-/// A ConfigMap that says which version it is.
+/// A `ConfigMap` that says which version it is.
 pub(crate) fn config(version: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: upf, namespace: default}}\ndata: {{is: {version}}}\n")
 }
@@ -300,7 +300,7 @@ impl Bench {
         assert_eq!(round.outcome, Outcome::Settled, "{round:#?}");
     }
 
-    /// What the ConfigMap on a target says; empty when there is none.
+    /// What the `ConfigMap` on a target says; empty when there is none.
     pub(crate) async fn says(&self, target: &str) -> String {
         let found = self.there(target, &Gvk::new("", "v1", "ConfigMap")).await;
         found.map_or_else(String::new, |object| object.value()["data"]["is"].as_str().unwrap().to_owned())
