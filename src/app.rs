@@ -300,12 +300,25 @@ pub fn start(management: Cluster, config: &Config) -> Result<Running, StartError
     };
     let (workers, election) = (CancellationToken::new(), CancellationToken::new());
     let elector = tokio::spawn(elector.run(claims, election.clone()));
-    let controllers = tokio::spawn(controllers::run(engine.clone(), changes, workers.clone()));
+    let controllers = ending(election.clone(), controllers::run(engine.clone(), changes, workers.clone()));
     let patience = config.election.lease;
     Ok(Running { engine, workers, election, controllers, elector, progress, patience })
 }
 
+/// Does work and ends the election with it, however it ends: who does nothing must not keep the lease.
+fn ending(election: CancellationToken, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let _end = election.drop_guard();
+        work.await;
+    })
+}
+
 impl Running {
+    /// Until the controllers have ended, which they do unasked only when something is broken.
+    pub async fn ended(&self) {
+        self.election.cancelled().await;
+    }
+
     /// Tells, whenever it is asked, whether this replica makes progress: it leads or knows who does, as of no longer
     /// ago than a lease lasts.
     pub fn progress(&self) -> impl Fn() -> bool + Clone + Send + Sync + use<> {
@@ -316,9 +329,28 @@ impl Running {
     /// Stops in order: controllers finish their rounds, then the lease is released.
     pub async fn stop(self) {
         self.workers.cancel();
-        // A task that panicked has said so; stopping goes on.
+        // A task that panicked has said so; stopping goes on. The election ends with the controllers.
         let _ = self.controllers.await;
-        self.election.cancel();
         let _ = self.elector.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_election_ends_with_the_work_whether_it_was_asked_to_end_or_not() {
+        let election = CancellationToken::new();
+        let asked = CancellationToken::new();
+        let work = ending(election.clone(), asked.clone().cancelled_owned());
+        assert!(!election.is_cancelled());
+        asked.cancel();
+        work.await.unwrap();
+        assert!(election.is_cancelled());
+        let election = CancellationToken::new();
+        let broken = ending(election.clone(), async { unreachable!("a round that panics") });
+        assert!(broken.await.unwrap_err().is_panic());
+        assert!(election.is_cancelled());
     }
 }

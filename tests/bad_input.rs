@@ -613,3 +613,37 @@ async fn what_a_person_holds_is_told_with_their_words() {
     assert_eq!(events("Held").await, 1, "once");
     desk.world.stop().await.unwrap();
 }
+
+/// A package that a Sync has already is not drafted, proposed or deleted by an intent that comes later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_intent_for_a_package_that_has_a_sync_is_refused() {
+    let desk = Desk::new().await;
+    let package = json!({"repository": "deployments", "name": "core/upf-edge"});
+    let mine = json!({
+        "apiVersion": "loggia.dev/v1alpha1", "kind": "Sync", "metadata": {"name": "mine", "namespace": "default"},
+        "spec": {"package": package}
+    });
+    let mine = Object::new(mine).unwrap();
+    desk.management.apply(None, &mine, &Apply::new("person")).await.unwrap();
+    let intent = async || desk.get("nephoran.com", "v1", "CNFDeployment", "upf-edge").await;
+    let refused = async || {
+        let status = intent().await["status"].clone();
+        let message = status["message"].as_str().unwrap_or_default();
+        status["phase"] == "Failed" && message.contains("belongs to Sync default/mine")
+    };
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    desk.eventually("it says whose package it is", refused).await;
+    desk.eventually("so does its Sync", async || desk.summary().await.contains("belongs to Sync default/mine")).await;
+    let refs = || git(&desk.world.repository("deployments"), &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(refs(), "refs/heads/main");
+    git(&desk.checkout, &["rm", "-q", "intents/upf-edge.yaml"]);
+    desk.commit("intents/README.md", "Nothing here.\n");
+    desk.eventually("it goes without asking", async || intent().await.is_null()).await;
+    assert_eq!(refs(), "refs/heads/main");
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    desk.eventually("it says so again", refused).await;
+    desk.management.delete(None, &mine.gvk(), &mine.id(), &loggia::cluster::Delete::default()).await.unwrap();
+    desk.approve("1").await;
+    desk.eventually("the package is its own", async || desk.summary().await == "settled").await;
+    desk.world.stop().await.unwrap();
+}

@@ -43,9 +43,9 @@ impl Engine {
 }
 
 async fn answers(session: &Session, declared: &Declared, unit: &UnitPlan) -> Result<Answers, EngineError> {
-    let wanted = |id: &ObjectId| declared.objects.iter().find(|wanted| wanted.object.id() == *id);
+    let wanted = declared.by_id();
     let writes = unit.steps().filter(|step| matches!(step.action, Action::Create { .. } | Action::Patch { .. }));
-    let asked: Vec<&DeclaredObject> = writes.filter_map(|step| wanted(&step.object)).collect();
+    let asked: Vec<&DeclaredObject> = writes.filter_map(|step| wanted.get(&step.object).copied()).collect();
     // As the real thing goes: without force, so that a conflict is one here too.
     let how = Apply { dry_run: true, ..Apply::new(MANAGER) };
     let answers = stream::iter(asked).map(|wanted| answer(session, wanted, &how)).buffered(AT_ONCE);

@@ -27,6 +27,8 @@ pub struct World {
     pub repositories: BTreeMap<NamespacedName, Repository>,
     /// Targets by namespace and name.
     pub targets: BTreeMap<NamespacedName, Target>,
+    /// Syncs, in no order.
+    pub syncs: Vec<Arc<Sync>>,
 }
 
 /// Reads all objects of a kind in a namespace (empty: all) as their type.
@@ -61,9 +63,11 @@ impl World {
         let repositories: Vec<Repository> =
             all(management, &Gvk::new("config.porch.kpt.dev", "v1alpha1", "Repository"), namespace).await?;
         let targets: Vec<Target> = all(management, &Gvk::new("loggia.dev", "v1alpha1", "Target"), namespace).await?;
+        let syncs: Vec<Sync> = all(management, &Gvk::new("loggia.dev", "v1alpha1", "Sync"), namespace).await?;
         Ok(Self {
             repositories: repositories.into_iter().map(|object| (key(&object), object)).collect(),
             targets: targets.into_iter().map(|object| (key(&object), object)).collect(),
+            syncs: syncs.into_iter().map(Arc::new).collect(),
         })
     }
 
@@ -75,6 +79,30 @@ impl World {
         let missing = || EngineError::Reference { what: who.to_owned(), kind: "Repository", name: name.to_owned() };
         let key = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
         location(self.repositories.get(&key).ok_or_else(missing)?)
+    }
+
+    /// The Sync that a package belongs to, when that is another one: the oldest of those that are about it. A package
+    /// has one open proposal and is deleted as a whole, so two Syncs would take both from each other. What a registry
+    /// holds is only read.
+    #[must_use]
+    pub fn taken_by(&self, sync: &Sync) -> Option<NamespacedName> {
+        let place = self.place_of(sync)?;
+        let age = |sync: &Sync| {
+            let created = sync.metadata.creation_timestamp.clone();
+            // One that is not stored yet is the youngest.
+            (created.is_none(), created, key(sync))
+        };
+        let same = |other: &&Arc<Sync>| other.spec.package.name == sync.spec.package.name;
+        let older =
+            self.syncs.iter().filter(same).filter(|other| key(other.as_ref()) != key(sync) && age(other) < age(sync));
+        let rivals = older.filter(|other| self.place_of(other) == Some(place.clone()));
+        rivals.min_by_key(|other| age(other)).map(|other| key(other.as_ref()))
+    }
+
+    /// Repository, branch and directory of a Sync's package, when it can be written.
+    fn place_of(&self, sync: &Sync) -> Option<(String, String, String)> {
+        let location = self.location("", &key(sync).namespace, &sync.spec.package.repository).ok()?;
+        (!location.is_registry()).then_some((location.url, location.branch, location.directory))
     }
 
     /// Targets of a namespace as placement sees them.
@@ -164,6 +192,16 @@ pub struct Situation {
     pub leaving: Vec<Seat>,
     /// What placement had to say.
     pub reasons: Vec<String>,
+    /// The other Sync that the package belongs to.
+    pub taken_by: Option<NamespacedName>,
+}
+
+/// Why nothing is done about a package that belongs to another Sync.
+#[must_use]
+pub fn taken(package: &str, by: &NamespacedName) -> String {
+    format!(
+        "package {package} belongs to Sync {by}; a package has one Sync, so name another package or all targets there"
+    )
 }
 
 impl Engine {
@@ -199,6 +237,7 @@ impl Engine {
             seats,
             leaving,
             reasons: placement.reasons,
+            taken_by: world.taken_by(sync),
         })
     }
 

@@ -8,7 +8,7 @@ use kube::api::ObjectMeta;
 use super::agenda::{Agenda, Wanted};
 use super::candidate::Existing;
 use super::confirm::Answers;
-use super::gather::{Situation, World, all, key};
+use super::gather::{Situation, World, all, key, taken};
 use super::planning::{Planned, schemas};
 use super::propose::{CONFLICT, REVERTS};
 use super::{Engine, EngineError, MANAGER};
@@ -176,7 +176,8 @@ impl Engine {
         let plan = Plan::new(declared_digest(wanted.unwrap_or_default()), units);
         let state = self.state.get(&situation.key).await?.value;
         let holds = state.holds.get(&plan.declared).map(Hold::told);
-        let notes = holds.into_iter().chain(idle_rules(&situation.sync.spec, objects)).collect();
+        let taken = situation.taken_by.as_ref().map(|other| taken(situation.package.as_str(), other));
+        let notes = taken.into_iter().chain(holds).chain(idle_rules(&situation.sync.spec, objects)).collect();
         Ok(Preview { sync: situation.key, plan, judged, silent, notes })
     }
 
@@ -254,7 +255,8 @@ impl Engine {
         by: &str,
     ) -> Result<(), EngineError> {
         let mut state = self.state.get(sync).await?;
-        let hold = Hold { reason: reason.to_owned(), by: by.to_owned(), at: self.now(), revision: String::new() };
+        let (at, revision) = (self.now(), String::new());
+        let hold = Hold { reason: reason.to_owned(), by: by.to_owned(), at, revision, reverted: false };
         state.value.holds.insert(digest.clone(), hold);
         state.value.record(self.said("held", Some(digest), by, reason));
         self.state.put(None, sync, &state).await?;

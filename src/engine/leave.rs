@@ -9,6 +9,7 @@ use super::targets::Session;
 use crate::domain::approval::{Gate, gate_teardown};
 use crate::domain::id::{Digest, TargetName};
 use crate::domain::plan::{Declared, Plan};
+use crate::domain::rollout::Proof;
 use crate::ports::forge::ProposalState;
 
 impl Rollout<'_> {
@@ -16,7 +17,7 @@ impl Rollout<'_> {
     /// person agreed.
     pub(super) async fn leave(&mut self, settled: bool) -> Result<(), EngineError> {
         for seat in &self.situation.leaving {
-            self.silent(seat, "is none of its targets any more");
+            self.silent(seat, Proof::NotApplied, "is none of its targets any more");
             let declared = declared(&self.situation.key, seat, None);
             match self.emptying(seat, declared).await {
                 Ok((session, planned)) => {
@@ -84,18 +85,19 @@ impl Rollout<'_> {
         self.record(target, "pruned", revision, digest, None, "it is none of the Sync's targets any more");
     }
 
-    /// The plan by which people agreed to take everything from a target, since it got what it has.
+    /// The plan by which people agreed to take everything of the Sync from a target, since it got what it has.
     fn farewell(&self, target: &TargetName, digest: &Digest) -> Option<Plan> {
         let since = self.state.value.units.get(target)?.current.as_ref()?.at;
         let agreed = self.proposals.iter().rev().filter(|proposal| match &proposal.verdict {
             ProposalState::Done { at, .. } | ProposalState::Approved { at, .. } => *at >= since,
             _ => false,
         });
-        let shows = |plan: &Plan| plan.units.iter().any(|unit| unit.unit.target == *target);
+        let asked = self.unit(target);
+        let shows = |plan: &Plan| plan.units.iter().any(|unit| unit.unit == asked);
         let newest = agreed
             .filter_map(|proposal| serde_json::from_value::<Plan>(proposal.content.plan_json.clone()).ok())
             .find(shows)?;
-        let ends = newest.units.iter().any(|unit| unit.unit.target == *target && unit.declared == *digest);
+        let ends = newest.units.iter().any(|unit| unit.unit == asked && unit.declared == *digest);
         ends.then_some(newest)
     }
 }

@@ -4,7 +4,7 @@ use super::gather::Situation;
 use super::planning::{bind, mode};
 use super::rollout::RolloutReport;
 use super::{Engine, EngineError, MANAGER};
-use crate::domain::approval::{Consent, Gate, gate_plan, what_changed};
+use crate::domain::approval::{Consent, Gate, gate_plan, gate_teardown, what_changed};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::lease::Claim;
 use crate::domain::package::kptfile::{FILE, Kptfile, Upstream};
@@ -354,18 +354,18 @@ impl Asking<'_> {
             .await
     }
 
-    /// Asks to delete the package; gives the plan once a person agreed.
+    /// Asks to delete the package; gives the plan that a person agreed to, once it covers all that is left to do.
     pub(super) async fn deletion(&mut self, published: &PackageRevision) -> Result<Result<Plan, Asked>, EngineError> {
         let (plan, silent) = self.plan(None).await?;
         let pending = self.pending().cloned();
         let agreed = pending
             .as_ref()
             .filter(|p| p.content.kind == ProposalKind::Delete && matches!(p.verdict, ProposalState::Approved { .. }));
-        if let Some(consent) = agreed.and_then(consent) {
-            // Pruning makes the plan shrink; what was agreed to covers every part of it.
-            let known: Vec<Digest> = consent.plan.units.iter().flat_map(UnitPlan::step_digests).collect();
-            if plan.units.iter().flat_map(UnitPlan::step_digests).all(|step| known.contains(&step)) {
-                return Ok(Ok(plan));
+        if let Some(Consent { plan: agreed }) = agreed.and_then(consent) {
+            // Pruning makes the plan shrink; what was agreed to covers every part of it, target by target.
+            let is_new = |unit: &UnitPlan| matches!(gate_teardown(unit.clone(), &agreed), Gate::Stale(_));
+            if !plan.units.iter().any(is_new) {
+                return Ok(Ok(agreed));
             }
         }
         if let Some(rejected) = self.rejected(&published.commit) {

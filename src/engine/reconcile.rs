@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::gather::{Situation, World};
+use super::agenda::Wanted;
+use super::gather::{Situation, World, taken};
 use super::propose::{Asked, Asking, REVERTS};
 use super::retire::Retired;
 use super::rollout::{Rollout, RolloutReport};
@@ -11,6 +12,7 @@ use super::{Engine, EngineError, Outcome};
 use crate::domain::error::Classify as _;
 use crate::domain::id::{NamespacedName, WorkspaceName};
 use crate::domain::intent::Sync;
+use crate::domain::intent::sync::RollbackMode;
 use crate::domain::lease::Claim;
 use crate::domain::revision::Lifecycle;
 use crate::domain::rollout::{Proof, Record, SyncState};
@@ -116,13 +118,16 @@ impl Engine {
         situation: &Situation,
         state: &mut Versioned<SyncState>,
     ) -> Result<Round, EngineError> {
+        if let Some(other) = &situation.taken_by {
+            return Ok(refused(situation, taken(situation.package.as_str(), other), state.value.clone()));
+        }
         let proposals = situation.forge.list().await?;
-        if situation.agenda.is_leaving() {
+        let suspended = situation.sync.spec.suspend;
+        if situation.agenda.is_leaving() && !suspended {
             let mut asking = Asking { engine: self, claim, situation, state, proposals: &proposals };
             let retired = asking.retire().await?;
             return Ok(leaving(situation, retired, state.value.clone()));
         }
-        let suspended = situation.sync.spec.suspend;
         let mut rollout =
             Rollout { engine: self, claim, situation, state, proposals: &proposals, report: RolloutReport::default() };
         if let Some(published) = situation.agenda.published.as_ref().filter(|_| !suspended) {
@@ -155,24 +160,24 @@ impl Engine {
         })
     }
 
-    /// Drafts the known-good content again when the published revision is held after a rollback and nothing follows it.
+    /// Drafts the known-good content again when the latest revision is held after a rollback and nothing follows it:
+    /// once for each hold, so that a draft which a person turned down and deleted stays away.
     async fn revert(
         &self,
         claim: &Claim,
         situation: &Situation,
-        state: &Versioned<SyncState>,
+        state: &mut Versioned<SyncState>,
         report: &RolloutReport,
     ) -> Result<bool, EngineError> {
         let (Some(published), Some(digest)) = (&situation.agenda.published, &report.declared) else { return Ok(false) };
-        let Some(hold) = state.value.holds.get(digest) else { return Ok(false) };
-        let good = state
-            .value
-            .units
-            .values()
-            .filter_map(|unit| unit.known_good.as_ref())
-            .filter(|good| good.declared != *digest);
+        let SyncState { holds, units, .. } = &mut state.value;
+        let Some(hold) = holds.get_mut(digest).filter(|_| reverts(situation)) else { return Ok(false) };
+        let workspace = WorkspaceName::new(format!("revert-v{}", published.revision))?;
+        let drafted = situation.agenda.candidate.iter().chain(&situation.agenda.all_published);
+        hold.reverted |= drafted.into_iter().any(|revision| revision.workspace == workspace);
+        let good = units.values().filter_map(|unit| unit.known_good.as_ref()).filter(|good| good.declared != *digest);
         let good = good.max_by_key(|good| good.revision).and_then(|good| situation.agenda.numbered(good.revision));
-        let (Some(good), None) = (good, &situation.agenda.candidate) else { return Ok(false) };
+        let (Some(good), None, false) = (good, &situation.agenda.candidate, hold.reverted) else { return Ok(false) };
         let content = DraftContent {
             files: situation.packages.content(good).await?,
             subject: "Creating new revision by copying previous revision".to_owned(),
@@ -182,18 +187,25 @@ impl Engine {
                 format!("v{} failed on {}; back to v{}", published.revision, hold.reason, good.revision),
             )],
         };
-        let workspace = WorkspaceName::new(format!("revert-v{}", published.revision))?;
-        if rejected_already(situation, &workspace) {
-            return Ok(false);
-        }
         situation.packages.create(Some(claim), &situation.package, &workspace, content).await?;
+        hold.reverted = true;
         Ok(true)
     }
 }
 
-/// A revert that a person deleted or that was published before is not drafted again.
-fn rejected_already(situation: &Situation, workspace: &WorkspaceName) -> bool {
-    situation.agenda.all_published.iter().any(|revision| revision.workspace == *workspace)
+/// Whether Git is asked to go back with the targets: it can be written, and the Sync follows what is the latest there.
+fn reverts(situation: &Situation) -> bool {
+    let spec = &situation.sync.spec;
+    let follows = Wanted::parse(&spec.package.revision) == Wanted::Latest;
+    spec.rollback.mode == RollbackMode::Automatic && follows && !situation.location.is_registry()
+}
+
+/// A round that only tells why it does nothing; it is looked at again, because the other Sync may go.
+fn refused(situation: &Situation, reason: String, state: SyncState) -> Round {
+    let revision = situation.agenda.published.as_ref().map_or(0, |published| published.revision);
+    let rollout = RolloutReport { blocked: vec![reason.clone()], ..RolloutReport::default() };
+    let outcome = Outcome::Blocked { reason };
+    Round { outcome, revision, rollout, asked: Asked::Nothing, astray: false, gone: false, state }
 }
 
 fn leaving(situation: &Situation, retired: Retired, state: SyncState) -> Round {

@@ -10,7 +10,7 @@ use super::verify::{health, proof, rest, windows};
 use super::{Engine, EngineError, MANAGER};
 use crate::domain::approval::{Consent, Gate, gate_unit};
 use crate::domain::health::{Health, State};
-use crate::domain::id::{Digest, PlanId, TargetName};
+use crate::domain::id::{Digest, PlanId, TargetName, UnitId};
 use crate::domain::intent::sync::Drift;
 use crate::domain::lease::Claim;
 use crate::domain::plan::{Declared, DeclaredObject, Observed, Plan, PlanPolicy, Step, UnitPlan, declared_digest};
@@ -65,7 +65,7 @@ pub struct RolloutReport {
 /// One target as seen in this round.
 pub(super) struct Look {
     pub(super) declared: Declared,
-    observed: Observed,
+    pub(super) observed: Observed,
     pub(super) plan: UnitPlan,
     health: Health,
 }
@@ -103,7 +103,10 @@ impl Rollout<'_> {
                 }
                 Err(error) => {
                     self.soon(PAUSE);
-                    self.silent(seat, &error)
+                    // What has begun is not proved because nobody can look.
+                    let begun = self.pending(&seat.name, &declared_digest(&wanted));
+                    let waiting = Proof::Waiting { message: error.clone() };
+                    self.silent(seat, if begun { waiting } else { Proof::NotApplied }, &error)
                 }
             };
             views.push(view);
@@ -127,14 +130,16 @@ impl Rollout<'_> {
             .map_err(|source| EngineError::Render { package: revision.name.to_string(), source })
     }
 
-    /// While the published set is held, a target keeps what was proved on it; one that got nothing keeps nothing.
+    /// While the published set is held, a target keeps what was proved on it, and goes back to it unless that is left to
+    /// people; one that got nothing keeps nothing.
     async fn fallback(
         &self,
         seat: &Seat,
         published: &PackageRevision,
         objects: &[DeclaredObject],
     ) -> Result<(PackageRevision, Vec<DeclaredObject>), EngineError> {
-        let good = self.state.value.units.get(&seat.name).and_then(|unit| unit.known_good.clone());
+        let good = self.state.value.units.get(&seat.name).and_then(|unit| unit.known_good.as_ref());
+        let good = good.filter(|good| self.rolls_back() || self.begun(&seat.name, &good.declared));
         let revision = good.and_then(|good| self.situation.agenda.numbered(good.revision));
         match revision {
             Some(revision) => Ok((revision.clone(), self.objects(revision).await?)),
@@ -155,7 +160,7 @@ impl Rollout<'_> {
     }
 
     /// Whether a target got this very set already: then what others changed since is drift.
-    fn begun(&self, target: &TargetName, digest: &Digest) -> bool {
+    pub(super) fn begun(&self, target: &TargetName, digest: &Digest) -> bool {
         let unit = self.state.value.units.get(target);
         unit.and_then(|unit| unit.current.as_ref()).is_some_and(|current| current.declared == *digest)
     }
@@ -167,25 +172,20 @@ impl Rollout<'_> {
         is(&unit.current) && !is(&unit.known_good)
     }
 
-    pub(super) fn silent(&mut self, seat: &Seat, reason: &str) -> UnitView {
+    /// Notes a target that does not answer, with what is known of its proof all the same.
+    pub(super) fn silent(&mut self, seat: &Seat, proof: Proof, reason: &str) -> UnitView {
         self.report.targets.push(TargetReport {
             target: seat.name.clone(),
             wave: seat.wave,
             revision: self.running(&seat.name),
-            proof: Proof::NotApplied,
+            proof: proof.clone(),
             reachable: false,
             objects: 0,
             drifted: false,
             sound: false,
             message: reason.to_owned(),
         });
-        UnitView {
-            target: seat.name.clone(),
-            wave: seat.wave,
-            reachable: false,
-            in_sync: false,
-            health: Proof::NotApplied,
-        }
+        UnitView { target: seat.name.clone(), wave: seat.wave, reachable: false, in_sync: false, health: proof }
     }
 
     pub(super) fn running(&self, target: &TargetName) -> i64 {
@@ -216,7 +216,8 @@ impl Rollout<'_> {
             },
         };
         self.report.targets.push(row);
-        UnitView { target: seat.name.clone(), wave: seat.wave, reachable: true, in_sync: !writes, health: proof }
+        let in_sync = !writes && !self.goes_back(&seat.name, &look.declared.digest);
+        UnitView { target: seat.name.clone(), wave: seat.wave, reachable: true, in_sync, health: proof }
     }
 
     fn prove(&mut self, target: &TargetName, look: &Look, revision: &PackageRevision) -> Proof {
@@ -229,7 +230,7 @@ impl Rollout<'_> {
             if good.revision != revision.revision || current.revision != revision.revision {
                 self.renumber(target, revision, &good, &current);
             }
-            return Proof::Healthy;
+            return self.arrive(target, look);
         }
         if look.plan.steps().any(Step::writes) {
             // An interrupted apply: finish it before its health means anything.
@@ -290,6 +291,9 @@ impl Rollout<'_> {
         match step {
             Move::Apply(target) => {
                 let Some((revision, look)) = looks.get(&target) else { return Ok(()) };
+                if self.goes_back(&target, &look.declared.digest) {
+                    return self.go_back(&target, revision, look).await;
+                }
                 self.apply_or_say(&target, revision, look).await
             }
             Move::RollBack(target) => {
@@ -310,15 +314,21 @@ impl Rollout<'_> {
         }
     }
 
-    /// What people agreed to for this set: the newest approved proposal that shows this target.
+    /// The Sync on one target.
+    pub(super) fn unit(&self, target: &TargetName) -> UnitId {
+        UnitId { sync: self.situation.key.clone(), target: target.clone() }
+    }
+
+    /// What people agreed to for this set: the newest approved proposal that shows the Sync on this target.
     fn consent(&self, target: &TargetName, digest: &Digest) -> Option<Consent> {
+        let asked = self.unit(target);
         let agreed =
             self.proposals.iter().rev().filter(|proposal| {
                 matches!(proposal.verdict, ProposalState::Done { .. } | ProposalState::Approved { .. })
             });
         agreed
             .filter_map(|proposal| serde_json::from_value::<Plan>(proposal.content.plan_json.clone()).ok())
-            .find(|plan| plan.declared == *digest && plan.units.iter().any(|unit| unit.unit.target == *target))
+            .find(|plan| plan.declared == *digest && plan.units.iter().any(|unit| unit.unit == asked))
             .map(|plan| Consent { plan })
     }
 
@@ -426,6 +436,7 @@ impl Rollout<'_> {
                 Some(Applied { revision: revision.revision, declared: digest.clone(), plan: plan.clone(), at: now });
             unit.healthy_since = None;
             unit.rolled_back = false;
+            unit.returning = false;
             self.save().await?;
         }
         Ok(())

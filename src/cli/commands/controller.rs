@@ -1,6 +1,6 @@
 //! `controller`: the reconciler, until it is told to stop; `config`: what it would run with.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -25,11 +25,16 @@ pub(crate) async fn controller(global: &Global, args: &args::Controller) -> anyh
     }
     let stop = CancellationToken::new();
     let served = tokio::spawn(serve::serve(listener, running.engine.metrics.clone(), running.progress(), stop.clone()));
-    session::stopped().await.context("cannot wait for signals")?;
+    let is_asked = tokio::select! {
+        biased;
+        stopped = session::stopped() => stopped.map(|()| true).context("cannot wait for signals")?,
+        () = running.ended() => false,
+    };
     note("stopping: rounds end, then the lease is released");
     running.stop().await;
     stop.cancel();
     served.await.context("metrics")??;
+    ensure!(is_asked, "the controllers ended although nobody asked them to; the log says why");
     Ok(Done::Fine)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::super::args::{self, Format, Global};
@@ -27,7 +27,11 @@ pub(crate) async fn up(global: &Global, args: &args::Up) -> anyhow::Result<Done>
             stopped = session::stopped() => stopped.context("cannot wait for signals")?,
         }
     } else {
-        session::stopped().await.context("cannot wait for signals")?;
+        tokio::select! {
+            biased;
+            stopped = session::stopped() => stopped.context("cannot wait for signals")?,
+            () = world.running.ended() => bail!("the controllers ended although nobody asked them to; the log says why"),
+        }
         note("stopping: rounds end, then the API servers; `loggia up` with the same directory goes on from here");
     }
     world.stop().await?;

@@ -52,7 +52,7 @@ impl Says {
     }
 }
 
-/// Conditions after `says`: a transition time moves only when its status does.
+/// Conditions after `says`, which is all there is to say: a transition time moves only when its status does.
 #[must_use]
 pub fn folded(old: &[Condition], says: &[Says], generation: i64, now: Timestamp) -> Vec<Condition> {
     says.iter()
@@ -70,10 +70,38 @@ pub fn folded(old: &[Condition], says: &[Says], generation: i64, now: Timestamp)
         .collect()
 }
 
+/// The same for a part of what an object says: every other condition stays as it was, with its time.
+#[must_use]
+pub fn amended(old: &[Condition], says: &[Says], generation: i64, now: Timestamp) -> Vec<Condition> {
+    let kept = old.iter().filter(|old| says.iter().all(|new| new.kind != old.kind));
+    let mut conditions = folded(old, says, generation, now);
+    conditions.extend(kept.cloned());
+    conditions
+}
+
 fn cut(message: &str) -> String {
     let mut end = message.len().min(1024);
     while !message.is_char_boundary(end) {
         end -= 1;
     }
     message[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_spoken_of_stays_with_its_time() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let whole = [Says::new("Ready", true, "Settled", ""), Says::new("Drifted", true, "Compared", "")];
+        let before = folded(&[], &whole, 1, at(10));
+        let failed = amended(&before, &[Says::unknown("Ready", "RoundFailed", "no answer")], 2, at(20));
+        let told: Vec<(&str, &str)> = failed.iter().map(|c| (c.kind.as_str(), c.status.as_str())).collect();
+        assert_eq!(told, [("Ready", "Unknown"), ("Drifted", "True")]);
+        assert_eq!(failed[1], before[1]);
+        let after = folded(&failed, &whole, 2, at(30));
+        assert_eq!(after[1].last_transition_time, before[1].last_transition_time, "it never changed");
+        assert_eq!(after[0].last_transition_time, rfc3339_seconds(at(30)));
+    }
 }

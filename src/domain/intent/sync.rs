@@ -30,7 +30,7 @@ use crate::domain::time::SignedDuration;
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SyncSpec {
-    /// Which package.
+    /// Which package. One in git has one Sync: a younger one of the same package is refused.
     pub package: PackageRef,
     /// Where to. Default: every Target of the namespace, all in one wave.
     #[serde(default)]

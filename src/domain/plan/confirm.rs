@@ -29,13 +29,13 @@ pub fn confirm(
     answers: &BTreeMap<ObjectId, Answer>,
 ) -> UnitPlan {
     let mask = answered_secrets(declared, observed, answers);
+    let wanted = declared.by_id();
     let mut refused = Vec::new();
     for step in plan.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
         match answers.get(&step.object) {
             Some(Answer::Stored(stored)) => {
                 step.grade = Grade::Server;
-                let wanted = declared.objects.iter().find(|wanted| wanted.object.id() == step.object);
-                if let (Some(wanted), Some(live)) = (wanted, observed.objects.get(&step.object)) {
+                if let (Some(wanted), Some(live)) = (wanted.get(&step.object), observed.objects.get(&step.object)) {
                     settle(step, [live, &wanted.object, stored], schemas, manager, &mask);
                 }
             }

@@ -53,6 +53,12 @@ pub fn declare(unit: UnitId, wave: usize, rendered: &[DeclaredObject]) -> Declar
 }
 
 impl Declared {
+    /// The objects by what they are called.
+    #[must_use]
+    pub fn by_id(&self) -> BTreeMap<ObjectId, &DeclaredObject> {
+        self.objects.iter().map(|wanted| (wanted.object.id(), wanted)).collect()
+    }
+
     /// The same, as it is applied to a target that holds `live`: what the rules ignore is left as it is there. The
     /// digest stays that of what was rendered. An object whose ownership records cannot be read is not changed;
     /// planning tells.

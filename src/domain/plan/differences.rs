@@ -20,10 +20,10 @@ pub fn differences(
     answers: &BTreeMap<ObjectId, Answer>,
 ) -> Vec<ObjectDiff> {
     let mask = answered_secrets(declared, observed, answers);
+    let declared = declared.by_id();
     let difference = |step: &Step| {
         let live = observed.objects.get(&step.object).map(Object::value);
-        let wanted = declared.objects.iter().find(|wanted| wanted.object.id() == step.object);
-        let new = match (answers.get(&step.object), wanted) {
+        let new = match (answers.get(&step.object), declared.get(&step.object)) {
             (Some(Answer::Stored(stored)), _) => stored.value().clone(),
             (_, Some(wanted)) => predict(live, wanted.object.value(), manager, schemas).ok()?.object,
             (_, None) => Value::Null,

@@ -294,7 +294,8 @@ fn a_target_goes_on_only_with_steps_that_were_shown() {
         matches!(gate_unit(other.clone(), None, &begun, Mode::Required, Bind::Plan), Gate::Open(_)),
         "drift needs no approval"
     );
-    let hold = Hold { reason: "bad".into(), by: "p".into(), at: Timestamp::UNIX_EPOCH, revision: "v1".into() };
+    let (reason, by, at) = ("bad".to_owned(), "p".to_owned(), Timestamp::UNIX_EPOCH);
+    let hold = Hold { reason, by, at, revision: "v1".to_owned(), reverted: false };
     begun.holds.insert(digest, hold);
     assert!(
         matches!(gate_unit(other, Some(&consent), &begun, Mode::Automatic, Bind::Plan), Gate::Blocked(_)),

@@ -31,6 +31,9 @@ pub struct Hold {
     pub at: Timestamp,
     /// Revision that failed, such as `v2`; empty when a person said so.
     pub revision: String,
+    /// Whether a revert was drafted for it: what people made of that is their answer.
+    #[serde(default)]
+    pub reverted: bool,
 }
 
 impl Hold {
@@ -57,6 +60,8 @@ pub struct UnitState {
     pub healthy_since: Option<Timestamp>,
     /// Whether `current` was reached by a rollback.
     pub rolled_back: bool,
+    /// Whether that rollback is not carried out to its end yet.
+    pub returning: bool,
 }
 
 /// A rendered set on a target.
@@ -178,14 +183,16 @@ pub enum Move {
     Settled(TargetName),
 }
 
-/// Decides what happens on each target now. A wave starts when every reachable target of the earlier waves is healthy
-/// and none failed; a failure stops everything that is not yet begun.
+/// Decides what happens on each target now. A wave starts when every target of the earlier waves is healthy and none
+/// failed; one that does not answer is left out only as long as it has not begun. A failure stops everything that is
+/// not yet begun.
 #[must_use]
 pub fn advance(units: &[UnitView]) -> Vec<Move> {
     let failed = units.iter().any(|unit| matches!(unit.health, Proof::Failed { .. }));
+    let counts = |unit: &UnitView| unit.reachable || matches!(unit.health, Proof::Waiting { .. });
     let open_wave = units
         .iter()
-        .filter(|unit| unit.reachable && (unit.health != Proof::Healthy))
+        .filter(|unit| counts(unit) && unit.health != Proof::Healthy)
         .map(|unit| unit.wave)
         .min()
         .unwrap_or(usize::MAX);
@@ -235,8 +242,8 @@ mod tests {
                 message,
             });
         }
-        let hold =
-            Hold { reason: String::new(), by: String::new(), at: Timestamp::UNIX_EPOCH, revision: "v4".to_owned() };
+        let (reason, by) = (String::new(), String::new());
+        let hold = Hold { reason, by, at: Timestamp::UNIX_EPOCH, revision: "v4".to_owned(), reverted: false };
         state.holds.insert(digest("4"), hold);
         let found: Vec<Option<i64>> =
             [6, 5, 4, 2, 1].into_iter().map(|present| state.healthy_before(present)).collect();
@@ -271,6 +278,15 @@ mod tests {
         down.reachable = false;
         let units = [down, unit("b", 1, Proof::NotApplied, false)];
         assert_eq!(advance(&units), [Move::Unreachable(units[0].target.clone()), Move::Apply(units[1].target.clone())]);
+    }
+
+    #[test]
+    fn a_target_that_began_and_is_down_keeps_the_next_wave_closed() {
+        let mut down = unit("a", 0, Proof::Waiting { message: "no answer".into() }, false);
+        down.reachable = false;
+        let units = [down, unit("b", 0, Proof::NotApplied, false), unit("c", 1, Proof::NotApplied, false)];
+        let [a, b, c] = units.each_ref().map(|unit| unit.target.clone());
+        assert_eq!(advance(&units), [Move::Unreachable(a), Move::Apply(b), Move::Behind(c)]);
     }
 
     #[test]

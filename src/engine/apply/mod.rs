@@ -1,15 +1,16 @@
 //! Carrying out an approved plan on one target, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use super::targets::{PATIENCE, Session};
 use super::{EngineError, MANAGER};
 use crate::cluster::{Apply, ClusterError, Delete};
 use crate::domain::approval::Approved;
 use crate::domain::inventory::Inventory;
-use crate::domain::krm::{Object, ObjectId};
+use crate::domain::krm::{Mask, Object, ObjectId};
 use crate::domain::lease::Claim;
-use crate::domain::plan::{Action, Declared, Observed, Stage, Step, UnitPlan, secrets};
+use crate::domain::plan::{Action, Declared, DeclaredObject, Observed, Stage, Step, UnitPlan, secrets};
 use crate::telemetry::Metrics;
 
 /// What applying a plan came to.
@@ -51,6 +52,8 @@ pub async fn apply(
         session,
         claim,
         declared,
+        wanted: declared.by_id(),
+        mask: OnceLock::new(),
         observed,
         metrics,
         take_back: plan.take_back,
@@ -79,6 +82,9 @@ struct Run<'a> {
     session: &'a Session,
     claim: &'a Claim,
     declared: &'a Declared,
+    wanted: BTreeMap<ObjectId, &'a DeclaredObject>,
+    /// What Secrets hold; gathered when something failed.
+    mask: OnceLock<Mask>,
     observed: &'a Observed,
     metrics: &'a Metrics,
     report: ApplyReport,
@@ -96,7 +102,8 @@ impl Run<'_> {
                 Ok(()) => self.metrics.steps.with_label_values(&[&step.symbol().to_string()]).inc(),
                 Err(error @ (ClusterError::Claim(_) | ClusterError::Unreachable { .. })) => return Err(error.into()),
                 Err(error) => {
-                    let told = secrets(self.declared, self.observed).text(&error.to_string());
+                    let mask = self.mask.get_or_init(|| secrets(self.declared, self.observed));
+                    let told = mask.text(&error.to_string());
                     if matches!(error, ClusterError::Invalid { .. }) {
                         self.report.refused.push(told.clone());
                     }
@@ -108,9 +115,7 @@ impl Run<'_> {
     }
 
     async fn write(&mut self, step: &Step) -> Result<(), ClusterError> {
-        let Some(wanted) = self.declared.objects.iter().find(|wanted| wanted.object.id() == step.object) else {
-            return Ok(());
-        };
+        let Some(wanted) = self.wanted.get(&step.object) else { return Ok(()) };
         let how = Apply { force: self.take_back, ..Apply::new(MANAGER) };
         let stored = self.session.cluster.apply(Some(self.claim), &wanted.object, &how).await?;
         self.report.written += 1;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::agenda::{Agenda, Wanted};
 use super::super::candidate::{Candidate, Existing};
-use super::super::gather::key;
+use super::super::gather::{key, taken};
 use super::super::propose::{CONFLICT, CONFLICTS};
 use super::super::{EngineError, MANAGER, Outcome};
 use super::{Context, intents, write_status};
@@ -52,6 +52,12 @@ pub(super) async fn reconcile(context: Arc<Context>, intent: Arc<CNFDeployment>)
     };
     guard(&context, &intent).await?;
     let sync = ensure_sync(&context, &intent, &demand).await?;
+    if let Some(other) = world.taken_by(&known(&context, &demand)) {
+        let reason = taken(demand.package.as_str(), &other);
+        tell(&context, &intent, "Failed", "PackageTaken", &reason, None).await?;
+        // The other Sync may go.
+        return Ok(Outcome::Waiting { reason, after: Some(SignedDuration::from_secs(30)) });
+    }
     let drafted = match draft(&context, &intent, &demand).await {
         // Another round changes nothing about it; what is published goes on as it is.
         Err(error) if error.concerns_blueprint() => {
@@ -61,6 +67,16 @@ pub(super) async fn reconcile(context: Arc<Context>, intent: Arc<CNFDeployment>)
         other => other?,
     };
     follow(&context, &intent, &sync, &drafted).await
+}
+
+/// The Sync of a demand as the watch shows it; before that, as it will be.
+fn known(context: &Context, demand: &Demand) -> Sync {
+    let new = || {
+        let mut sync = Sync::new(&demand.unit.name, demand.sync.clone());
+        sync.metadata.namespace = Some(demand.unit.namespace.clone());
+        sync
+    };
+    context.sync(&demand.unit).unwrap_or_else(new)
 }
 
 /// Whether it may expand when a repository can be read again.
@@ -329,7 +345,12 @@ async fn retire(context: &Arc<Context>, intent: &CNFDeployment) -> Result<Outcom
     let unit = key(intent);
     // Asked of the server: what this process remembers says nothing just after a start.
     let Some(sync) = engine.sync(&unit).await? else { return without_sync(context, intent).await };
-    let place = context.world().await?.location(&who(intent), &unit.namespace, &sync.spec.package.repository)?;
+    let world = context.world().await?;
+    if world.taken_by(&sync).is_some() {
+        // Nothing was made for it, and the package is not its own to delete.
+        return release(context, intent).await;
+    }
+    let place = world.location(&who(intent), &unit.namespace, &sync.spec.package.repository)?;
     let store = engine.repositories.packages(&place)?;
     let package = PackageName::new(sync.spec.package.name.clone())?;
     let agenda = Agenda::of(&store.list().await?, &package, &Wanted::Latest);

@@ -74,7 +74,8 @@ impl Context {
     pub(super) async fn world(&self) -> Result<World, EngineError> {
         let repositories = self.repositories.all().await?.into_iter().map(|object| (key(&object), object)).collect();
         let targets = self.targets.all().await?.into_iter().map(|object| (key(&object), object)).collect();
-        Ok(World { repositories, targets })
+        let syncs = self.syncs.shared().await?;
+        Ok(World { repositories, targets, syncs })
     }
 
     /// A Sync as it is now; never one that is gone, nor one of the same name before it.
@@ -106,8 +107,13 @@ struct Kept<K: Resource<DynamicType = ()> + Clone + 'static> {
 impl<K: Resource<DynamicType = ()> + Clone + 'static> Kept<K> {
     /// All of them, once they were read whole.
     async fn all(&self) -> Result<Vec<K>, EngineError> {
+        Ok(self.shared().await?.iter().map(|object| object.as_ref().clone()).collect())
+    }
+
+    /// The same, as they are kept.
+    async fn shared(&self) -> Result<Vec<Arc<K>>, EngineError> {
         self.whole.clone().wait_for(|whole| *whole).await.map_err(|_| EngineError::NotLeader)?;
-        Ok(self.store.state().iter().map(|object| object.as_ref().clone()).collect())
+        Ok(self.store.state())
     }
 }
 

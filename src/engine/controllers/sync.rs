@@ -11,12 +11,14 @@ use super::super::status::sync_status;
 use super::super::{Engine, EngineError, MANAGER, Outcome};
 use super::{Context, intents, write_status};
 use crate::domain::intent::Sync;
-use crate::domain::intent::condition::{Says, folded};
+use crate::domain::intent::condition::{Condition, Says, amended};
 use crate::domain::intent::sync::{SyncSpec, SyncStatus, violations};
 use crate::domain::krm::Object;
 use crate::domain::rollout::Record;
 use crate::domain::time::{SignedDuration, rfc3339_micros};
 
+/// Reason of conditions that say that the spec cannot be used.
+const INVALID: &str = "Invalid";
 /// A person who wrote the state by hand changes this, so that it is read again.
 const REQUESTED: &str = "loggia.dev/requested-at";
 
@@ -97,9 +99,9 @@ fn looked_at_again(round: Round) -> Outcome {
 async fn invalid(engine: &Engine, sync: &Sync, reason: &str) -> Result<Outcome, EngineError> {
     let old = sync.status.clone().unwrap_or_default();
     let generation = sync.metadata.generation.unwrap_or_default();
-    let says = [Says::new("Ready", false, "Invalid", reason), Says::new("Stalled", true, "Invalid", reason)];
+    let says = refusal(reason);
     let status = SyncStatus {
-        conditions: folded(&old.conditions, &says, generation, engine.now()),
+        conditions: amended(&old.conditions, &says, generation, engine.now()),
         observed_generation: Some(generation),
         summary: Some(reason.to_owned()),
         ..old
@@ -108,16 +110,30 @@ async fn invalid(engine: &Engine, sync: &Sync, reason: &str) -> Result<Outcome, 
     Ok(Outcome::Blocked { reason: reason.to_owned() })
 }
 
+/// What a spec that cannot be used means: nothing goes on until a person changes it.
+fn refusal(reason: &str) -> Vec<Says> {
+    vec![
+        Says::new("Ready", false, INVALID, reason),
+        Says::new("Reconciling", false, INVALID, ""),
+        Says::new("Stalled", true, INVALID, reason),
+    ]
+}
+
+/// What a round that broke off means for the conditions it was about. A spec that was refused before is none any more,
+/// or there had been no round.
+fn failure(old: &[Condition], error: &str) -> Vec<Says> {
+    let refused = old.iter().any(|old| old.kind == "Stalled" && old.reason == INVALID);
+    let kinds = ["Ready", "Reconciling", "Healthy"].into_iter().chain(refused.then_some("Stalled"));
+    kinds.map(|kind| Says::unknown(kind, "RoundFailed", error)).collect()
+}
+
 /// What could not be compared is unknown, never settled.
 async fn unknown(engine: &Engine, sync: &Sync, error: &EngineError) -> Result<(), EngineError> {
     let old = sync.status.clone().unwrap_or_default();
     let generation = sync.metadata.generation.unwrap_or_default();
-    let says = [
-        Says::unknown("Ready", "RoundFailed", error.to_string()),
-        Says::unknown("Healthy", "RoundFailed", error.to_string()),
-    ];
+    let says = failure(&old.conditions, &error.to_string());
     let status = SyncStatus {
-        conditions: folded(&old.conditions, &says, generation, engine.now()),
+        conditions: amended(&old.conditions, &says, generation, engine.now()),
         summary: Some(error.to_string().chars().take(200).collect()),
         ..old
     };
@@ -151,4 +167,44 @@ async fn event(engine: &Engine, sync: &Sync, record: &Record) {
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::intent::condition::folded;
+    use crate::domain::time::Timestamp;
+
+    /// Each condition as `Kind=Status`, in order of kind.
+    fn told(conditions: &[Condition]) -> Vec<String> {
+        let mut told: Vec<String> = conditions.iter().map(|c| format!("{}={}", c.kind, c.status)).collect();
+        told.sort();
+        told
+    }
+
+    #[test]
+    fn a_round_that_broke_off_takes_back_only_what_it_was_about() {
+        let whole = ["Approved", "Drifted", "Healthy", "Ready", "Reconciling", "RolledBack", "Stalled"];
+        let whole: Vec<Says> = whole.into_iter().map(|kind| Says::new(kind, true, "Blocked", "")).collect();
+        let before = folded(&[], &whole, 1, Timestamp::UNIX_EPOCH);
+        let after = amended(&before, &failure(&before, "no answer"), 1, Timestamp::UNIX_EPOCH);
+        let expected = [
+            "Approved=True",
+            "Drifted=True",
+            "Healthy=Unknown",
+            "Ready=Unknown",
+            "Reconciling=Unknown",
+            "RolledBack=True",
+            "Stalled=True",
+        ];
+        assert_eq!(told(&after), expected);
+    }
+
+    #[test]
+    fn a_spec_that_was_refused_is_not_stalled_by_that_once_there_is_a_round() {
+        let refused = folded(&[], &refusal("no duration"), 1, Timestamp::UNIX_EPOCH);
+        assert_eq!(told(&refused), ["Ready=False", "Reconciling=False", "Stalled=True"]);
+        let after = amended(&refused, &failure(&refused, "no answer"), 2, Timestamp::UNIX_EPOCH);
+        assert_eq!(told(&after), ["Healthy=Unknown", "Ready=Unknown", "Reconciling=Unknown", "Stalled=Unknown"]);
+    }
 }
