@@ -16,7 +16,7 @@ use crate::app::functions::{Containers, Ending, LocalRunner, runner};
 use crate::domain::krm::document::to_yaml;
 use crate::domain::package::functions::resolved;
 use crate::domain::package::kptfile::{FILE, Function, Selector};
-use crate::domain::package::rendering::{Run, Single};
+use crate::domain::package::rendering::Single;
 use crate::domain::package::report::{result_list, with_function};
 use crate::domain::package::transfer::files;
 use crate::domain::package::{Catalog, Rendering};
@@ -55,7 +55,9 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
     }
     match outcome {
         // What a function says when it fails was told when it did.
-        Err(_) if rendering.runs().last().is_some_and(Run::failed) => return Ok(Done::Problems),
+        Err(_) if rendering.runs().last().is_some_and(|run| run.failed() && !run.results.is_empty()) => {
+            return Ok(Done::Problems);
+        }
         outcome => outcome?,
     }
     match place {
