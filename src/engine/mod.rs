@@ -5,6 +5,7 @@ pub mod agenda;
 pub mod apply;
 pub mod candidate;
 pub mod confirm;
+mod contest;
 pub mod controllers;
 mod definitions;
 mod drift;

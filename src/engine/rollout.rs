@@ -15,7 +15,7 @@ use crate::domain::intent::sync::Drift;
 use crate::domain::lease::Claim;
 use crate::domain::plan::{Declared, DeclaredObject, Observed, Plan, PlanPolicy, Step, UnitPlan, declared_digest};
 use crate::domain::rollout::SyncState;
-use crate::domain::rollout::{Applied, Move, Proof, Record, UnitView, advance};
+use crate::domain::rollout::{Applied, Contest, Move, Proof, Record, UnitView, advance};
 use crate::domain::time::SignedDuration;
 use crate::ports::forge::{Proposal, ProposalState};
 use crate::ports::revisions::PackageRevision;
@@ -193,7 +193,7 @@ impl Rollout<'_> {
         unit.and_then(|unit| unit.current.as_ref()).map_or(0, |current| current.revision)
     }
 
-    fn soon(&mut self, after: SignedDuration) {
+    pub(super) fn soon(&mut self, after: SignedDuration) {
         self.report.again = Some(self.report.again.map_or(after, |known| known.min(after)));
     }
 
@@ -216,7 +216,7 @@ impl Rollout<'_> {
             },
         };
         self.report.targets.push(row);
-        let in_sync = !writes && !self.goes_back(&seat.name, &look.declared.digest);
+        let in_sync = (!writes || self.rests(&seat.name, look)) && !self.goes_back(&seat.name, &look.declared.digest);
         UnitView { target: seat.name.clone(), wave: seat.wave, reachable: true, in_sync, health: proof }
     }
 
@@ -232,7 +232,7 @@ impl Rollout<'_> {
             }
             return self.arrive(target, look);
         }
-        if look.plan.steps().any(Step::writes) {
+        if look.plan.steps().any(Step::writes) && !self.contest(target, look).is_some_and(Contest::is_lasting) {
             // An interrupted apply: finish it before its health means anything.
             return Proof::Waiting { message: "applying".to_owned() };
         }
@@ -344,6 +344,9 @@ impl Rollout<'_> {
             self.say(target, "differs from what is declared; spec.drift says report");
             return Ok(());
         }
+        if self.waits_for_its_turn(target, look) {
+            return Ok(());
+        }
         let consent = self.consent(target, &look.declared.digest);
         match gate_unit(look.plan.clone(), consent.as_ref(), &self.state.value, mode(spec), bind(spec)) {
             Gate::Open(approved) => {
@@ -394,6 +397,7 @@ impl Rollout<'_> {
             let message = Self::told(session, look, report.written, report.deleted, event);
             self.record(target, event, revision.revision, &look.declared.digest, Some(&id), &message);
             self.say(target, &message);
+            self.note_contest(target, look);
             // The next look sees what this one did.
             self.soon(SignedDuration::ZERO);
         } else {
@@ -437,6 +441,7 @@ impl Rollout<'_> {
             unit.healthy_since = None;
             unit.rolled_back = false;
             unit.returning = false;
+            unit.contest = None;
             self.save().await?;
         }
         Ok(())

@@ -1,11 +1,15 @@
 //! The life of a rollout on its targets, what is remembered of it, and what a failed one leads to.
 
+mod contest;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{Digest, PlanId, TargetName};
 use crate::domain::time::Timestamp;
+
+pub use self::contest::Contest;
 
 /// What is remembered of a Sync: holds, per-target known-good, history.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -62,6 +66,8 @@ pub struct UnitState {
     pub rolled_back: bool,
     /// Whether that rollback is not carried out to its end yet.
     pub returning: bool,
+    /// The objects that were written last.
+    pub contest: Option<Contest>,
 }
 
 /// A rendered set on a target.
