@@ -60,6 +60,7 @@ impl Resources {
     pub(super) fn survey(tree: &FileTree, ignored: &Ignored) -> (Self, Vec<Problem>) {
         let mut files = BTreeMap::new();
         let mut problems = escaping_links(tree);
+        problems.extend(ignored.problem().cloned());
         let mut count = 0;
         let out: BTreeSet<String> = problems.iter().map(|problem| problem.file.clone()).collect();
         for (path, file) in tree.iter() {
