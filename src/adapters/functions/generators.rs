@@ -10,6 +10,7 @@ use super::Ending;
 use super::container::is_program;
 use super::family::Rest;
 use super::process::{self, Limits};
+use crate::domain::host;
 use crate::domain::package::external::{Answer, Failure, Request};
 use crate::domain::package::functions::short_name;
 use crate::domain::package::generate::{Chart, Generator};
@@ -190,8 +191,8 @@ impl Work<'_> {
 
 /// Whether a registry is asked by http, as everywhere in Loggia.
 fn is_on_this_machine(repo: &str) -> bool {
-    let host = repo.strip_prefix("oci://").and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
-    host == "localhost" || host.starts_with("127.")
+    let authority = repo.strip_prefix("oci://").and_then(|rest| rest.split('/').next());
+    authority.is_some_and(|authority| host::is_loopback(host::without_port(authority)))
 }
 
 /// A folder for one call, removed in the end: the package's files, and what a program wants to have as its home.
@@ -237,4 +238,27 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new("fn.failed", format!("{} cannot be written: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_asked_by_http() {
+        for (repo, is_here) in [
+            ("oci://localhost/a", true),
+            ("oci://localhost:5000/a", true),
+            ("oci://127.0.0.1:5000/a", true),
+            ("oci://127.8.9.10/a", true),
+            ("oci://[::1]:5000/a", true),
+            ("oci://127.example.com/a", false),
+            ("oci://127.0.0.1.example.com:5000/a", false),
+            ("oci://localhost.example.com/a", false),
+            ("oci://10.0.0.1/a", false),
+            ("https://localhost/a", false),
+        ] {
+            assert_eq!(is_on_this_machine(repo), is_here, "{repo}");
+        }
+    }
 }

@@ -10,8 +10,9 @@ use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
 use super::OciError;
-use super::auth::{Challenge, challenge, is_loopback, is_private, realm, token};
+use super::auth::{Challenge, challenge, realm, token};
 use crate::domain::credentials::{Door, SignIn};
+use crate::domain::host::{is_loopback, is_private, without_port};
 use crate::domain::package::artifact::ImageName;
 use crate::ports::sign_in::SignIns;
 
@@ -69,12 +70,7 @@ impl Exchange {
             act: "preparing to ask".to_owned(),
             reason,
         };
-        let name = image
-            .registry
-            .rsplit_once(':')
-            .filter(|(_, port)| !port.contains(']'))
-            .map_or(image.registry.as_str(), |(name, _)| name);
-        let scheme = if is_loopback(name) { "http" } else { "https" };
+        let scheme = if is_loopback(without_port(&image.registry)) { "http" } else { "https" };
         let host = if image.registry == "docker.io" { "registry-1.docker.io" } else { &image.registry };
         let base = Url::parse(&format!("{scheme}://{host}/")).map_err(|error| unreachable(error.to_string()))?;
         let client = Client::builder()
