@@ -7,6 +7,7 @@ pub mod git;
 mod keeper;
 pub mod native;
 pub mod oci;
+pub mod scratch;
 pub mod secret;
 pub mod state;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::adapters::git;
 use crate::adapters::oci::{self, Keychain, OciError, PublicKey, Registry};
+pub use crate::adapters::scratch::Scratch;
 use crate::domain::id::CommitId;
 use crate::domain::package::archive::Budget;
 use crate::domain::package::artifact::{ArtifactError, ImageName, SCHEME, Wanted};
