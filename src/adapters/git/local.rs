@@ -18,8 +18,8 @@ use crate::ports::git::{Commit, GitError, GitRepository, NewCommit, Person, RefU
 /// Keeps decoded trees and commits at hand: reading thousands of Kptfiles at a tag gets seven times faster.
 const OBJECT_CACHE: usize = 32 << 20;
 
-/// Largest commit that is read: its parents and its message.
-const COMMIT_BYTES: u64 = 1 << 20;
+/// Largest commit or tag that is read: its parents and its message.
+pub(super) const OBJECT_BYTES: u64 = 1 << 20;
 
 /// A repository in place.
 pub struct LocalRepository {
@@ -90,8 +90,8 @@ impl LocalRepository {
     fn read_commit(&self, repo: &gix::Repository, id: ObjectId) -> Result<Commit, GitError> {
         let failed = |reason: String| self.missing(&id, reason);
         let size = repo.find_header(id).map_err(|error| failed(error.to_string()))?.size();
-        if size > COMMIT_BYTES {
-            let reason = format!("it has {size} bytes; the limit is {COMMIT_BYTES} [git.object_limit]");
+        if size > OBJECT_BYTES {
+            let reason = format!("it has {size} bytes; the limit is {OBJECT_BYTES} [git.object_limit]");
             return Err(GitError::Refused {
                 url: self.url.clone(),
                 id: id.to_string(),
