@@ -32,7 +32,8 @@ pub(super) fn present(path: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// Reads a package: all files but those of git and of Loggia itself, with exec bits; links as links.
+/// Reads a package: all files but those of git and of Loggia itself, with exec bits; links as links. Hidden folders are
+/// read as any other, as they are out of a repository.
 pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
     present(root)?;
     if !root.is_dir() {
@@ -42,8 +43,10 @@ pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
     let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {
         let told = || format!("cannot read {}", directory.display());
-        for entry in fs::read_dir(&directory).with_context(told)? {
-            let entry = entry.with_context(told)?;
+        let mut entries: Vec<_> = fs::read_dir(&directory).and_then(Iterator::collect).with_context(told)?;
+        // What is wrong is told of the same file each time.
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
             if is_left_out(&entry.file_name().to_string_lossy()) {
                 continue;
             }
@@ -58,21 +61,19 @@ pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
 }
 
 /// A package that is being read, within the limits of one.
-pub(super) struct Reading<'a> {
+struct Reading<'a> {
     root: &'a Path,
     bytes: u64,
-    /// What was read.
-    pub(super) tree: FileTree,
+    tree: FileTree,
 }
 
 impl<'a> Reading<'a> {
-    /// Nothing yet of the package in a directory.
-    pub(super) fn new(root: &'a Path) -> Self {
+    fn new(root: &'a Path) -> Self {
         Self { root, bytes: 0, tree: FileTree::new() }
     }
 
     /// Reads one file below the directory.
-    pub(super) fn take(&mut self, path: &Path) -> anyhow::Result<()> {
+    fn take(&mut self, path: &Path) -> anyhow::Result<()> {
         let root = self.root;
         if self.tree.len() >= PACKAGE_FILES {
             bail!("{} holds more than {PACKAGE_FILES} files; name the directory of one package", root.display());
