@@ -61,9 +61,18 @@ impl LocalRepository {
         for reference in platform.all().map_err(|error| failed(error.to_string()))? {
             let mut reference = reference.map_err(|error| failed(error.to_string()))?;
             let name = reference.name().as_bstr().to_string();
+            // What cannot be read now may be a revision all the same: without it, the list would be another.
+            let unreadable = |error: &dyn std::fmt::Display| failed(format!("{name}: {error}"));
+            // One that points to a reference which is not there points to nothing, as in a fresh clone.
+            if let gix::refs::TargetRef::Symbolic(target) = reference.target()
+                && repo.try_find_reference(target).map_err(|error| unreadable(&error))?.is_none()
+            {
+                continue;
+            }
+            let id = reference.peel_to_id().map_err(|error| unreadable(&error))?;
+            let header = repo.find_header(id).map_err(|error| unreadable(&error))?;
             // Tags of trees or blobs are nobody's revision.
-            let Ok(id) = reference.peel_to_id() else { continue };
-            if repo.find_header(id).is_ok_and(|header| header.kind() == gix::object::Kind::Commit) {
+            if header.kind() == gix::object::Kind::Commit {
                 refs.insert(name, commit_id(id.detach())?);
             }
         }
