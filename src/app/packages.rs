@@ -222,9 +222,13 @@ fn fetched(place: &str, cache: &Path) -> Result<(Arc<dyn GitRepository>, Refs), 
 
 /// A checkout is opened at its `.git`.
 fn opened(repo: &str) -> String {
-    let path = PathBuf::from(repo.strip_prefix("file://").unwrap_or(repo));
+    let path = repo.strip_prefix("file://").unwrap_or(repo);
+    if path.contains("://") {
+        return repo.to_owned();
+    }
+    let path = PathBuf::from(path);
     let inner = path.join(".git");
-    if !repo.contains("http") && inner.join("refs").is_dir() { inner.display().to_string() } else { repo.to_owned() }
+    if inner.join("refs").is_dir() { inner.display().to_string() } else { repo.to_owned() }
 }
 
 fn commit(repository: &dyn GitRepository, refs: &Refs, prefix: &str, is_shallow: bool) -> Result<CommitId, FetchError> {
@@ -257,4 +261,22 @@ fn commit(repository: &dyn GitRepository, refs: &Refs, prefix: &str, is_shallow:
 #[must_use]
 pub fn printable(repo: &str) -> String {
     git::without_credentials(repo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkout_is_opened_at_its_git_whatever_it_is_called() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkout = dir.path().join("http-server");
+        std::fs::create_dir_all(checkout.join(".git/refs")).unwrap();
+        let (path, inner) = (checkout.display().to_string(), checkout.join(".git").display().to_string());
+        assert_eq!(opened(&path), inner);
+        assert_eq!(opened(&format!("file://{path}")), inner);
+        for url in ["https://example.com/a.git", "http://127.0.0.1/a", "ssh://git@example.com/a"] {
+            assert_eq!(opened(url), url);
+        }
+    }
 }
