@@ -5,9 +5,11 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::io::{BufRead as _, BufReader, Lines};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use loggia::app::packages::fetch;
 use loggia::domain::package::reference::Location;
@@ -118,15 +120,23 @@ impl Drop for Watching {
     }
 }
 
-fn until(lines: &mut Lines<BufReader<ChildStderr>>, word: &str) -> Vec<String> {
+fn until(lines: &Receiver<String>, word: &str) -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_mins(1);
     let mut seen = Vec::new();
     loop {
-        let line = lines.next().unwrap_or_else(|| unreachable!("it ended after {seen:?}")).unwrap();
-        seen.push(line);
+        let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        seen.push(line.unwrap_or_else(|error| unreachable!("{error}: no {word:?} after {seen:?}")));
         if seen.last().unwrap().contains(word) {
             return seen;
         }
     }
+}
+
+/// What somebody says, line by line, as it comes.
+fn lines(said: ChildStderr) -> Receiver<String> {
+    let (tell, told) = channel();
+    std::thread::spawn(move || BufReader::new(said).lines().map_while(Result::ok).all(|line| tell.send(line).is_ok()));
+    told
 }
 
 #[test]
@@ -137,12 +147,12 @@ fn watching_checks_again_after_a_change() {
         let child =
             folder.loggia().arg(verb).arg("--watch").arg(&package).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut watching = Watching(child.unwrap());
-        let mut lines = BufReader::new(watching.0.stderr.take().unwrap()).lines();
-        until(&mut lines, "watching");
+        let lines = lines(watching.0.stderr.take().unwrap());
+        until(&lines, "watching");
         std::fs::write(package.join("service.yaml"), "kind: Service\nkind: Service\n").unwrap();
-        let seen = until(&mut lines, "kind");
+        let seen = until(&lines, "kind");
         assert!(seen.iter().any(|line| line.contains("service.yaml:2")), "{verb}: {seen:?}");
-        until(&mut lines, "watching");
+        until(&lines, "watching");
     }
 }
 
