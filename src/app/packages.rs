@@ -15,7 +15,7 @@ use crate::domain::source::FileTree;
 use crate::ports::git::{GitError, GitRepository, Refs, TreeBudget};
 use crate::ports::sign_in::SignIns;
 
-/// Commits that are looked through for the beginning of an id.
+/// Newest commits that are looked through for the beginning of an id.
 const SEARCHED: usize = 100_000;
 
 /// Packages that are named when the one that is wanted is not there.
@@ -245,11 +245,8 @@ fn commit(repository: &dyn GitRepository, refs: &Refs, prefix: &str, is_shallow:
             found => Ok(found?.id),
         };
     }
-    let mut found = BTreeSet::new();
-    for tip in refs.values().collect::<BTreeSet<_>>() {
-        let log = repository.log(tip, SEARCHED)?;
-        found.extend(log.into_iter().map(|commit| commit.id).filter(|id| id.as_str().starts_with(prefix)));
-    }
+    let all = repository.reachable(&refs.values().collect(), SEARCHED)?;
+    let mut found: BTreeSet<CommitId> = all.into_iter().filter(|id| id.as_str().starts_with(prefix)).collect();
     if found.len() > 1 {
         let candidates = found.iter().take(SHOWN).map(ToString::to_string).collect();
         return Err(FetchError::Commits { repo, prefix: prefix.to_owned(), candidates });

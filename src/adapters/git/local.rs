@@ -259,6 +259,16 @@ impl GitRepository for LocalRepository {
             .collect()
     }
 
+    fn reachable(&self, tips: &BTreeSet<&CommitId>, limit: usize) -> Result<Vec<CommitId>, GitError> {
+        let repo = self.repo()?;
+        let failed = self.io("reading the history");
+        let tips = tips.iter().map(|tip| object_id(tip.as_str())).collect::<Result<Vec<_>, _>>()?;
+        let sorting =
+            gix::revision::walk::Sorting::ByCommitTime(gix::traverse::commit::simple::CommitTimeOrder::NewestFirst);
+        let walk = repo.rev_walk(tips).sorting(sorting).all().map_err(|error| failed(error.to_string()))?;
+        walk.take(limit).map(|info| commit_id(info.map_err(|error| failed(error.to_string()))?.id)).collect()
+    }
+
     fn is_ancestor(&self, ancestor: &CommitId, descendant: &CommitId) -> Result<bool, GitError> {
         let repo = self.repo()?;
         let wanted = object_id(ancestor.as_str())?;

@@ -343,6 +343,10 @@ impl GitRepository for RemoteRepository {
         self.mirror.log(from, limit)
     }
 
+    fn reachable(&self, tips: &BTreeSet<&CommitId>, limit: usize) -> Result<Vec<CommitId>, GitError> {
+        self.mirror.reachable(tips, limit)
+    }
+
     fn is_ancestor(&self, ancestor: &CommitId, descendant: &CommitId) -> Result<bool, GitError> {
         self.mirror.is_ancestor(ancestor, descendant)
     }

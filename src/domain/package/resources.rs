@@ -194,12 +194,13 @@ impl Resources {
 
     /// Adds a resource behind those of a file, which is made when there is none.
     pub(super) fn append(&mut self, path: &str, text: &str) -> Result<(), EditError> {
-        let mut file = match self.files.get(path) {
-            Some(file) => file.clone(),
-            None => Parts::read(b"")?,
-        };
-        file.append(text)?;
-        self.files.insert(path.to_owned(), file);
+        if let Some(file) = self.files.get_mut(path) {
+            file.append(text)?;
+        } else {
+            let mut file = Parts::read(b"")?;
+            file.append(text)?;
+            self.files.insert(path.to_owned(), file);
+        }
         self.removed.remove(path);
         Ok(())
     }
