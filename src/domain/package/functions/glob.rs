@@ -44,7 +44,7 @@ impl Pattern {
         let is_any = |step: &Step| *step == Step::Any;
         let fits = |step: &Step, name: &Vec<char>| match step {
             Step::Any => true,
-            Step::Name(signs) => wild(signs, name, |sign| *sign == Sign::Any, Sign::fits),
+            Step::Name(signs) => wild(signs, name, |sign| *sign == Sign::Any, |sign, c| sign.fits(*c)),
         };
         self.alternatives.iter().any(|steps| wild(steps, path, is_any, fits))
     }
@@ -145,11 +145,11 @@ fn opening(pattern: &str) -> Option<usize> {
 }
 
 impl Sign {
-    fn fits(&self, c: &char) -> bool {
+    fn fits(&self, c: char) -> bool {
         match self {
             Self::Any | Self::One => true,
-            Self::Char(wanted) => wanted == c,
-            Self::Class(class) => holds(class, *c),
+            Self::Char(wanted) => *wanted == c,
+            Self::Class(class) => holds(class, c),
         }
     }
 }
