@@ -141,6 +141,65 @@ fn commits_and_tags_are_signed_with_ssh() {
     assert_eq!(folder.read("p/notes.txt"), "signed");
 }
 
+/// Each look at a tag goes by what the first one found.
+#[test]
+fn a_tag_that_moves_meanwhile_signs_nothing() {
+    if !is_there("ssh-keygen") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("home/x", "");
+    let ours = ssh_key(&folder, "ours");
+    repository(&folder, "[gpg]\n\tformat = ssh\n");
+    folder.write("ours", &format!("person@example.com namespaces=\"git\" {ours}\n"));
+    let git = |args: &[&str]| run(&folder, "repo", "git", args);
+    commit(&folder, "good", &[]);
+    let key = format!("user.signingkey={}", folder.path("home/ours").display());
+    git(&["-c", &key, "tag", "-s", "-m", "signed", "v1"]);
+    let signed = git(&["rev-parse", "v1"]);
+    commit(&folder, "evil", &[]);
+    git(&["tag", "-f", "-m", "not signed", "v1"]);
+    let evil = git(&["rev-parse", "v1"]);
+    let real = run(&folder, "repo", "sh", &["-c", "command -v git"]);
+    let directory = folder.path("repo/.git");
+    // Somebody moves the tag before, and moves it back after, each of the programs that git is asked by.
+    for moment in ["rev-parse", "cat-file", "verify-tag"] {
+        folder.program(
+            "bin/git",
+            &format!(
+                "to() {{ GIT_DIR={} {real} -c 'safe.directory=*' update-ref refs/tags/v1 $1; }}\n\
+                 case \" $* \" in *' {moment} '*) to {signed};; esac\n{real} \"$@\"; code=$?\nto {evil}; exit $code",
+                directory.display()
+            ),
+        );
+        let path = format!("{}:{}", folder.path("bin").display(), std::env::var("PATH").unwrap());
+        let place = format!("file://{}@v1", folder.path("repo").display());
+        let mut loggia = folder.loggia();
+        let get = loggia.env("PATH", path).args(["pkg", "get", &place, "p", "--signed-by", "ours"]);
+        Said::of(get.output().unwrap()).failed(&["[git.signature]"]);
+        assert!(!folder.path("p").exists(), "{moment}");
+    }
+    git(&["update-ref", "refs/tags/v1", &signed]);
+    get(&folder, "v1", "ours").fine();
+}
+
+#[test]
+fn a_tag_has_a_limit() {
+    if !is_there("ssh-keygen") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("home/x", "");
+    let ours = ssh_key(&folder, "ours");
+    repository(&folder, "[gpg]\n\tformat = ssh\n");
+    folder.write("ours", &format!("person@example.com namespaces=\"git\" {ours}\n"));
+    commit(&folder, "one", &[]);
+    folder.write("message", &"x".repeat(1 << 20));
+    let key = format!("user.signingkey={}", folder.path("home/ours").display());
+    run(&folder, "repo", "git", &["-c", &key, "tag", "-s", "-F", "../message", "v1"]);
+    get(&folder, "v1", "ours").failed(&["the tag v1 has ", "the limit is 1048576", "[git.signature]"]);
+}
+
 #[test]
 fn commits_are_signed_with_gpg() {
     if !is_there("gpg") {

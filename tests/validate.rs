@@ -5,10 +5,15 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::io::{BufRead as _, BufReader, Lines};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
+use loggia::app::packages::fetch;
+use loggia::domain::package::reference::Location;
+use loggia::domain::package::{Catalog, RenderError, Rendered, render};
 use program::{Folder, Said};
 
 fn validate(folder: &Folder, package: &Path, more: &[&str]) -> Said {
@@ -49,6 +54,51 @@ fn a_folder_with_nothing_to_check_is_told() {
     assert!(said.err.contains("neither a Kptfile nor an intent"), "{}", said.err);
 }
 
+fn git(folder: &Folder, place: &str, args: &[&str]) {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]).args(args);
+    git.current_dir(folder.path(place)).env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+    let said = git.output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+/// What is rendered of a commit, as the controller reads it.
+fn of_commit(folder: &Folder, place: &str) -> Result<Rendered, RenderError> {
+    git(folder, place, &["add", "-A"]);
+    git(folder, place, &["commit", "-qm", "one"]);
+    let repo = format!("file://{}", folder.path(place).display());
+    let location = Location { repo, directory: String::new(), reference: Some("main".to_owned()) };
+    render(&fetch(&location, &folder.path("cache"), None).unwrap().tree, &Catalog)
+}
+
+#[test]
+fn hidden_folders_are_read_as_the_controller_reads_them() {
+    let folder = Folder::new();
+    let package = folder.example("web");
+    git(&folder, "web", &["init", "-q"]);
+    folder.write("web/.github/ci.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ci\ndata: {a: b}\n");
+    let rendered = of_commit(&folder, "web").unwrap();
+    let names: String = rendered.objects.iter().map(|object| format!("{}\n", object.object.id())).collect();
+    assert!(names.contains("ci"), "{names}");
+    let loggia = |args: &[&str]| Said::of(folder.loggia().args(args).output().unwrap());
+    let place = package.to_str().unwrap();
+    assert_eq!(loggia(&["render", place, "-o", "name"]).fine().out, names);
+    let said = validate(&folder, &package, &[]).fine();
+    assert!(said.out.contains(&format!("{} objects", rendered.objects.len())), "{}", said.out);
+    loggia(&["fn", "render", place, "-o", "rendered"]).fine();
+    let written = rendered.tree.get(".github/ci.yaml").unwrap();
+    assert_eq!(folder.read("rendered/.github/ci.yaml").as_bytes(), &*written.bytes);
+    assert!(!folder.path("rendered/.git").exists());
+
+    folder.write("web/.github/ci.yaml", "on: push\n");
+    let told = of_commit(&folder, "web").unwrap_err().to_string();
+    assert!(told.contains(".github/ci.yaml:1") && told.contains("[k8s."), "{told}");
+    let code = told.rsplit('[').next().unwrap();
+    for args in [&["render", place][..], &["validate", place], &["fn", "render", place]] {
+        loggia(args).failed(&[".github/ci.yaml:1", code.trim_end()]);
+    }
+}
+
 #[test]
 fn a_full_disk_under_the_output_is_an_error() {
     // Only Linux has such a disk.
@@ -70,15 +120,23 @@ impl Drop for Watching {
     }
 }
 
-fn until(lines: &mut Lines<BufReader<ChildStderr>>, word: &str) -> Vec<String> {
+fn until(lines: &Receiver<String>, word: &str) -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_mins(1);
     let mut seen = Vec::new();
     loop {
-        let line = lines.next().unwrap_or_else(|| unreachable!("it ended after {seen:?}")).unwrap();
-        seen.push(line);
+        let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        seen.push(line.unwrap_or_else(|error| unreachable!("{error}: no {word:?} after {seen:?}")));
         if seen.last().unwrap().contains(word) {
             return seen;
         }
     }
+}
+
+/// What somebody says, line by line, as it comes.
+fn lines(said: ChildStderr) -> Receiver<String> {
+    let (tell, told) = channel();
+    std::thread::spawn(move || BufReader::new(said).lines().map_while(Result::ok).all(|line| tell.send(line).is_ok()));
+    told
 }
 
 #[test]
@@ -89,12 +147,12 @@ fn watching_checks_again_after_a_change() {
         let child =
             folder.loggia().arg(verb).arg("--watch").arg(&package).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut watching = Watching(child.unwrap());
-        let mut lines = BufReader::new(watching.0.stderr.take().unwrap()).lines();
-        until(&mut lines, "watching");
+        let lines = lines(watching.0.stderr.take().unwrap());
+        until(&lines, "watching");
         std::fs::write(package.join("service.yaml"), "kind: Service\nkind: Service\n").unwrap();
-        let seen = until(&mut lines, "kind");
+        let seen = until(&lines, "kind");
         assert!(seen.iter().any(|line| line.contains("service.yaml:2")), "{verb}: {seen:?}");
-        until(&mut lines, "watching");
+        until(&lines, "watching");
     }
 }
 

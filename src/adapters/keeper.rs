@@ -2,12 +2,11 @@
 //!
 //! `git credential` and Docker's credential helpers are such. They may ask a person, so they get time, and not for ever.
 
-use std::io::{self, Read as _, Write as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::io;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use super::program::{self, Bounds};
 
 /// How long a program may take.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
@@ -25,36 +24,9 @@ pub(super) fn ask(
     question: &str,
     patience: Duration,
 ) -> io::Result<Option<(ExitStatus, Vec<u8>)>> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let answer = converse(&mut child, question.to_owned()).recv_timeout(patience).ok();
-    if answer.is_none() {
-        // It may have ended by itself.
-        let _ = child.kill();
-    }
-    // It has ended, or was killed: this does not wait for long.
-    let status = child.wait()?;
-    Ok(answer.map(|answer| (status, answer)))
-}
-
-/// Says the question; the answer comes when the program has closed its output and ended.
-fn converse(child: &mut Child, question: String) -> Receiver<Vec<u8>> {
-    let (stdin, stdout, pid) = (child.stdin.take(), child.stdout.take(), Pid::from_child(child));
-    let (say, heard) = sync_channel(1);
-    std::thread::spawn(move || {
-        if let Some(mut stdin) = stdin {
-            // Whoever ended without reading says so by its exit code.
-            let _ = stdin.write_all(question.as_bytes());
-        }
-        let mut answer = Vec::new();
-        if let Some(stdout) = stdout {
-            // Whoever broke off says so by its exit code, too.
-            let _ = stdout.take(ANSWER).read_to_end(&mut answer);
-        }
-        // Its number stays its own: whoever started it asks how it ended.
-        let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
-        say.send(answer)
-    });
-    heard
+    let bounds = Bounds { patience, bytes: ANSWER };
+    let said = program::ask(command.stderr(Stdio::null()), question, bounds)?;
+    Ok(said.map(|said| (said.status, said.stdout)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ pub mod git;
 mod keeper;
 pub mod native;
 pub mod oci;
+mod program;
+pub mod scratch;
 pub mod secret;
 pub mod state;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::adapters::git;
 use crate::adapters::oci::{self, Keychain, OciError, PublicKey, Registry};
+pub use crate::adapters::scratch::Scratch;
 use crate::domain::id::CommitId;
 use crate::domain::package::archive::Budget;
 use crate::domain::package::artifact::{ArtifactError, ImageName, SCHEME, Wanted};
@@ -14,7 +15,7 @@ use crate::domain::source::FileTree;
 use crate::ports::git::{GitError, GitRepository, Refs, TreeBudget};
 use crate::ports::sign_in::SignIns;
 
-/// Commits that are looked through for the beginning of an id.
+/// Newest commits that are looked through for the beginning of an id.
 const SEARCHED: usize = 100_000;
 
 /// Packages that are named when the one that is wanted is not there.
@@ -221,9 +222,13 @@ fn fetched(place: &str, cache: &Path) -> Result<(Arc<dyn GitRepository>, Refs), 
 
 /// A checkout is opened at its `.git`.
 fn opened(repo: &str) -> String {
-    let path = PathBuf::from(repo.strip_prefix("file://").unwrap_or(repo));
+    let path = repo.strip_prefix("file://").unwrap_or(repo);
+    if path.contains("://") {
+        return repo.to_owned();
+    }
+    let path = PathBuf::from(path);
     let inner = path.join(".git");
-    if !repo.contains("http") && inner.join("refs").is_dir() { inner.display().to_string() } else { repo.to_owned() }
+    if inner.join("refs").is_dir() { inner.display().to_string() } else { repo.to_owned() }
 }
 
 fn commit(repository: &dyn GitRepository, refs: &Refs, prefix: &str, is_shallow: bool) -> Result<CommitId, FetchError> {
@@ -240,11 +245,8 @@ fn commit(repository: &dyn GitRepository, refs: &Refs, prefix: &str, is_shallow:
             found => Ok(found?.id),
         };
     }
-    let mut found = BTreeSet::new();
-    for tip in refs.values().collect::<BTreeSet<_>>() {
-        let log = repository.log(tip, SEARCHED)?;
-        found.extend(log.into_iter().map(|commit| commit.id).filter(|id| id.as_str().starts_with(prefix)));
-    }
+    let all = repository.reachable(&refs.values().collect(), SEARCHED)?;
+    let mut found: BTreeSet<CommitId> = all.into_iter().filter(|id| id.as_str().starts_with(prefix)).collect();
     if found.len() > 1 {
         let candidates = found.iter().take(SHOWN).map(ToString::to_string).collect();
         return Err(FetchError::Commits { repo, prefix: prefix.to_owned(), candidates });
@@ -256,4 +258,22 @@ fn commit(repository: &dyn GitRepository, refs: &Refs, prefix: &str, is_shallow:
 #[must_use]
 pub fn printable(repo: &str) -> String {
     git::without_credentials(repo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkout_is_opened_at_its_git_whatever_it_is_called() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkout = dir.path().join("http-server");
+        std::fs::create_dir_all(checkout.join(".git/refs")).unwrap();
+        let (path, inner) = (checkout.display().to_string(), checkout.join(".git").display().to_string());
+        assert_eq!(opened(&path), inner);
+        assert_eq!(opened(&format!("file://{path}")), inner);
+        for url in ["https://example.com/a.git", "http://127.0.0.1/a", "ssh://git@example.com/a"] {
+            assert_eq!(opened(url), url);
+        }
+    }
 }

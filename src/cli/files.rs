@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 
+use crate::app::packages::Scratch;
 use crate::domain::source::{File, FileMode, FileTree, InvalidPath, PACKAGE_BYTES, PACKAGE_FILES, check_path};
 
 /// The bits setuid and setgid.
@@ -31,7 +32,8 @@ pub(super) fn present(path: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// Reads a package: all files but those of git and of Loggia itself, with exec bits; links as links.
+/// Reads a package: all files but those of git and of Loggia itself, with exec bits; links as links. Hidden folders are
+/// read as any other, as they are out of a repository.
 pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
     present(root)?;
     if !root.is_dir() {
@@ -41,8 +43,10 @@ pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
     let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {
         let told = || format!("cannot read {}", directory.display());
-        for entry in fs::read_dir(&directory).with_context(told)? {
-            let entry = entry.with_context(told)?;
+        let mut entries: Vec<_> = fs::read_dir(&directory).and_then(Iterator::collect).with_context(told)?;
+        // What is wrong is told of the same file each time.
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
             if is_left_out(&entry.file_name().to_string_lossy()) {
                 continue;
             }
@@ -57,21 +61,19 @@ pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
 }
 
 /// A package that is being read, within the limits of one.
-pub(super) struct Reading<'a> {
+struct Reading<'a> {
     root: &'a Path,
     bytes: u64,
-    /// What was read.
-    pub(super) tree: FileTree,
+    tree: FileTree,
 }
 
 impl<'a> Reading<'a> {
-    /// Nothing yet of the package in a directory.
-    pub(super) fn new(root: &'a Path) -> Self {
+    fn new(root: &'a Path) -> Self {
         Self { root, bytes: 0, tree: FileTree::new() }
     }
 
     /// Reads one file below the directory.
-    pub(super) fn take(&mut self, path: &Path) -> anyhow::Result<()> {
+    fn take(&mut self, path: &Path) -> anyhow::Result<()> {
         let root = self.root;
         if self.tree.len() >= PACKAGE_FILES {
             bail!("{} holds more than {PACKAGE_FILES} files; name the directory of one package", root.display());
@@ -139,6 +141,23 @@ fn write(path: &Path, file: &File) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Gives a file the rights that the one before it had: who keeps a file for himself goes on to. Whether it may be run is
+/// the package's.
+fn keep_rights(old: &Path, new: &Path, mode: FileMode) -> anyhow::Result<()> {
+    let Some(before) = fs::symlink_metadata(old).ok().filter(fs::Metadata::is_file) else { return Ok(()) };
+    let told = || format!("cannot write {}", new.display());
+    let bits = before.permissions().mode() & 0o777;
+    let may_be_run = bits & 0o111 != 0;
+    let bits = match mode {
+        FileMode::Symlink => return Ok(()),
+        // Whoever may read it may run it.
+        FileMode::Executable if !may_be_run => bits | (bits & 0o444) >> 2,
+        FileMode::Regular => bits & !0o111,
+        FileMode::Executable => bits,
+    };
+    fs::set_permissions(new, fs::Permissions::from_mode(bits)).with_context(told)
+}
+
 /// Writes every file of a tree below a directory.
 pub(super) fn write_all(root: &Path, tree: &FileTree) -> anyhow::Result<()> {
     fs::create_dir_all(root).with_context(|| format!("cannot make {}", root.display()))?;
@@ -146,22 +165,9 @@ pub(super) fn write_all(root: &Path, tree: &FileTree) -> anyhow::Result<()> {
 }
 
 /// A directory beside or in another that is removed in the end.
-struct Stage(PathBuf);
-
-impl Stage {
-    fn new(parent: &Path, name: &str) -> anyhow::Result<Self> {
-        let path = parent.join(format!(".{name}.loggia-{}", std::process::id()));
-        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // What is left behind is named as ours and harmless.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn stage(parent: &Path, name: &str) -> anyhow::Result<Scratch> {
+    fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    Ok(Scratch::new(parent, &format!(".{name}.loggia-"))?)
 }
 
 /// Makes a directory with these files: beside its place first, then moved there.
@@ -172,8 +178,8 @@ pub(super) fn create(destination: &Path, tree: &FileTree) -> anyhow::Result<()> 
     }
     let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = destination.file_name().unwrap_or_default().to_string_lossy();
-    let stage = Stage::new(parent, &name)?;
-    let draft = stage.0.join("package");
+    let stage = stage(parent, &name)?;
+    let draft = stage.path().join("package");
     write_all(&draft, tree)?;
     fs::rename(&draft, destination).with_context(|| format!("cannot make {}", destination.display()))
 }
@@ -206,11 +212,13 @@ pub(super) fn replace(root: &Path, old: &FileTree, new: &FileTree) -> anyhow::Re
     if changes.is_empty() {
         return Ok(());
     }
-    let stage = Stage::new(root, STAGE)?;
-    let (fresh, kept) = (stage.0.join("new"), stage.0.join("old"));
+    let stage = stage(root, STAGE)?;
+    let (fresh, kept) = (stage.path().join("new"), stage.path().join("old"));
     for change in &changes {
         if let Some(file) = new.get(&change.path) {
-            write(&fresh.join(&change.path), file)?;
+            let path = fresh.join(&change.path);
+            write(&path, file)?;
+            keep_rights(&root.join(&change.path), &path, file.mode)?;
         }
     }
     let mut moved: Vec<(PathBuf, PathBuf)> = Vec::new();
@@ -331,5 +339,50 @@ mod tests {
         let now =
             tree(&[("a", FileMode::Regular, "1"), ("b", FileMode::Regular, "1"), ("z", FileMode::Regular, "theirs")]);
         assert_eq!(read(&root).unwrap(), now);
+    }
+
+    #[test]
+    fn an_update_leaves_who_may_read_a_file_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("p");
+        let (regular, exec) = (FileMode::Regular, FileMode::Executable);
+        let paths = ["secret", "own.sh", "becomes.sh", "was.sh", "moved"];
+        let before = [regular, exec, regular, exec, regular];
+        let after = [regular, exec, exec, regular, regular];
+        let of = |modes: [FileMode; 5], text: &str| {
+            let mut files = tree(&[]);
+            for (path, mode) in paths.into_iter().zip(modes) {
+                files.insert(path, File { mode, bytes: text.as_bytes().into() }).unwrap();
+            }
+            files
+        };
+        let (old, new) = (of(before, "1"), of(after, "2"));
+        create(&root, &old).unwrap();
+        let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o7777;
+        for (path, bits) in paths.into_iter().zip([0o600, 0o700, 0o640, 0o750, 0o444]) {
+            fs::set_permissions(root.join(path), fs::Permissions::from_mode(bits)).unwrap();
+        }
+        replace(&root, &old, &new).unwrap();
+        assert_eq!(read(&root).unwrap(), new);
+        assert_eq!(paths.map(mode), [0o600, 0o700, 0o750, 0o640, 0o444]);
+    }
+
+    #[test]
+    fn what_a_killed_update_left_behind_stops_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("p");
+        let old = tree(&[("a", FileMode::Regular, "1")]);
+        let new = tree(&[("a", FileMode::Regular, "2")]);
+        let made = dir.path().join("q");
+        for left in [dir.path().join(".q"), root.join(".update")] {
+            for number in ["", "-0", "-1"] {
+                fs::create_dir_all(format!("{}.loggia-{}{number}", left.display(), std::process::id())).unwrap();
+            }
+        }
+        create(&made, &old).unwrap();
+        assert_eq!(read(&made).unwrap(), old);
+        write_all(&root, &old).unwrap();
+        replace(&root, &old, &new).unwrap();
+        assert_eq!(read(&root).unwrap(), new);
     }
 }

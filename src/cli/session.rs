@@ -8,12 +8,10 @@ use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{self, Global};
-use super::files;
 use crate::app;
 use crate::app::functions::Ending;
 use crate::cluster::Cluster;
 use crate::config::{self, Config, ConfigFile, Given, Setting, kubeconfig};
-use crate::domain::source::FileTree;
 use crate::engine::Engine;
 use crate::engine::gather::World;
 
@@ -148,35 +146,4 @@ pub(super) fn person(given: Option<&str>) -> anyhow::Result<(String, String)> {
         (Some(name), Some(email)) => Ok((name, email)),
         _ => bail!("nobody is named: set git's user.name and user.email, or give --as 'NAME <EMAIL>'"),
     }
-}
-
-/// Reads a directory as a tree; hidden folders such as `.git` are left out.
-pub(super) fn tree(root: &Path) -> anyhow::Result<FileTree> {
-    files::present(root)?;
-    if !root.is_dir() {
-        bail!("{} is not a directory", root.display());
-    }
-    let mut reading = files::Reading::new(root);
-    walk(root, &mut reading)?;
-    Ok(reading.tree)
-}
-
-fn walk(directory: &Path, reading: &mut files::Reading<'_>) -> anyhow::Result<()> {
-    let mut entries: Vec<_> = std::fs::read_dir(directory)
-        .with_context(|| format!("cannot read {}", directory.display()))?
-        .collect::<Result<_, _>>()
-        .with_context(|| format!("cannot read {}", directory.display()))?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let told = || format!("cannot read {}", path.display());
-        if std::fs::symlink_metadata(&path).with_context(told)?.is_dir() {
-            if !entry.file_name().to_string_lossy().starts_with('.') {
-                walk(&path, reading)?;
-            }
-            continue;
-        }
-        reading.take(&path)?;
-    }
-    Ok(())
 }

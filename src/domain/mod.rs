@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod error;
 pub mod health;
 pub mod hex;
+pub mod host;
 pub mod id;
 pub mod intent;
 pub mod inventory;

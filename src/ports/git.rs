@@ -2,7 +2,7 @@
 //!
 //! Calls block; async callers go through `spawn_blocking`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::error::{Class, Classify};
 use crate::domain::id::{CommitId, TreeId};
@@ -234,6 +234,12 @@ pub trait GitRepository: Send + Sync {
     /// # Errors
     /// [`GitError::Missing`] when a commit is not there.
     fn log(&self, from: &CommitId, limit: usize) -> Result<Vec<Commit>, GitError>;
+
+    /// Up to `limit` ids of commits reachable from any of `tips`, each once, newest first.
+    ///
+    /// # Errors
+    /// [`GitError::Missing`] when a commit is not there.
+    fn reachable(&self, tips: &BTreeSet<&CommitId>, limit: usize) -> Result<Vec<CommitId>, GitError>;
 
     /// Whether `ancestor` is reachable from `descendant` (a commit reaches itself).
     ///

@@ -71,8 +71,14 @@ impl Folder {
     pub(crate) fn loggia(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loggia"));
         command.current_dir(self.root()).env("XDG_CACHE_HOME", self.path("cache"));
+        let own = std::env::vars_os().map(|(name, _)| name);
+        for setting in own.filter(|name| name.as_encoded_bytes().starts_with(b"LOGGIA_")) {
+            command.env_remove(setting);
+        }
         for setting in [
-            "LOGGIA_DATA_DIR",
+            "KUBECONFIG",
+            "DOCKER_CONFIG",
+            "POD_NAME",
             "KRM_FN_RUNTIME",
             "KPT_CACHE_DIR",
             "KPT_IMAGE_PREFIX",

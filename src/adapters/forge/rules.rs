@@ -8,6 +8,9 @@ use crate::ports::git::Person;
 /// Newest remarks that are kept in a proposal.
 const MAX_COMMENTS: usize = 200;
 
+/// Most bytes of all remarks of a proposal: it is kept in one file, which is read for every list.
+const COMMENTS_BYTES: usize = 256 << 10;
+
 /// Largest remark in bytes, as much as GitHub takes in characters.
 pub(super) const MAX_COMMENT_BYTES: usize = 64 << 10;
 
@@ -41,8 +44,14 @@ pub(super) fn remark_on_change(held: &Proposal, new: &ProposalContent, what_chan
 /// Adds a remark; the oldest make room.
 pub(super) fn remark_on(proposal: &mut Proposal, remark: Comment) {
     proposal.comments.push(remark);
-    let too_many = proposal.comments.len().saturating_sub(MAX_COMMENTS);
-    proposal.comments.drain(..too_many);
+    let mut bytes = 0;
+    let fit = |comment: &&Comment| {
+        bytes += comment.by.len() + comment.text.len();
+        bytes <= COMMENTS_BYTES
+    };
+    // The newest is there in any case.
+    let kept = proposal.comments.iter().rev().take_while(fit).take(MAX_COMMENTS).count().max(1);
+    proposal.comments.drain(..proposal.comments.len() - kept);
 }
 
 /// Whether the same person already decided the same: a call that lost its answer may be repeated.

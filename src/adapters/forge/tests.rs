@@ -440,6 +440,20 @@ async fn old_remarks_make_room() {
     assert_eq!(last.comments[0].text, "remark 3");
 }
 
+#[tokio::test]
+async fn remarks_have_a_size_together() {
+    let world = World::new();
+    open(&world.forge, &content("upf", "one"), 0).await;
+    for n in 0..10 {
+        let text = format!("{n}{}", "x".repeat(60 << 10));
+        world.forge.comment(1, "eve", &text, at(n)).await.unwrap();
+    }
+    let held = world.forge.get(1).await.unwrap();
+    let bytes: usize = held.comments.iter().map(|comment| comment.text.len()).sum();
+    assert!(bytes <= 256 << 10 && held.comments.len() == 4, "{bytes} bytes, {} remarks", held.comments.len());
+    assert!(held.comments[3].text.starts_with('9'));
+}
+
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }

@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::Ending;
 use super::family::Rest;
@@ -12,6 +13,9 @@ use crate::domain::package::external::{Answer, Failure};
 
 /// Programs of container engines, the first that is found is used.
 const ENGINES: [&str; 3] = ["docker", "podman", "nerdctl"];
+
+/// How long an engine may take to remove a container.
+const REMOVAL: Duration = Duration::from_secs(10);
 
 /// When an image is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,10 +70,11 @@ impl Containers {
         command.args(self.arguments(&name)).arg(image);
         let answer = process::run(command, image, list, (limits, ending), Rest::Left);
         if answer.as_ref().is_err_and(|failure| failure.exit_code.is_none()) {
-            // The engine's client is gone; the container may not be.
-            let remove =
-                Command::new(&engine).args(["rm", "-f", &name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            drop(remove);
+            // The engine's client is gone; the container may not be. It goes also when this process was told to end.
+            let mut remove = Command::new(&engine);
+            remove.args(["rm", "-f", &name]);
+            let limits = Limits { time: REMOVAL, ..*limits };
+            drop(process::run(remove, "rm", "", (&limits, &Ending::default()), Rest::Left));
         }
         answer
     }

@@ -4,12 +4,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Ending;
 use super::container::is_program;
 use super::family::Rest;
 use super::process::{self, Limits};
+use crate::adapters::scratch::Scratch;
+use crate::domain::host;
 use crate::domain::package::external::{Answer, Failure, Request};
 use crate::domain::package::functions::short_name;
 use crate::domain::package::generate::{Chart, Generator};
@@ -23,9 +24,6 @@ pub struct Generators {
     /// Whether charts may be fetched, and bases of overlays.
     pub network: bool,
 }
-
-/// Tells the folders of one process apart.
-static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// A proxy that nobody listens at.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -77,7 +75,7 @@ impl Generators {
         request: &Request,
         (limits, ending): (&Limits, &Ending),
     ) -> Result<Answer, Failure> {
-        let work = Work { generators: self, program, limits, ending, scratch: Scratch::new(&request.files)? };
+        let work = Work { generators: self, program, limits, ending, folder: Folder::new(&request.files)? };
         let version = work.version()?;
         let mut remarks = Vec::new();
         let mut outputs = Vec::new();
@@ -113,7 +111,7 @@ struct Work<'a> {
     program: &'a Path,
     limits: &'a Limits,
     ending: &'a Ending,
-    scratch: Scratch,
+    folder: Folder,
 }
 
 impl Work<'_> {
@@ -142,12 +140,12 @@ impl Work<'_> {
     /// Without the network and the user's environment.
     fn call(&self, arguments: &[String]) -> Result<Answer, Failure> {
         let mut command = Command::new(self.program);
-        command.args(arguments).current_dir(self.scratch.package());
-        command.env_clear().envs(self.scratch.homes());
+        command.args(arguments).current_dir(self.folder.package());
+        command.env_clear().envs(self.folder.homes());
         if self.generators.network {
             command.env("PATH", &self.generators.path);
         } else {
-            command.env("PATH", self.scratch.0.join("none"));
+            command.env("PATH", self.folder.join("none"));
             command.envs(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"].map(|name| (name, NOWHERE)));
         }
         process::run(command, self.name(), "", (self.limits, self.ending), Rest::Killed)
@@ -157,7 +155,7 @@ impl Work<'_> {
         let is_here = !files.below(&chart.directory()).is_empty();
         let place = if is_here { format!("./{}", chart.directory()) } else { self.pull(chart)? };
         if !chart.values_inline.is_empty() {
-            write(&self.scratch.0.join("values.yaml"), chart.values_inline.as_bytes())?;
+            write(&self.folder.join("values.yaml"), chart.values_inline.as_bytes())?;
         }
         self.call(&chart.template(&place, "../values.yaml"))
     }
@@ -176,9 +174,9 @@ impl Work<'_> {
             return refuse("; put it there, or allow to fetch it with --allow-network (fn eval: --network)");
         }
         let mut command = Command::new(self.program);
-        let to = self.scratch.0.join("charts");
-        command.args(chart.pull(&to.to_string_lossy())).current_dir(self.scratch.package());
-        command.env("HELM_CACHE_HOME", self.scratch.0.join("cache"));
+        let to = self.folder.join("charts");
+        command.args(chart.pull(&to.to_string_lossy())).current_dir(self.folder.package());
+        command.env("HELM_CACHE_HOME", self.folder.join("cache"));
         if is_on_this_machine(&chart.repo) {
             command.arg("--plain-http");
         }
@@ -190,41 +188,36 @@ impl Work<'_> {
 
 /// Whether a registry is asked by http, as everywhere in Loggia.
 fn is_on_this_machine(repo: &str) -> bool {
-    let host = repo.strip_prefix("oci://").and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
-    host == "localhost" || host.starts_with("127.")
+    let authority = repo.strip_prefix("oci://").and_then(|rest| rest.split('/').next());
+    authority.is_some_and(|authority| host::is_loopback(host::without_port(authority)))
 }
 
 /// A folder for one call, removed in the end: the package's files, and what a program wants to have as its home.
-struct Scratch(PathBuf);
+struct Folder(Scratch);
 
-impl Scratch {
+impl Folder {
     fn new(files: &FileTree) -> Result<Self, Failure> {
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("loggia-generate-{}-{number}", std::process::id()));
-        std::fs::create_dir(&path).map_err(|error| failed(&path, &error))?;
-        let scratch = Self(path);
-        let package = scratch.package();
+        let scratch = Scratch::new(&std::env::temp_dir(), "loggia-generate-");
+        let folder = Self(scratch.map_err(|error| Failure::new("fn.failed", error.to_string()))?);
+        let package = folder.package();
         std::fs::create_dir(&package).map_err(|error| failed(&package, &error))?;
         for (path, file) in files.iter().filter(|(_, file)| file.mode != FileMode::Symlink) {
             write(&package.join(path), &file.bytes)?;
         }
-        Ok(scratch)
+        Ok(folder)
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 
     fn package(&self) -> PathBuf {
-        self.0.join("package")
+        self.join("package")
     }
 
     fn homes(&self) -> [(&'static str, PathBuf); 5] {
         ["HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "XDG_CONFIG_HOME"]
-            .map(|name| (name, self.0.join("home")))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // It lies in the folder for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
+            .map(|name| (name, self.join("home")))
     }
 }
 
@@ -237,4 +230,27 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new("fn.failed", format!("{} cannot be written: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_asked_by_http() {
+        for (repo, is_here) in [
+            ("oci://localhost/a", true),
+            ("oci://localhost:5000/a", true),
+            ("oci://127.0.0.1:5000/a", true),
+            ("oci://127.8.9.10/a", true),
+            ("oci://[::1]:5000/a", true),
+            ("oci://127.example.com/a", false),
+            ("oci://127.0.0.1.example.com:5000/a", false),
+            ("oci://localhost.example.com/a", false),
+            ("oci://10.0.0.1/a", false),
+            ("https://localhost/a", false),
+        ] {
+            assert_eq!(is_on_this_machine(repo), is_here, "{repo}");
+        }
+    }
 }

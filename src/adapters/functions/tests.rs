@@ -156,3 +156,18 @@ fn a_container_that_took_too_long_is_removed() {
     assert_eq!(failure.code, "fn.timeout");
     assert!(calls.lines().last().is_some_and(|line| line.starts_with("rm -f loggia-fn-")), "{calls}");
 }
+
+#[test]
+fn an_engine_that_does_not_answer_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let calls = dir.path().join("calls");
+    script(&dir.path().join("docker"), &format!("echo \"$*\" >> {}; exec sleep 3600", calls.display()));
+    let containers = Containers { path: dir.path().as_os_str().to_owned(), ..Containers::default() };
+    let (_, failure, calls) = stopped_after("rm -f ", &calls, |limits| {
+        let runner = LocalRunner { containers: Some(containers.clone()), limits, ..LocalRunner::default() };
+        let program = Program::Image("f:v1".to_owned());
+        runner.run(&Request { program, list: String::new(), files: FileTree::new() })
+    });
+    assert_eq!(failure.code, "fn.timeout");
+    assert!(calls.starts_with("run "), "{calls}");
+}

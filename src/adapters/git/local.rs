@@ -18,8 +18,8 @@ use crate::ports::git::{Commit, GitError, GitRepository, NewCommit, Person, RefU
 /// Keeps decoded trees and commits at hand: reading thousands of Kptfiles at a tag gets seven times faster.
 const OBJECT_CACHE: usize = 32 << 20;
 
-/// Largest commit that is read: its parents and its message.
-const COMMIT_BYTES: u64 = 1 << 20;
+/// Largest commit or tag that is read: its parents and its message.
+pub(super) const OBJECT_BYTES: u64 = 1 << 20;
 
 /// A repository in place.
 pub struct LocalRepository {
@@ -61,9 +61,18 @@ impl LocalRepository {
         for reference in platform.all().map_err(|error| failed(error.to_string()))? {
             let mut reference = reference.map_err(|error| failed(error.to_string()))?;
             let name = reference.name().as_bstr().to_string();
+            // What cannot be read now may be a revision all the same: without it, the list would be another.
+            let unreadable = |error: &dyn std::fmt::Display| failed(format!("{name}: {error}"));
+            // One that points to a reference which is not there points to nothing, as in a fresh clone.
+            if let gix::refs::TargetRef::Symbolic(target) = reference.target()
+                && repo.try_find_reference(target).map_err(|error| unreadable(&error))?.is_none()
+            {
+                continue;
+            }
+            let id = reference.peel_to_id().map_err(|error| unreadable(&error))?;
+            let header = repo.find_header(id).map_err(|error| unreadable(&error))?;
             // Tags of trees or blobs are nobody's revision.
-            let Ok(id) = reference.peel_to_id() else { continue };
-            if repo.find_header(id).is_ok_and(|header| header.kind() == gix::object::Kind::Commit) {
+            if header.kind() == gix::object::Kind::Commit {
                 refs.insert(name, commit_id(id.detach())?);
             }
         }
@@ -90,8 +99,8 @@ impl LocalRepository {
     fn read_commit(&self, repo: &gix::Repository, id: ObjectId) -> Result<Commit, GitError> {
         let failed = |reason: String| self.missing(&id, reason);
         let size = repo.find_header(id).map_err(|error| failed(error.to_string()))?.size();
-        if size > COMMIT_BYTES {
-            let reason = format!("it has {size} bytes; the limit is {COMMIT_BYTES} [git.object_limit]");
+        if size > OBJECT_BYTES {
+            let reason = format!("it has {size} bytes; the limit is {OBJECT_BYTES} [git.object_limit]");
             return Err(GitError::Refused {
                 url: self.url.clone(),
                 id: id.to_string(),
@@ -248,6 +257,16 @@ impl GitRepository for LocalRepository {
             .take(limit)
             .map(|info| self.read_commit(&repo, info.map_err(|error| failed(error.to_string()))?.id))
             .collect()
+    }
+
+    fn reachable(&self, tips: &BTreeSet<&CommitId>, limit: usize) -> Result<Vec<CommitId>, GitError> {
+        let repo = self.repo()?;
+        let failed = self.io("reading the history");
+        let tips = tips.iter().map(|tip| object_id(tip.as_str())).collect::<Result<Vec<_>, _>>()?;
+        let sorting =
+            gix::revision::walk::Sorting::ByCommitTime(gix::traverse::commit::simple::CommitTimeOrder::NewestFirst);
+        let walk = repo.rev_walk(tips).sorting(sorting).all().map_err(|error| failed(error.to_string()))?;
+        walk.take(limit).map(|info| commit_id(info.map_err(|error| failed(error.to_string()))?.id)).collect()
     }
 
     fn is_ancestor(&self, ancestor: &CommitId, descendant: &CommitId) -> Result<bool, GitError> {

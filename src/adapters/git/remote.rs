@@ -25,6 +25,7 @@ use super::pack::pack;
 use super::send_pack::{Command, Offer, Receiver, said};
 use super::without_credentials;
 use crate::domain::credentials::SignIn;
+use crate::domain::host::is_link_local;
 use crate::domain::id::{CommitId, Digest, TreeId};
 use crate::domain::lease::Claim;
 use crate::domain::source::FileTree;
@@ -253,22 +254,10 @@ fn check_url(url: &str) -> Result<(), GitError> {
     if parsed.scheme() == "http" && !(parsed.username().is_empty() && parsed.password().is_none()) {
         return refuse(shown, "user and password are not sent in clear text; use https [git.url_credentials]");
     }
-    if is_of_the_machine(&parsed) {
+    if parsed.host_str().is_some_and(is_link_local) {
         return refuse(shown, "link-local addresses are those of a machine's own services [net.denied]");
     }
     Ok(())
-}
-
-/// Whether a host is a link-local address, where clouds tell a machine its secrets.
-fn is_of_the_machine(url: &reqwest::Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    match host.parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(address)) => address.is_link_local(),
-        Ok(std::net::IpAddr::V6(address)) => {
-            address.is_unicast_link_local() || address.to_ipv4_mapped().is_some_and(|address| address.is_link_local())
-        }
-        Err(_) => false,
-    }
 }
 
 /// The place of a mirror.
@@ -352,6 +341,10 @@ impl GitRepository for RemoteRepository {
 
     fn log(&self, from: &CommitId, limit: usize) -> Result<Vec<Commit>, GitError> {
         self.mirror.log(from, limit)
+    }
+
+    fn reachable(&self, tips: &BTreeSet<&CommitId>, limit: usize) -> Result<Vec<CommitId>, GitError> {
+        self.mirror.reachable(tips, limit)
     }
 
     fn is_ancestor(&self, ancestor: &CommitId, descendant: &CommitId) -> Result<bool, GitError> {

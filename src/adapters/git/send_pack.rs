@@ -153,6 +153,10 @@ fn parse_offer(bytes: &[u8]) -> Result<Offer, String> {
         let (entry, capabilities) = text.split_once('\0').unwrap_or((&text, ""));
         offer.capabilities.extend(capabilities.split_whitespace().map(str::to_owned));
         let (id, name) = entry.split_once(' ').ok_or_else(|| format!("{entry:?} is no line of an advertisement"))?;
+        // Where the history of a shallow repository ends; no reference.
+        if id == "shallow" {
+            continue;
+        }
         let id = ObjectId::from_hex(id.as_bytes()).map_err(|error| format!("{entry:?}: {error}"))?;
         // An empty repository offers its capabilities on a line of its own.
         if !id.is_null() {
@@ -205,6 +209,7 @@ mod tests {
             "0000".into(),
             pkt(&format!("{id} refs/heads/main\0report-status atomic agent=git/2\n")),
             pkt(&format!("{id} refs/tags/v1\n")),
+            pkt(&format!("shallow {id}\n")),
             "0000".into(),
         ]
         .concat();

@@ -2,18 +2,24 @@
 //! judge it. Nothing of this machine's settings counts, nor of the repository's: who may sign is told by one file.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use super::local::OBJECT_BYTES;
+use crate::adapters::program::{self, Bounds};
+use crate::adapters::scratch::Scratch;
 use crate::domain::id::CommitId;
 use crate::domain::intent::repository::KeyForm;
 use crate::ports::git::{GitError, Signatures};
 
 /// Largest file of signers.
 const FILE_BYTES: u64 = 1 << 20;
+/// What each program may take: git asks ssh-keygen or gpg, and nobody at a terminal. Room for a tag, and for a line more
+/// than one shows of what is said against it.
+const BOUNDS: Bounds = Bounds { patience: Duration::from_mins(1), bytes: 2 * OBJECT_BYTES };
 
 /// Who may have signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,9 +98,14 @@ impl Signers {
     /// [`SignatureError`].
     pub fn verify(&self, directory: &Path, commit: &CommitId, name: &str) -> Result<(), SignatureError> {
         let failed = |reason| SignatureError::Program { commit: commit.clone(), program: "git", reason };
-        let check = Check { signers: self, directory, commit, home: Home::new().map_err(failed)? };
+        let check =
+            Check { signers: self, directory, commit, home: home().map_err(|error| failed(error.to_string()))? };
         check.import()?;
-        let Err(about_commit) = check.git(&["verify-commit", commit.as_str()])? else { return Ok(()) };
+        let about_commit = match check.fits(commit.as_str())? {
+            Ok(()) => check.git(&["verify-commit", commit.as_str()])?.map(drop),
+            Err(reason) => Err(format!("it {reason}")),
+        };
+        let Err(about_commit) = about_commit else { return Ok(()) };
         let reasons = match check.tag(name)? {
             Ok(()) => return Ok(()),
             Err(about_tag) => format!("the commit: {about_commit}; {about_tag}"),
@@ -114,7 +125,7 @@ pub struct TrustedKeys {
     /// Files of one form each.
     signers: Vec<Signers>,
     /// Where the files are.
-    _home: Home,
+    _home: Scratch,
     signed: Mutex<BTreeSet<(CommitId, String)>>,
 }
 
@@ -127,7 +138,7 @@ impl TrustedKeys {
     pub fn new(url: &str, directory: &Path, keys: &[String]) -> Result<Self, GitError> {
         let failed =
             |reason: String| GitError::Io { url: url.to_owned(), act: "preparing to check signatures", reason };
-        let home = Home::new().map_err(failed)?;
+        let home = home().map_err(|error| failed(error.to_string()))?;
         let inner = directory.join(".git");
         let directory = if inner.is_dir() { inner } else { directory.to_owned() };
         let mut signers = Vec::new();
@@ -135,7 +146,7 @@ impl TrustedKeys {
             let texts: Vec<String> =
                 keys.iter().filter(|key| KeyForm::of(key) == Some(form)).flat_map(|key| lines(key, form)).collect();
             if !texts.is_empty() {
-                let path = home.0.join(file);
+                let path = home.path().join(file);
                 std::fs::write(&path, texts.join("\n") + "\n").map_err(|error| failed(error.to_string()))?;
                 signers.push(Signers::read(&path).map_err(|error| failed(error.to_string()))?);
             }
@@ -188,7 +199,7 @@ struct Check<'a> {
     signers: &'a Signers,
     directory: &'a Path,
     commit: &'a CommitId,
-    home: Home,
+    home: Scratch,
 }
 
 impl Check<'_> {
@@ -196,13 +207,15 @@ impl Check<'_> {
         SignatureError::Program { commit: self.commit.clone(), program, reason: reason.to_string() }
     }
 
-    fn run(&self, program: &'static str, arguments: &[&str]) -> Result<Output, SignatureError> {
-        let mut command = Command::new(program);
-        command.args(arguments).env_clear().current_dir(&self.home.0);
+    fn run(&self, name: &'static str, arguments: &[&str]) -> Result<Output, SignatureError> {
+        let mut command = Command::new(name);
+        let home = self.home.path();
+        command.args(arguments).env_clear().current_dir(home).process_group(0).stderr(Stdio::piped());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", &self.home.0).env("GNUPGHOME", &self.home.0).env("LC_ALL", "C");
+        command.env("HOME", home).env("GNUPGHOME", home).env("LC_ALL", "C");
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        command.output().map_err(|error| self.failed(program, &error))
+        let said = program::ask(&mut command, "", BOUNDS).map_err(|error| self.failed(name, &error))?;
+        said.ok_or_else(|| self.failed(name, &format!("it did not end within {:?}", BOUNDS.patience)))
     }
 
     /// Keys go to a ring that holds no others.
@@ -236,22 +249,49 @@ impl Check<'_> {
         Ok(if done.status.success() { Ok(done.stdout) } else { Err(line(&done.stderr)) })
     }
 
+    /// Looks at the tag's object: the reference may move to another one at any time, so it is resolved once.
     fn tag(&self, name: &str) -> Result<Result<(), String>, SignatureError> {
-        let full = format!("refs/tags/{name}");
-        let Ok(object) = self.git(&["cat-file", "tag", &full])? else {
+        let Ok(object) = self.git(&["rev-parse", "--verify", &format!("refs/tags/{name}^{{tag}}")])? else {
             return Ok(Err(format!("{name} is no annotated tag")));
         };
-        let text = String::from_utf8_lossy(&object);
-        if !text.lines().take_while(|line| !line.is_empty()).any(|line| line.strip_prefix("tag ") == Some(name)) {
+        let object = text(&object);
+        if let Err(reason) = self.fits(&object)? {
+            return Ok(Err(format!("the tag {name} {reason}")));
+        }
+        let Ok(content) = self.git(&["cat-file", "tag", &object])? else {
+            return Ok(Err(format!("{name} is no annotated tag")));
+        };
+        let content = String::from_utf8_lossy(&content);
+        if !content.lines().take_while(|line| !line.is_empty()).any(|line| line.strip_prefix("tag ") == Some(name)) {
             return Ok(Err(format!("the tag {name} was signed under another name")));
         }
-        let leads = self.git(&["rev-parse", "--verify", &format!("{full}^{{commit}}")])?;
-        if !leads.is_ok_and(|id| String::from_utf8_lossy(&id).trim() == self.commit.as_str()) {
+        let leads = self.git(&["rev-parse", "--verify", &format!("{object}^{{commit}}")])?;
+        if !leads.is_ok_and(|id| text(&id) == self.commit.as_str()) {
             return Ok(Err(format!("the tag {name} leads elsewhere by now")));
         }
-        let verdict = self.git(&["verify-tag", &full])?;
+        let verdict = self.git(&["verify-tag", &object])?;
         Ok(verdict.map(drop).map_err(|reason| format!("the tag {name}: {reason}")))
     }
+
+    /// Whether an object is small enough to be read; else why not.
+    fn fits(&self, object: &str) -> Result<Result<(), String>, SignatureError> {
+        Ok(match self.git(&["cat-file", "-s", object])? {
+            Ok(size) => match text(&size).parse::<u64>() {
+                Ok(size) if size <= OBJECT_BYTES => Ok(()),
+                _ => Err(format!("has {} bytes; the limit is {OBJECT_BYTES}", text(&size))),
+            },
+            Err(reason) => Err(format!("cannot be read: {reason}")),
+        })
+    }
+}
+
+fn text(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).trim().to_owned()
+}
+
+/// An empty home for programs.
+fn home() -> std::io::Result<Scratch> {
+    Scratch::new(&std::env::temp_dir(), "loggia-signature-")
 }
 
 /// What a program said, in one line.
@@ -259,27 +299,4 @@ fn line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect();
     if lines.is_empty() { "it has no signature".to_owned() } else { lines.join(", ") }
-}
-
-/// An empty home for programs, removed in the end.
-struct Home(PathBuf);
-
-static STARTED: AtomicUsize = AtomicUsize::new(0);
-
-impl Home {
-    fn new() -> Result<Self, String> {
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("loggia-signature-{}-{number}", std::process::id()));
-        let made = std::fs::create_dir(&path)
-            .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)));
-        made.map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        // It lies in the folder for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -191,6 +191,23 @@ fn a_repository_that_vanishes_is_an_error_that_says_so() {
 }
 
 #[test]
+fn a_reference_to_what_cannot_be_read_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = LocalRepository::init(dir.path()).unwrap();
+    let first = commit(&repo, &files(&[("a", "1")]), Vec::new(), "one");
+    repo.push(None, &[update("refs/heads/main", None, Some(&first))]).unwrap();
+    let tree = git(dir.path(), &["rev-parse", "main^{tree}"]);
+    git(dir.path(), &["tag", "of-a-tree", tree.trim()]);
+    git(dir.path(), &["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/none"]);
+    let known = repo.refs().unwrap();
+    assert_eq!(known.keys().collect::<Vec<_>>(), ["refs/heads/main"], "what is no commit is no revision");
+    let gone = "b".repeat(40);
+    std::fs::write(dir.path().join("refs/heads/lost"), format!("{gone}\n")).unwrap();
+    let error = repo.refs().unwrap_err().to_string();
+    assert!(error.contains("refs/heads/lost") && error.contains(&gone), "{error}");
+}
+
+#[test]
 fn refs_can_be_listed_while_others_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("r.git");

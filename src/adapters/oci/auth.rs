@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use reqwest::Url;
 use serde::Deserialize;
 
+use crate::domain::host::is_loopback;
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
@@ -85,28 +87,6 @@ fn is_of_one_site(host: &str, own: &str) -> bool {
     let below = |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     let is_address = own.parse::<IpAddr>().is_ok();
     below(own) || (!is_address && parent.contains('.') && below(parent))
-}
-
-/// Whether a host is this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// Whether a host is an address that no public registry has its content at: of this machine, of a private network or of
-/// a machine's metadata.
-pub(super) fn is_private(host: &str) -> bool {
-    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        Ok(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
-        Ok(IpAddr::V6(v6)) => {
-            v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-                || v6.to_ipv4_mapped().is_some()
-        }
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
-    }
 }
 
 #[derive(Deserialize)]

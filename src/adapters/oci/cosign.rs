@@ -85,6 +85,35 @@ impl PublicKey {
     }
 }
 
+/// What was found instead of a signature that counts: anybody may put something beside an image, so nothing that is
+/// broken hides what comes after it.
+#[derive(Debug, Default)]
+struct Search {
+    /// What is wrong with each.
+    reasons: Vec<String>,
+    /// Why one is not known. It could be good, so this is told when no other is.
+    unheard: Option<OciError>,
+}
+
+impl Search {
+    fn heard<T>(&mut self, answer: Result<T, OciError>) -> Option<T> {
+        match answer {
+            Ok(found) => return Some(found),
+            Err(
+                broken @ (OciError::NotFound { .. }
+                | OciError::Artifact { .. }
+                | OciError::Digest { .. }
+                | OciError::Size { .. }
+                | OciError::Limit { .. }),
+            ) => self.reasons.push(broken.to_string()),
+            Err(other) => {
+                self.unheard.get_or_insert(other);
+            }
+        }
+        None
+    }
+}
+
 impl Registry {
     /// Whether a manifest is signed with one of the keys; without keys, nothing has to be signed.
     ///
@@ -94,52 +123,52 @@ impl Registry {
         if keys.is_empty() {
             return Ok(());
         }
-        let mut reasons = Vec::new();
+        let mut search = Search::default();
         for form in [Form::Tag, Form::Bundle] {
-            for layer in self.signatures(form, digest, &mut reasons)? {
-                match self.judge(form, &layer, digest, keys)? {
-                    Ok(()) => return Ok(()),
-                    Err(reason) => reasons.push(reason),
+            for layer in self.signatures(form, digest, &mut search) {
+                match search.heard(self.judge(form, &layer, digest, keys)) {
+                    Some(Ok(())) => return Ok(()),
+                    Some(Err(reason)) => search.reasons.push(reason),
+                    None => {}
                 }
             }
         }
+        if let Some(error) = search.unheard {
+            return Err(error);
+        }
         let digest = digest.clone();
-        let source = if reasons.is_empty() {
+        let source = if search.reasons.is_empty() {
             let tag = tag(&digest);
             SignatureError::Unsigned { digest, tag }
         } else {
-            SignatureError::Untrusted { digest, reasons: reasons.join("; ") }
+            SignatureError::Untrusted { digest, reasons: search.reasons.join("; ") }
         };
         Err(OciError::Signature { image: self.image.to_string(), source })
     }
 
-    /// What may hold a signature of a manifest, and why there is nothing where something should be.
-    fn signatures(
-        &self,
-        form: Form,
-        digest: &ContentDigest,
-        reasons: &mut Vec<String>,
-    ) -> Result<Vec<Descriptor>, OciError> {
+    /// What may hold a signature of a manifest.
+    fn signatures(&self, form: Form, digest: &ContentDigest, search: &mut Search) -> Vec<Descriptor> {
         let mut found = Vec::new();
-        for (manifest, most) in self.signing(form, digest)? {
-            let layers = layers(&manifest.bytes).map_err(self.wrong())?;
+        for (manifest, most) in self.signing(form, digest, search) {
+            let Some(layers) = search.heard(layers(&manifest.bytes).map_err(self.wrong())) else { continue };
             if layers.is_empty() {
-                reasons.push(format!("its manifest of signatures, {}, is empty", manifest.digest));
+                search.reasons.push(format!("its manifest of signatures, {}, is empty", manifest.digest));
             }
             found.extend(layers.into_iter().take(most));
         }
-        Ok(found)
+        found
     }
 
     /// The manifests that hold signatures, and how many layers of each are looked at.
-    fn signing(&self, form: Form, digest: &ContentDigest) -> Result<Vec<(Stored, usize)>, OciError> {
+    fn signing(&self, form: Form, digest: &ContentDigest, search: &mut Search) -> Vec<(Stored, usize)> {
         if form == Form::Tag {
-            let tagged = found(self.manifest(&tag(digest)))?;
-            return Ok(tagged.into_iter().map(|manifest| (manifest, SIGNATURES)).collect());
+            let tagged = search.heard(found(self.manifest(&tag(digest)))).flatten();
+            return tagged.into_iter().map(|manifest| (manifest, SIGNATURES)).collect();
         }
-        let Some(index) = self.referrers(digest)? else { return Ok(Vec::new()) };
-        let referring = referring(&index, BUNDLE).map_err(self.wrong())?;
-        referring.iter().take(SIGNATURES).map(|referrer| Ok((self.manifest(&referrer.to_string())?, 1))).collect()
+        let index = search.heard(self.referrers(digest)).flatten();
+        let referring = index.and_then(|index| search.heard(referring(&index, BUNDLE).map_err(self.wrong())));
+        let referring = referring.into_iter().flatten().take(SIGNATURES);
+        referring.filter_map(|referrer| Some((search.heard(self.manifest(&referrer.to_string()))?, 1))).collect()
     }
 
     /// What is wrong with one signature.

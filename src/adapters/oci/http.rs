@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
 use super::OciError;
-use super::auth::{Challenge, challenge, is_loopback, is_private, realm, token};
+use super::auth::{Challenge, challenge, realm, token};
 use crate::domain::credentials::{Door, SignIn};
+use crate::domain::host::{is_loopback, is_private, without_port};
 use crate::domain::package::artifact::ImageName;
 use crate::ports::sign_in::SignIns;
 
@@ -56,8 +57,8 @@ pub(super) struct Exchange {
     /// As it is written in image names.
     registry: String,
     sign_ins: Arc<dyn SignIns>,
-    /// The `Authorization` that worked last.
-    known: Mutex<Option<String>>,
+    /// What let us in last.
+    known: Mutex<Option<SignIn>>,
 }
 
 impl Exchange {
@@ -69,12 +70,7 @@ impl Exchange {
             act: "preparing to ask".to_owned(),
             reason,
         };
-        let name = image
-            .registry
-            .rsplit_once(':')
-            .filter(|(_, port)| !port.contains(']'))
-            .map_or(image.registry.as_str(), |(name, _)| name);
-        let scheme = if is_loopback(name) { "http" } else { "https" };
+        let scheme = if is_loopback(without_port(&image.registry)) { "http" } else { "https" };
         let host = if image.registry == "docker.io" { "registry-1.docker.io" } else { &image.registry };
         let base = Url::parse(&format!("{scheme}://{host}/")).map_err(|error| unreachable(error.to_string()))?;
         let client = Client::builder()
@@ -107,7 +103,7 @@ impl Exchange {
     pub(super) fn get(&self, path: &str, act: &str, accept: &Accept, limit: u64) -> Result<Answer, OciError> {
         let url = self.base.join(path).map_err(|error| self.unreachable(act, error.to_string()))?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let first = self.follow(&url, act, accept, known.as_deref())?;
+        let first = self.follow(&url, act, accept, known.as_ref())?;
         let answer = match first.status() {
             StatusCode::UNAUTHORIZED => {
                 self.signed_in(first.headers(), |known| self.follow(&url, act, accept, known), act)?
@@ -121,7 +117,7 @@ impl Exchange {
     fn signed_in(
         &self,
         wanted: &HeaderMap,
-        ask: impl Fn(Option<&str>) -> Result<Response, OciError>,
+        ask: impl Fn(Option<&SignIn>) -> Result<Response, OciError>,
         act: &str,
     ) -> Result<Response, OciError> {
         let door = Door::Registry(&self.registry);
@@ -139,7 +135,7 @@ impl Exchange {
         &self,
         sign_in: Option<&SignIn>,
         wanted: &HeaderMap,
-        ask: impl Fn(Option<&str>) -> Result<Response, OciError>,
+        ask: impl Fn(Option<&SignIn>) -> Result<Response, OciError>,
         act: &str,
     ) -> Result<Response, OciError> {
         let authorization = self.authorization(wanted, sign_in, act)?;
@@ -165,7 +161,8 @@ impl Exchange {
     }
 
     /// Follows redirects; whoever is not the registry gets no `Authorization`.
-    fn follow(&self, url: &Url, act: &str, accept: &Accept, authorization: Option<&str>) -> Result<Response, OciError> {
+    fn follow(&self, url: &Url, act: &str, accept: &Accept, as_whom: Option<&SignIn>) -> Result<Response, OciError> {
+        let authorization = self.header_of(as_whom, act)?;
         let mut url = url.clone();
         for _ in 0..=HOPS {
             let own = url.origin() == self.base.origin();
@@ -176,8 +173,8 @@ impl Exchange {
                     Accept::Manifest(kinds) => request.header(ACCEPT, kinds),
                     Accept::Any => request,
                 };
-                match authorization.filter(|_| own) {
-                    Some(authorization) => request.header(AUTHORIZATION, authorization),
+                match authorization.as_ref().filter(|_| own) {
+                    Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
                     None => request,
                 }
             })?;
@@ -223,18 +220,35 @@ impl Exchange {
     }
 
     /// What the registry wants to see.
-    fn authorization(&self, headers: &HeaderMap, sign_in: Option<&SignIn>, act: &str) -> Result<String, OciError> {
+    fn authorization(&self, headers: &HeaderMap, sign_in: Option<&SignIn>, act: &str) -> Result<SignIn, OciError> {
         let told: Vec<&str> =
             headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
-        let basic = sign_in.map(SignIn::authorization);
         match challenge(&told) {
-            Some(Challenge::Basic) => basic.ok_or_else(|| self.denied(act, "the registry wants a user and a password")),
-            Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref(), basic.as_deref(), act),
+            Some(Challenge::Basic) => {
+                sign_in.cloned().ok_or_else(|| self.denied(act, "the registry wants a user and a password"))
+            }
+            Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref(), sign_in, act),
             None => Err(self.denied(act, "the registry wants what is not supported: neither a password nor a token")),
         }
     }
 
-    fn token(&self, place: &str, service: Option<&str>, basic: Option<&str>, act: &str) -> Result<String, OciError> {
+    /// The header for credentials; nothing that prints requests shows it.
+    fn header_of(&self, sign_in: Option<&SignIn>, act: &str) -> Result<Option<HeaderValue>, OciError> {
+        let Some(sign_in) = sign_in else { return Ok(None) };
+        let mut value = HeaderValue::from_str(&sign_in.authorization())
+            .map_err(|_| self.denied(act, "the credentials fit into no header"))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
+    fn token(
+        &self,
+        place: &str,
+        service: Option<&str>,
+        sign_in: Option<&SignIn>,
+        act: &str,
+    ) -> Result<SignIn, OciError> {
+        let authorization = self.header_of(sign_in, act)?;
         let mut url = realm(place, &self.base).map_err(|why| OciError::Realm {
             image: self.image.clone(),
             realm: Url::parse(place).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default(),
@@ -246,8 +260,8 @@ impl Exchange {
             .append_pair("scope", &self.scope);
         let answer = self.send(act, || {
             let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
-            match basic {
-                Some(basic) => request.header(AUTHORIZATION, basic),
+            match &authorization {
+                Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
                 None => request,
             }
         })?;
@@ -257,7 +271,7 @@ impl Exchange {
         }
         let body = self.body(answer, act, WORDS)?;
         let found = token(&body).ok_or_else(|| self.denied(act, "the answer of its realm holds no token"))?;
-        Ok(format!("Bearer {found}"))
+        Ok(SignIn::Token(found))
     }
 
     fn read(&self, answer: Response, act: &str, limit: u64) -> Result<Answer, OciError> {
@@ -356,6 +370,20 @@ fn said(error: &(dyn std::error::Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lets_us_in_is_not_printed() {
+        let image = ImageName::parse("oci://registry.example/a").unwrap();
+        let exchange = Exchange::new(&image, Arc::new(super::super::Keychain::default())).unwrap();
+        let sign_in = SignIn::Token("s3cret".to_owned());
+        let request = exchange.client.get("https://registry.example/v2/");
+        let header = exchange.header_of(Some(&sign_in), "asking").unwrap().unwrap();
+        assert_eq!(header.to_str().unwrap(), "Bearer s3cret");
+        let shown = format!("{:?}", request.header(AUTHORIZATION, header).build().unwrap());
+        assert!(shown.contains("authorization") && !shown.contains("s3cret"), "{shown}");
+        let wrong = exchange.header_of(Some(&SignIn::Token("a\nb".to_owned())), "asking").unwrap_err();
+        assert!(wrong.to_string().contains("fit into no header"), "{wrong}");
+    }
 
     #[test]
     fn pages_are_of_the_same_registry() {

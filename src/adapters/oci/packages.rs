@@ -322,16 +322,19 @@ impl Inner {
     fn content(&self, revision: &PackageRevision) -> Result<FileTree, RevisionError> {
         let key = (revision.package.clone(), revision.revision);
         let digest = self.vouch(revision)?;
-        if let Some(known) = self.memory().contents.get(&digest) {
-            return Ok(known.clone());
+        {
+            let mut memory = self.memory();
+            // Also when the same content came under another tag: from now on, this one is looked at too.
+            memory.used.insert(key.clone());
+            if let Some(known) = memory.contents.get(&digest) {
+                return Ok(known.clone());
+            }
         }
         let registry = self.registry(&key.0)?;
         // It was vouched for above, by this very digest.
         let pulled = registry.pull(&Wanted::Digest(digest.clone()), &Budget::default(), &[]);
         let tree = pulled.map_err(|error| told(&error))?.tree;
-        let mut memory = self.memory();
-        memory.used.insert(key);
-        memory.keep(digest, &tree);
+        self.memory().keep(digest, &tree);
         Ok(tree)
     }
 }

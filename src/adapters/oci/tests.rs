@@ -549,4 +549,58 @@ fn only_what_is_signed_with_the_key_is_taken() {
     }
 }
 
+#[test]
+fn a_broken_referrer_hides_no_signature() {
+    const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let random = ring::rand::SystemRandom::new();
+    let (pair, public) = key();
+    let good = contents(&tar("Kptfile", "k\n"));
+    let manifest = &good["/v2/packages/web/manifests/v1"];
+    let digest = ContentDigest::of(manifest);
+    let at = |path: String| format!("/v2/packages/web/{path}");
+    let bundle = json!({
+        "mediaType": BUNDLE, "verificationMaterial": {"publicKey": {"hint": ""}},
+        "messageSignature": {
+            "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, manifest))},
+            "signature": STANDARD.encode(pair.sign(&random, manifest).unwrap().as_ref())
+        }
+    })
+    .to_string()
+    .into_bytes();
+    let referring = |layer: &[u8]| {
+        let layers = [described(layer, BUNDLE)];
+        json!({"schemaVersion": 2, "artifactType": BUNDLE, "layers": layers}).to_string().into_bytes()
+    };
+    let right = referring(&bundle);
+    let listed = |manifest: &[u8]| {
+        let mut listed = described(manifest, "application/vnd.oci.image.manifest.v1+json");
+        listed["artifactType"] = json!(BUNDLE);
+        listed
+    };
+    let pull = |bad: &[u8], body: Option<&[u8]>, is_signed: bool| {
+        let mut contents = good.clone();
+        let list: Vec<Value> = [Some(listed(bad)), is_signed.then(|| listed(&right))].into_iter().flatten().collect();
+        let index = json!({"schemaVersion": 2, "manifests": list}).to_string().into_bytes();
+        contents.insert(at(format!("referrers/{digest}")), index);
+        contents.insert(at(format!("manifests/{}", ContentDigest::of(&right))), right.clone());
+        contents.insert(at(format!("blobs/{}", ContentDigest::of(&bundle))), bundle.clone());
+        contents.extend(body.map(|body| (at(format!("manifests/{}", ContentDigest::of(bad))), body.to_vec())));
+        let server = serve(contents);
+        let registry = server.registry(&Keychain::default());
+        let pulled = registry.pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), std::slice::from_ref(&public));
+        pulled.map(|pulled| pulled.digest).map_err(|error| error.to_string())
+    };
+    let lost = referring(b"nobody has this");
+    for (bad, body) in [
+        (&b"no manifest"[..], None),
+        (b"no manifest", Some(&b"no manifest"[..])),
+        (b"{}", Some(b"of another digest")),
+        (&lost, Some(&lost[..])),
+    ] {
+        assert_eq!(pull(bad, body, true), Ok(digest.clone()));
+        let error = pull(bad, body, false).unwrap_err();
+        assert!(error.ends_with("[oci.signature]"), "{error}");
+    }
+}
+
 mod packages;

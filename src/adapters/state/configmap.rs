@@ -13,6 +13,9 @@ use crate::ports::state::{StateError, StateStore, Versioned};
 /// Largest state that is stored; an object may have about 1.5 MiB in all.
 const LIMIT: usize = 900 << 10;
 
+/// The key that the state is under.
+const KEY: &str = "state.json";
+
 /// State in the management cluster.
 pub struct ConfigMapState {
     cluster: Cluster,
@@ -56,6 +59,14 @@ fn serialised(state: &SyncState, sync: &NamespacedName) -> Result<String, StateE
     }
 }
 
+/// The state that a `ConfigMap` holds. Without its key it is damaged: to take it for an empty one would lift every hold.
+fn read(map: &Value) -> Result<SyncState, String> {
+    let Some(text) = map.pointer(&format!("/data/{KEY}")).and_then(Value::as_str) else {
+        return Err(format!("its ConfigMap has no key {KEY}"));
+    };
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
 #[async_trait]
 impl StateStore for ConfigMapState {
     async fn get(&self, sync: &NamespacedName) -> Result<Versioned<SyncState>, StateError> {
@@ -63,9 +74,7 @@ impl StateStore for ConfigMapState {
         let Some(object) = found.map_err(|error| io("reading", sync, &error))? else {
             return Ok(Versioned { value: SyncState::default(), version: String::new() });
         };
-        let text = object.value().pointer("/data/state.json").and_then(Value::as_str).unwrap_or("{}");
-        let value = serde_json::from_str(text)
-            .map_err(|error| StateError::Damaged { sync: sync.clone(), reason: error.to_string() })?;
+        let value = read(object.value()).map_err(|reason| StateError::Damaged { sync: sync.clone(), reason })?;
         Ok(Versioned { value, version: object.resource_version().to_owned() })
     }
 
@@ -78,7 +87,7 @@ impl StateStore for ConfigMapState {
         let mut object = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": Self::name(sync), "namespace": sync.namespace, "labels": {"loggia.dev/state": "sync"}},
-            "data": {"state.json": serialised(&state.value, sync)?}
+            "data": {KEY: serialised(&state.value, sync)?}
         });
         if !state.version.is_empty() {
             object["metadata"]["resourceVersion"] = json!(state.version);
@@ -105,5 +114,24 @@ impl StateStore for ConfigMapState {
         };
         let deleted = self.cluster.delete(Some(claim), &Self::kind(), &id, &Delete::default()).await;
         deleted.map(drop).map_err(|error| io("deleting", sync, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_is_not_there_is_not_an_empty_one() {
+        let written = serialised(
+            &SyncState::default(),
+            &NamespacedName { namespace: "default".to_owned(), name: "a".to_owned() },
+        )
+        .unwrap();
+        assert_eq!(read(&json!({"data": {"state.json": written}})), Ok(SyncState::default()));
+        for damaged in [json!({}), json!({"data": {}}), json!({"data": {"other": "{}"}}), json!({"binaryData": {}})] {
+            assert!(read(&damaged).unwrap_err().contains("state.json"), "{damaged}");
+        }
+        assert!(read(&json!({"data": {"state.json": "{"}})).is_err());
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use super::super::args::{self, Global};
 use super::super::output::{note, print};
-use super::super::{Done, session};
+use super::super::{Done, files, session};
 use crate::cluster::Apply;
 use crate::domain::intent::read::{Declared, read_intents};
 
@@ -12,7 +12,7 @@ use crate::domain::intent::read::{Declared, read_intents};
 const MANAGER: &str = "loggia-apply";
 
 pub(crate) async fn apply(global: &Global, args: &args::Apply) -> anyhow::Result<Done> {
-    let (declared, problems) = read_intents(&session::tree(&args.path)?, global.namespace());
+    let (declared, problems) = read_intents(&files::read(&args.path)?, global.namespace());
     for problem in &problems {
         note(&format!("{}/{problem}", args.path.display()));
     }

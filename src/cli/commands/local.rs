@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::args::{self, Cli, Format, Global};
 use super::super::output::{counted, machine, note, print};
-use super::super::{Done, session};
+use super::super::{Done, files, session};
 use super::watch::watch;
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::document::to_yaml;
@@ -63,7 +63,7 @@ pub(crate) fn render(global: &Global, args: &args::Render) -> anyhow::Result<Don
 }
 
 fn render_once(global: &Global, args: &args::Render) -> anyhow::Result<Done> {
-    let tree = session::tree(&args.path)?;
+    let tree = files::read(&args.path)?;
     let rendered = match render_package(&tree, &Catalog) {
         Ok(rendered) => rendered,
         Err(error) => {
@@ -99,7 +99,7 @@ pub(crate) fn validate(global: &Global, args: &args::Validate) -> anyhow::Result
 }
 
 fn validate_once(global: &Global, args: &args::Validate) -> anyhow::Result<Done> {
-    let tree = session::tree(&args.path)?;
+    let tree = files::read(&args.path)?;
     let (found, checked) = if tree.get(kptfile::FILE).is_some() { package(&tree) } else { intents(&tree, global) };
     let Findings { errors, warnings } = found;
     let values = |severity: &'static str, all: &[Problem]| -> Vec<_> {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::args::{self, Format, Global};
 use super::super::output::{machine, note, print};
-use super::super::{Done, session};
+use super::super::{Done, files, session};
 use crate::domain::id::NamespacedName;
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::ObjectDiff;
@@ -42,7 +42,7 @@ async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
         bail!("{} is a file; name the folder of intents, because what is not in it would be withdrawn", path.display());
     }
     let (engine, previews) = if path.is_dir() {
-        let (declared, problems) = read_intents(&session::tree(path)?, global.namespace());
+        let (declared, problems) = read_intents(&files::read(path)?, global.namespace());
         for problem in &problems {
             note(&format!("{}/{problem}", path.display()));
         }

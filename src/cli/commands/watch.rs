@@ -39,15 +39,35 @@ pub(super) fn watch(path: &Path, mut act: impl FnMut() -> anyhow::Result<Done>) 
 fn changes(path: &Path) -> notify::Result<(RecommendedWatcher, Receiver<()>)> {
     let (tell, told) = sync_channel(1);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let matters = event.map_or(true, |event| {
-            let in_git = |path: &std::path::PathBuf| path.components().any(|part| part.as_os_str() == ".git");
-            !matches!(event.kind, EventKind::Access(_)) && !event.paths.iter().all(in_git)
-        });
-        if matters {
+        if event.map_or(true, |event| matters(&event)) {
             // A full channel already holds a change.
             let _ = tell.try_send(());
         }
     })?;
     watcher.watch(path, RecursiveMode::Recursive)?;
     Ok((watcher, told))
+}
+
+/// Whether an event may be a change of a package. One that says that others were lost names no file.
+fn matters(event: &notify::Event) -> bool {
+    let in_git = |path: &std::path::PathBuf| path.components().any(|part| part.as_os_str() == ".git");
+    event.need_rescan() || (!matches!(event.kind, EventKind::Access(_)) && !event.paths.iter().all(in_git))
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::Event;
+    use notify::event::{AccessKind, Flag, ModifyKind};
+
+    use super::*;
+
+    #[test]
+    fn lost_events_are_a_change() {
+        let changed = || Event::new(EventKind::Modify(ModifyKind::Any));
+        assert!(matters(&changed().add_path("p/a.yaml".into())));
+        assert!(matters(&changed().add_path("p/.git/index".into()).add_path("p/a.yaml".into())));
+        assert!(matters(&Event::new(EventKind::Other).set_flag(Flag::Rescan)));
+        assert!(!matters(&changed().add_path("p/.git/index".into())));
+        assert!(!matters(&Event::new(EventKind::Access(AccessKind::Any)).add_path("p/a.yaml".into())));
+    }
 }

@@ -1,6 +1,7 @@
 //! Taking back what a function gives: every resource goes where it says, and of its file only what the function changed
 //! is changed.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -68,8 +69,10 @@ fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory:
     let mut used = BTreeSet::new();
     let mut taken = BTreeSet::new();
     let mut arrivals = Vec::new();
+    let by_identity = OnceCell::new();
+    let same = |value: &Value| by_identity.get_or_init(|| identities(resources, given)).get(&identity(value)).copied();
     for item in items {
-        let source = source(resources, given, &item.value).filter(|source| used.insert(*source));
+        let source = source(given.len(), same, &item.value).filter(|source| used.insert(*source));
         let home = home(resources, &item.value, directory);
         let old = source.map(|source| &given[source]).filter(|old| resources.home(&old.file) == home);
         let (path, index) = position(&item.value, old.map(|old| (relative(&old.file, &home), old.index)))?;
@@ -100,16 +103,26 @@ pub(super) fn check_identity(file: &str, value: &Value) -> Result<(), String> {
 }
 
 /// Which of the given resources one is: by its id, else by its place.
-fn source(resources: &Resources, given: &[Place], value: &Value) -> Option<usize> {
+fn source(given: usize, same: impl Fn(&Value) -> Option<usize>, value: &Value) -> Option<usize> {
     let by_id = wire::annotation(value, wire::ID).and_then(|id| id.parse::<usize>().ok());
-    if let Some(id) = by_id.filter(|id| *id < given.len()) {
-        return Some(id);
+    by_id.filter(|id| *id < given).or_else(|| same(value))
+}
+
+/// What tells a resource from others, as it is written.
+type Identity = [Option<String>; 4];
+
+fn identity(value: &Value) -> Identity {
+    ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"]
+        .map(|pointer| value.pointer(pointer).map(Value::to_string))
+}
+
+/// The first of the given resources with each identity.
+fn identities(resources: &Resources, given: &[Place]) -> BTreeMap<Identity, usize> {
+    let mut found = BTreeMap::new();
+    for (index, place) in given.iter().enumerate() {
+        found.entry(identity(&resources.value(place))).or_insert(index);
     }
-    let same = |pointer: &str, old: &Value| old.pointer(pointer) == value.pointer(pointer);
-    given.iter().position(|place| {
-        let old = resources.value(place);
-        ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"].iter().all(|pointer| same(pointer, &old))
-    })
+    found
 }
 
 /// The package that a resource is in, when it is one that the pipeline sees.

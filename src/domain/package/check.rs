@@ -4,7 +4,7 @@ mod manifest;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Problem;
 use super::ignore::Ignored;
@@ -50,7 +50,7 @@ pub(super) fn findings(resources: &Resources) -> Findings {
         let _ = schemas.add_crd(&object.value);
     }
     let scopes = Scopes::of(objects.iter().map(|object| &object.value));
-    let mut check = Check { resources, objects: &objects, findings: Findings::default() };
+    let mut check = Check { resources, named: named(&objects), pods: pods(&objects), findings: Findings::default() };
     for object in &objects {
         check.manifest(object, &schemas, &scopes);
         check.schema(object, &schemas);
@@ -101,6 +101,11 @@ impl Object {
         }
     }
 
+    /// The labels of its pod template.
+    fn labels(&self) -> Option<&Map<String, Value>> {
+        at(&self.value, self.template()?)?.pointer("/metadata/labels")?.as_object()
+    }
+
     /// Whether two objects can be in one namespace; one that names none goes wherever it is applied to.
     fn meets(&self, other: &Self) -> bool {
         let [a, b] = [self, other].map(|object| text(&object.value, "/metadata/namespace"));
@@ -110,8 +115,36 @@ impl Object {
 
 struct Check<'a> {
     resources: &'a Resources,
-    objects: &'a [Object],
+    /// Objects by kind and name.
+    named: BTreeMap<(&'a str, &'a str), Vec<&'a Object>>,
+    /// Objects with a pod template, by each of its labels.
+    pods: BTreeMap<Label<'a>, Vec<&'a Object>>,
     findings: Findings,
+}
+
+/// Key, and value as it is written.
+type Label<'a> = (&'a str, String);
+
+fn label<'a>((key, value): (&'a String, &Value)) -> Label<'a> {
+    (key, value.to_string())
+}
+
+fn named(objects: &[Object]) -> BTreeMap<(&str, &str), Vec<&Object>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for object in objects {
+        found.entry((object.kind(), text(&object.value, "/metadata/name"))).or_default().push(object);
+    }
+    found
+}
+
+fn pods(objects: &[Object]) -> BTreeMap<Label<'_>, Vec<&Object>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for object in objects {
+        for entry in object.labels().into_iter().flatten() {
+            found.entry(label(entry)).or_default().push(object);
+        }
+    }
+    found
 }
 
 /// Something that a pod template names.
@@ -155,14 +188,12 @@ impl Check<'_> {
         if object.kind() != "Service" || text(&object.value, "/apiVersion") != "v1" {
             return;
         }
-        let matches = |other: &Object| {
-            let labels =
-                other.template().and_then(|path| at(&other.value, path)).map(|pod| pod.pointer("/metadata/labels"));
-            let labels = labels.flatten();
-            object.meets(other)
-                && selector.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
+        let matches = |other: &&Object| {
+            let has = |(key, value): (&String, &Value)| other.labels().and_then(|all| all.get(key)) == Some(value);
+            object.meets(other) && selector.iter().all(has)
         };
-        if self.objects.iter().any(|other| other.template().is_some() && matches(other)) {
+        let likely = selector.iter().next().and_then(|first| self.pods.get(&label(first)));
+        if likely.is_some_and(|likely| likely.iter().any(matches)) {
             return;
         }
         let shown: BTreeMap<&String, &Value> = selector.iter().collect();
@@ -177,13 +208,9 @@ impl Check<'_> {
         let Some(template) = object.template() else { return };
         let Some(pod) = at(&object.value, template) else { return };
         for reference in references(pod) {
-            let named = |other: &&Object| {
-                other.kind() == reference.kind
-                    && text(&other.value, "/metadata/name") == reference.name
-                    && object.meets(other)
-            };
             let Reference { kind, name, key, path } = &reference;
-            let (code, message) = match (self.objects.iter().find(named), key) {
+            let named = self.named.get(&(*kind, name.as_str())).into_iter().flatten();
+            let (code, message) = match (named.copied().find(|other| object.meets(other)), key) {
                 (None, _) => ("ref.not_found", format!("the package has no {kind} {name}")),
                 (Some(found), Some(key)) if !has_key(&found.value, key) => {
                     ("ref.key_missing", format!("{kind} {name} has no key {key}"))

@@ -179,9 +179,6 @@ fn configure_file(tree: &mut FileTree, path: &str, values: &BTreeMap<String, Str
 }
 
 fn append(yaml: &mut YamlFile, name: &str, values: &BTreeMap<String, String>) -> Result<(), RenderError> {
-    let whole = yaml.value(0).unwrap_or(Value::Null);
-    let mut mutators = whole.pointer("/pipeline/mutators").and_then(Value::as_array).cloned().unwrap_or_default();
-    mutators.push(json!({"image": format!("ghcr.io/kptdev/krm-functions-catalog/{name}:latest"), "configMap": values}));
-    edit(FILE, yaml.set(0, &["pipeline", "mutators"], &Value::Array(mutators)))?;
-    Ok(())
+    let image = format!("ghcr.io/kptdev/krm-functions-catalog/{name}:latest");
+    edit(FILE, yaml.push_item(0, &["pipeline", "mutators"], &json!({"image": image, "configMap": values})))
 }

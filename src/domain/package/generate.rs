@@ -5,11 +5,14 @@
 //! things differ: a release without a name is called like its chart and not by a random name, inline values that are
 //! empty or false count, and credentials come from helm's own files and not from a Secret.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use serde_json::{Value, json};
 
 use super::external::{Failure, Request};
 use super::functions::{is_pinned, short_name};
-use super::wire::{self, Item};
+use super::wire;
 use crate::domain::krm::document::{Limits, YamlFile, to_yaml};
 use crate::domain::source::check_path;
 
@@ -104,9 +107,20 @@ impl Generator {
         let unreadable =
             |message: String| Failure::new("fn.output_invalid", format!("its output cannot be used: {message}"));
         let mut items = wire::read(request.list.as_bytes()).map_err(unreadable)?.items;
+        let mut places: BTreeMap<[String; 4], usize> = BTreeMap::new();
+        for (at, item) in items.iter().enumerate() {
+            places.entry(identity(&item.value)).or_insert(at);
+        }
         for output in generated {
             for item in wire::read(output).map_err(unreadable)?.items.into_iter().filter(|item| !item.value.is_null()) {
-                self.add(&mut items, item);
+                match (self, places.entry(identity(&item.value))) {
+                    (_, Entry::Vacant(place)) => {
+                        place.insert(items.len());
+                        items.push(item);
+                    }
+                    (Self::Helm(_), Entry::Occupied(_)) => {}
+                    (Self::Kustomize { .. }, Entry::Occupied(place)) => items[*place.get()] = item,
+                }
             }
         }
         let texts: Vec<String> = items.into_iter().map(|item| item.text).collect();
@@ -114,21 +128,13 @@ impl Generator {
             remarks.iter().map(|message| json!({"message": message, "severity": "info"})).collect();
         Ok((wire::write(&texts, None) + &to_yaml(&json!({"results": results}))).into_bytes())
     }
-
-    fn add(&self, items: &mut Vec<Item>, new: Item) {
-        match (self, items.iter().position(|item| identity(&item.value) == identity(&new.value))) {
-            (_, None) => items.push(new),
-            (Self::Helm(_), Some(_)) => {}
-            (Self::Kustomize { .. }, Some(at)) => items[at] = new,
-        }
-    }
 }
 
 /// Group, kind, namespace and name.
-fn identity(value: &Value) -> [&str; 4] {
+fn identity(value: &Value) -> [String; 4] {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let group = text("/apiVersion").split_once('/').map_or("", |(group, _)| group);
-    [group, text("/kind"), text("/metadata/namespace"), text("/metadata/name")]
+    [group, text("/kind"), text("/metadata/namespace"), text("/metadata/name")].map(str::to_owned)
 }
 
 fn config(list: &str) -> Result<Value, Failure> {

@@ -1,21 +1,30 @@
 //! `.krmignore`: files of a package that are no resources, by patterns as in `.gitignore`.
 
-use super::functions::glob;
-use crate::domain::source::FileTree;
+use super::Problem;
+use super::functions::glob::{Pattern, names};
+use super::layout::is_below;
+use crate::domain::source::{File, FileTree};
 
 /// Name of the files with the patterns; each is about its own directory and what is below.
 const FILE: &str = ".krmignore";
+/// Most patterns of a package, and most bytes of them together: every file is held against each.
+const MAX_PATTERNS: usize = 1000;
+const MAX_BYTES: usize = 64 << 10;
 
 /// The patterns of a tree, those of outer directories first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ignored {
     rules: Vec<Rule>,
+    /// There are more patterns than are read.
+    excess: Option<Problem>,
 }
 
 #[derive(Debug, Clone)]
 struct Rule {
+    /// How many directories lead to the file that it stands in, and their path.
+    depth: usize,
     directory: String,
-    pattern: String,
+    pattern: Pattern,
     /// `!pattern`: what an earlier pattern left out is taken in again.
     negated: bool,
     /// `pattern/`: only directories are meant.
@@ -25,10 +34,26 @@ struct Rule {
 impl Ignored {
     /// Reads every `.krmignore` of a tree.
     pub(super) fn read(tree: &FileTree) -> Self {
-        let files = tree.iter().filter(|(path, _)| path.rsplit('/').next() == Some(FILE));
-        let mut rules: Vec<Rule> = files.flat_map(|(path, file)| rules(path, &file.bytes)).collect();
-        rules.sort_by_key(|rule| rule.directory.split('/').filter(|part| !part.is_empty()).count());
-        Self { rules }
+        let mut found = Self::default();
+        let (mut count, mut bytes) = (0, 0);
+        for (path, number, line) in
+            tree.iter().filter(|(path, _)| path.rsplit('/').next() == Some(FILE)).flat_map(lines)
+        {
+            (count, bytes) = (count + 1, bytes + line.len());
+            if count > MAX_PATTERNS || bytes > MAX_BYTES {
+                found.excess = Some(excess(path, number));
+                break;
+            }
+            // What is no pattern matches nothing, as in git.
+            found.rules.extend(rule(path.rsplit_once('/').map_or("", |(directory, _)| directory), &line));
+        }
+        found.rules.sort_by_key(|rule| rule.depth);
+        found
+    }
+
+    /// What is wrong with the patterns themselves.
+    pub(super) const fn problem(&self) -> Option<&Problem> {
+        self.excess.as_ref()
     }
 
     /// Whether a file is left out: it, or a directory that it is in.
@@ -36,46 +61,48 @@ impl Ignored {
         if self.rules.is_empty() {
             return false;
         }
-        let directories = path.match_indices('/').map(|(at, _)| (&path[..at], true));
-        directories.chain([(path, false)]).any(|(path, directory)| self.names(path, directory))
-    }
-
-    /// The last pattern that matches decides.
-    fn names(&self, path: &str, directory: bool) -> bool {
-        let meant = |rule: &&Rule| (directory || !rule.directories) && rule.matches(path);
-        self.rules.iter().rev().find(meant).is_some_and(|rule| !rule.negated)
+        let around: Vec<&Rule> = self.rules.iter().filter(|rule| is_below(path, &rule.directory)).collect();
+        let names = names(path);
+        (1..=names.len()).any(|count| is_left_out(&around, &names[..count], count < names.len()))
     }
 }
 
-fn rules(path: &str, bytes: &[u8]) -> Vec<Rule> {
-    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.map(|line| rule(directory, line)).collect()
+/// The patterns of a file, each with its line.
+fn lines<'t>((path, file): (&'t str, &File)) -> Vec<(&'t str, usize, String)> {
+    let text = String::from_utf8_lossy(&file.bytes);
+    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|(index, line)| (path, index + 1, line.to_owned())).collect()
 }
 
-fn rule(directory: &str, line: &str) -> Rule {
+/// The last pattern that matches decides.
+fn is_left_out(rules: &[&Rule], names: &[Vec<char>], directory: bool) -> bool {
+    let meant = |rule: &&&Rule| {
+        let below = names.get(rule.depth..).filter(|below| !below.is_empty());
+        (directory || !rule.directories) && below.is_some_and(|below| rule.pattern.matches(below))
+    };
+    rules.iter().rev().find(meant).is_some_and(|rule| !rule.negated)
+}
+
+fn excess(path: &str, line: usize) -> Problem {
+    let message = format!(
+        "the package has more than {MAX_PATTERNS} patterns of files to leave out, or more than {MAX_BYTES} bytes of \
+         them, counted up to here"
+    );
+    Problem::new("package.ignore_limit", path, line, message).hint("name directories instead of files")
+}
+
+fn rule(directory: &str, line: &str) -> Option<Rule> {
     let (negated, line) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest));
     let (directories, line) = line.strip_suffix('/').map_or((false, line), |rest| (true, rest));
     // A pattern with a slash is about a path from its own directory, one without about names anywhere below.
     let pattern = if line.contains('/') { line.trim_start_matches('/').to_owned() } else { format!("**/{line}") };
-    Rule { directory: directory.to_owned(), pattern, negated, directories }
-}
-
-impl Rule {
-    fn matches(&self, path: &str) -> bool {
-        let relative = match self.directory.as_str() {
-            "" => Some(path),
-            directory => path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/')),
-        };
-        relative.is_some_and(|relative| glob::matches(&self.pattern, relative) == Some(true))
-    }
+    let depth = directory.split('/').filter(|part| !part.is_empty()).count();
+    Some(Rule { depth, directory: directory.to_owned(), pattern: Pattern::read(&pattern)?, negated, directories })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::source::File;
 
     /// From the words of gitignore(5).
     #[test]
@@ -109,5 +136,29 @@ mod tests {
         tree.insert("sub/.krmignore", File::regular(b"/a.yaml"[..].to_vec())).unwrap();
         let found = Ignored::read(&tree);
         assert!(found.holds("sub/a.yaml") && !found.holds("a.yaml") && !found.holds("subway/a.yaml"));
+    }
+
+    #[test]
+    fn many_stars_do_not_take_for_ever() {
+        let mut tree = FileTree::new();
+        tree.insert(FILE, File::regular(b"*a*a*a*a*a*a*a*a*a*a*a*a*b\n"[..].to_vec())).unwrap();
+        assert!(!Ignored::read(&tree).holds(&["a".repeat(255), "a".repeat(255)].join("/")));
+    }
+
+    #[test]
+    fn patterns_are_counted() {
+        let text = |count: usize| (0..count).map(|n| format!("x{n}\n")).collect::<String>();
+        let read = |text: &str| {
+            let mut tree = FileTree::new();
+            tree.insert("a/.krmignore", File::regular(text.as_bytes())).unwrap();
+            Ignored::read(&tree)
+        };
+        let found = read(&text(MAX_PATTERNS));
+        assert!(found.problem().is_none() && found.holds("a/x999"));
+        let found = read(&text(MAX_PATTERNS + 1));
+        let told = found.problem().unwrap();
+        assert_eq!((told.file.as_str(), told.line, told.code), ("a/.krmignore", 1001, "package.ignore_limit"));
+        assert!(found.holds("a/x999") && !found.holds("a/x1000"));
+        assert!(read(&"x".repeat(MAX_BYTES + 1)).problem().is_some());
     }
 }

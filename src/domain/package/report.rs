@@ -134,7 +134,7 @@ fn set_condition(file: &mut YamlFile, condition: &Value) -> Result<(), EditError
     let old = value.pointer("/status/conditions").and_then(Value::as_array);
     match old.and_then(|old| old.iter().position(|old| old["type"] == CONDITION)) {
         Some(index) => file.set(0, &["status", "conditions", &index.to_string()], condition).map(|_| ()),
-        None => push(file, &["status", "conditions"], condition),
+        None => file.push_item(0, &["status", "conditions"], condition),
     }
 }
 
@@ -194,7 +194,7 @@ pub fn with_function(
                 file.remove(0, &[&path, &[key.as_str()][..]].concat())?;
             }
         } else {
-            push(file, &path[..2], &new.iter().take(1).cloned().collect())?;
+            file.push_item(0, &path[..2], &new.iter().take(1).cloned().collect())?;
         }
         put(file, &path, &new)
     })?;
@@ -255,16 +255,6 @@ fn selector(selector: &Selector) -> Value {
         }
     }
     Value::Object(map)
-}
-
-/// Adds an item behind those of a list, which is made when there is none.
-fn push(file: &mut YamlFile, path: &[&str], item: &Value) -> Result<(), EditError> {
-    let value = file.value(0)?;
-    let list = path.iter().try_fold(&value, |value, key| value.get(key)).and_then(Value::as_array);
-    match list.map_or(0, Vec::len) {
-        0 => file.set(0, path, &json!([item])).map(|_| ()),
-        count => file.insert_item(0, path, count, item),
-    }
 }
 
 #[cfg(test)]

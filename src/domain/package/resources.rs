@@ -60,6 +60,7 @@ impl Resources {
     pub(super) fn survey(tree: &FileTree, ignored: &Ignored) -> (Self, Vec<Problem>) {
         let mut files = BTreeMap::new();
         let mut problems = escaping_links(tree);
+        problems.extend(ignored.problem().cloned());
         let mut count = 0;
         let out: BTreeSet<String> = problems.iter().map(|problem| problem.file.clone()).collect();
         for (path, file) in tree.iter() {
@@ -193,12 +194,13 @@ impl Resources {
 
     /// Adds a resource behind those of a file, which is made when there is none.
     pub(super) fn append(&mut self, path: &str, text: &str) -> Result<(), EditError> {
-        let mut file = match self.files.get(path) {
-            Some(file) => file.clone(),
-            None => Parts::read(b"")?,
-        };
-        file.append(text)?;
-        self.files.insert(path.to_owned(), file);
+        if let Some(file) = self.files.get_mut(path) {
+            file.append(text)?;
+        } else {
+            let mut file = Parts::read(b"")?;
+            file.append(text)?;
+            self.files.insert(path.to_owned(), file);
+        }
         self.removed.remove(path);
         Ok(())
     }

@@ -370,6 +370,34 @@ fn a_derived_package_says_what_it_was_derived_with() {
 }
 
 #[test]
+fn deriving_adds_functions_behind_those_that_are_there() {
+    let kptfile = "apiVersion: kpt.dev/v1
+kind: Kptfile
+metadata:
+  name: p
+pipeline:
+  mutators:
+  # ours, and why
+  - image: set-image:v0.1 # pinned
+    configMap: {name: a, newName: b}
+  # the last word
+info:
+  description: d
+";
+    let mut blueprint = FileTree::new();
+    blueprint.insert(FILE, File::regular(kptfile.as_bytes().to_vec())).unwrap();
+    let derived = text(&derive(&blueprint, &derivation()).unwrap(), FILE);
+    let list = "  mutators:
+  # ours, and why
+  - image: set-image:v0.1 # pinned
+    configMap: {name: a, newName: b}
+  - configMap:
+      namespace: ";
+    assert!(derived.contains(list) && derived.contains("# the last word\n"), "{derived}");
+    assert_eq!(derived.matches("  - ").count(), 3, "{derived}");
+}
+
+#[test]
 fn every_example_renders() {
     for name in ["amf", "upf", "web"] {
         let rendered = render(&blueprint(name), &Catalog).unwrap();

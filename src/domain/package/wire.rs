@@ -208,7 +208,8 @@ fn unwrap(file: &YamlFile, node: &Node, value: &Value, list: &mut List) -> Resul
         Some(_) => return Err("its items are not a list".to_owned()),
     };
     let nodes = match node.at(&["items"]).map(|items| &items.kind) {
-        Some(NodeKind::Sequence { items, .. }) => items.as_slice(),
+        Some(NodeKind::Sequence { items, flow: false }) => items.as_slice(),
+        // Between brackets, an item has no lines of its own that could be a document.
         _ => &[],
     };
     for (index, value) in values.iter().enumerate() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::super::send_pack::{Offer, Receiver, said};
 use super::RemoteRepository;
 use crate::domain::credentials::{Door, SignIn};
+use crate::domain::host::is_loopback;
 use crate::ports::git::GitError;
 use crate::ports::sign_in::SignIns;
 
@@ -29,7 +30,7 @@ impl RemoteRepository {
         if !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(refuse("it holds a user, and a Secret is named too; remove one of them [git.url_credentials]"));
         }
-        if parsed.scheme() != "https" && !is_of_this_machine(&parsed) {
+        if parsed.scheme() != "https" && !parsed.host_str().is_some_and(is_loopback) {
             return Err(refuse("credentials are not sent in clear text; use https [git.url_credentials]"));
         }
         Ok(Self { sign_ins: Some(sign_ins), ..self })
@@ -111,10 +112,4 @@ impl RemoteRepository {
         let offer = receiver.offer().map_err(failure)?;
         Ok((receiver, offer))
     }
-}
-
-/// Whether a host is this machine, where nobody listens on the way.
-fn is_of_this_machine(url: &reqwest::Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

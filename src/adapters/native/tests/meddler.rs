@@ -1,5 +1,6 @@
 //! A repository that counts what is read and lets somebody else act just before a push.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -45,6 +46,9 @@ impl GitRepository for Meddler {
     }
     fn log(&self, from: &CommitId, limit: usize) -> Result<Vec<Commit>, GitError> {
         self.reading().log(from, limit)
+    }
+    fn reachable(&self, tips: &BTreeSet<&CommitId>, limit: usize) -> Result<Vec<CommitId>, GitError> {
+        self.reading().reachable(tips, limit)
     }
     fn is_ancestor(&self, ancestor: &CommitId, descendant: &CommitId) -> Result<bool, GitError> {
         self.reading().is_ancestor(ancestor, descendant)

@@ -91,6 +91,27 @@ async fn numbered_tags_are_revisions_that_never_change() {
     store.vouch(&revisions[0]).await.unwrap();
 }
 
+/// What was read under another tag is relied on all the same.
+#[tokio::test]
+async fn a_tag_is_watched_also_when_its_content_was_known() {
+    let contents = Contents::default();
+    for tag in ["v1", "v2", "v3"] {
+        put(&contents, tag, "one");
+    }
+    tags(&contents, &["v1", "v2", "v3"]);
+    let server = changing(&contents);
+    let store = store(&server, &["upf"], &[]).unwrap();
+    let revisions = store.list().await.unwrap();
+    for revision in &revisions[..2] {
+        store.content(revision).await.unwrap();
+    }
+    put(&contents, "v2", "two");
+    let again = store.clone();
+    tokio::task::spawn_blocking(move || again.look()).await.unwrap().unwrap();
+    let moved = store.content(&revisions[1]).await.unwrap_err();
+    assert!(matches!(moved, RevisionError::ArtifactMoved { .. }), "{moved}");
+}
+
 #[tokio::test]
 async fn a_registry_without_a_list_has_its_packages_named() {
     let contents = Contents::default();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::hands::{deployment, generation, git, image, table};
 use super::{Evidence, PATIENCE, QUIET, Story};
 use crate::app::world;
-use crate::cli::session;
+use crate::cli::files;
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::Gvk;
 use crate::domain::plan::text;
@@ -60,7 +60,7 @@ impl Story {
 
     pub(super) async fn same_plan_on_the_laptop(&self) -> Evidence {
         let proposal = self.proposal(1).await?.context("proposal 1 is gone")?;
-        let (declared, problems) = read_intents(&session::tree(&self.checkout)?, "default");
+        let (declared, problems) = read_intents(&files::read(&self.checkout)?, "default");
         ensure!(problems.is_empty(), "the checkout has problems: {problems:?}");
         let world = crate::engine::gather::World::read(&self.management, "default").await?;
         let previews = self.looking.preview(&world, "default", &declared, Judge::Schemas).await?;

@@ -1,12 +1,12 @@
 //! `pkg diff`: fetches what is to be compared and lets a program show it, as kpt does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
 use super::{Local, origin, progress, refuse_links, trusted, upstream};
-use crate::app::packages::Fetched;
+use crate::app::packages::{Fetched, Scratch};
 use crate::cli::Done;
 use crate::cli::args::{DiffType, Global, PkgDiff};
 use crate::cli::files;
@@ -53,7 +53,7 @@ pub(super) fn diff(global: &Global, args: &PkgDiff) -> anyhow::Result<Done> {
     };
     let mut differs = false;
     for directories in pairs {
-        differs |= run(&stage.root, args, &directories)?;
+        differs |= run(stage.0.path(), args, &directories)?;
     }
     Ok(if differs { Done::Differs } else { Done::Fine })
 }
@@ -92,32 +92,20 @@ fn run(root: &Path, args: &PkgDiff, directories: &[String]) -> anyhow::Result<bo
 }
 
 /// Where the versions are written for the program; removed in the end, unless somebody wants to look.
-struct Stage {
-    root: PathBuf,
-    keep: bool,
-}
+struct Stage(Scratch);
 
 impl Stage {
     fn new(global: &Global, args: &PkgDiff) -> anyhow::Result<Self> {
-        let root = std::env::temp_dir().join(format!("loggia-diff-{}", std::process::id()));
-        std::fs::create_dir(&root).with_context(|| format!("cannot make {}", root.display()))?;
+        let mut scratch = Scratch::new(&std::env::temp_dir(), "loggia-diff-")?;
         if args.debug {
-            progress(global, &format!("The directories are in {}", root.display()));
+            progress(global, &format!("The directories are in {}", scratch.path().display()));
+            scratch.keep();
         }
-        Ok(Self { root, keep: args.debug })
+        Ok(Self(scratch))
     }
 
     fn write(&self, name: &str, tree: &FileTree) -> anyhow::Result<String> {
-        files::write_all(&self.root.join(name), tree)?;
+        files::write_all(&self.0.path().join(name), tree)?;
         Ok(name.to_owned())
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        if !self.keep {
-            // It lies in the folder for temporary files.
-            let _ = std::fs::remove_dir_all(&self.root);
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! `pkg update`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
@@ -84,23 +85,29 @@ pub(super) fn with_below(tree: &FileTree, directory: &str, below: &FileTree) -> 
 impl Update<'_> {
     /// The package, then every subpackage in it that has an upstream of its own, from the top down.
     fn all(&mut self) -> anyhow::Result<()> {
-        let mut open = vec![String::new()];
-        let mut seen = std::collections::BTreeSet::new();
-        while let Some(directory) = open.pop() {
-            if !seen.insert(directory.clone()) {
-                continue;
-            }
+        let mut open = self.subpackages();
+        open.insert(String::new());
+        let mut seen = BTreeSet::new();
+        while let Some(directory) = open.pop_first() {
             let tree = self.tree.below(&directory);
             let found =
                 source(&tree).map_err(|problem| anyhow!("{}/{directory}: {problem}", self.root.root.display()))?;
             if let Some(source) = found {
                 self.one(&directory, &tree, &source)?;
+                // The new version may have others.
+                seen.insert(directory);
+                open = &self.subpackages() - &seen;
+            } else {
+                seen.insert(directory);
             }
-            let kptfiles = self.tree.iter().filter_map(|(path, _)| path.strip_suffix(FILE)?.strip_suffix('/'));
-            open.extend(kptfiles.map(str::to_owned).filter(|path| !seen.contains(path)));
-            open.sort_by(|a, b| b.cmp(a));
         }
         Ok(())
+    }
+
+    /// The directories of the subpackages.
+    fn subpackages(&self) -> BTreeSet<String> {
+        let kptfiles = self.tree.iter().filter_map(|(path, _)| path.strip_suffix(FILE)?.strip_suffix('/'));
+        kptfiles.map(str::to_owned).collect()
     }
 
     /// The version that a package shall follow: a subpackage follows another one with its parent when both follow the

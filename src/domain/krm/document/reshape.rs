@@ -164,6 +164,19 @@ impl YamlFile {
         self.commit(pieces.joined(), &expected, path)
     }
 
+    /// Adds an item behind those of the list at `path`, which is made when there is none.
+    ///
+    /// # Errors
+    /// [`EditError`] when there is no such place; the file is then unchanged.
+    pub fn push_item(&mut self, document: usize, path: &[&str], item: &Value) -> Result<(), EditError> {
+        let value = self.value(document)?;
+        let list = path.iter().try_fold(&value, |value, key| value.get(key)).and_then(Value::as_array);
+        match list.map_or(0, Vec::len) {
+            0 => self.set(document, path, &Value::Array(vec![item.clone()])).map(|_| ()),
+            count => self.insert_item(document, path, count, item),
+        }
+    }
+
     /// Takes an item out of the list at `path`, with its lines; a list that has no other becomes `[]`.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 use regex::Regex;
 use serde_json::Value;
 
+use super::glob::{self, Pattern};
 use super::scalar::key_in;
 use super::spots::{Spot, What, spots};
-use super::{Call, FunctionError, Native, Opt, at, glob, is_kptfile, refs};
+use super::{Call, FunctionError, Native, Opt, at, is_kptfile, refs};
 use crate::domain::package::resources::Place;
 
 const KEYS: &[&str] = &["by-value", "by-value-regex", "by-path", "by-file-path", "put-value", "put-comment"];
@@ -47,6 +48,7 @@ pub(super) const NATIVE: Native = Native {
 };
 
 struct Search {
+    file: Option<Pattern>,
     value: Option<String>,
     regex: Option<Regex>,
     path: Option<String>,
@@ -56,12 +58,9 @@ struct Search {
 
 fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     let search = search(call)?;
-    let file = call.data()?.get("by-file-path").filter(|text| !text.is_empty()).cloned();
     let mut count = 0;
     for place in call.places.clone() {
-        if let Some(pattern) = &file
-            && !is_file(call, pattern, &place)?
-        {
+        if search.file.as_ref().is_some_and(|pattern| !is_file(call, pattern, &place)) {
             continue;
         }
         count += match search.made() {
@@ -101,6 +100,7 @@ fn search(call: &Call<'_>) -> Result<Search, FunctionError> {
         })
     });
     Ok(Search {
+        file: given("by-file-path").map(|pattern| file_pattern(call, &pattern)).transpose()?,
         value: given("by-value"),
         regex: regex.transpose()?,
         path: given("by-path"),
@@ -109,12 +109,16 @@ fn search(call: &Call<'_>) -> Result<Search, FunctionError> {
     })
 }
 
-fn is_file(call: &Call<'_>, pattern: &str, place: &Place) -> Result<bool, FunctionError> {
-    let relative = place.file.strip_prefix(call.directory).map_or("", |rest| rest.trim_start_matches('/'));
-    glob::matches(pattern, relative).ok_or_else(|| {
+fn file_pattern(call: &Call<'_>, pattern: &str) -> Result<Pattern, FunctionError> {
+    Pattern::read(pattern).ok_or_else(|| {
         let message = format!("by-file-path {pattern:?} is no pattern");
         call.wrong(&["data", "by-file-path"], message, "close every [ and {")
     })
+}
+
+fn is_file(call: &Call<'_>, pattern: &Pattern, place: &Place) -> bool {
+    let relative = place.file.strip_prefix(call.directory).map_or("", |rest| rest.trim_start_matches('/'));
+    pattern.matches(&glob::names(relative))
 }
 
 /// Sets a field that need not be there.
@@ -240,16 +244,7 @@ fn own(call: &Call<'_>, place: &Place) -> Option<Vec<String>> {
 fn path_matches(pattern: &str, path: &str) -> bool {
     let pattern: Vec<&str> = pattern.split('.').collect();
     let path: Vec<&str> = path.split('.').collect();
-    steps_match(&pattern, &path)
-}
-
-fn steps_match(pattern: &[&str], path: &[&str]) -> bool {
-    match (pattern.split_first(), path.split_first()) {
-        (None, rest) => rest.is_none(),
-        (Some((&"**", rest)), _) => (0..=path.len()).any(|skipped| steps_match(rest, &path[skipped..])),
-        (Some((first, rest)), Some((step, below))) => step_matches(first, step) && steps_match(rest, below),
-        (Some(_), None) => false,
-    }
+    glob::wild(&pattern, &path, |step| *step == "**", |wanted, step| step_matches(wanted, step))
 }
 
 fn step_matches(pattern: &str, step: &str) -> bool {
@@ -280,5 +275,12 @@ mod tests {
             assert!(yes.iter().all(|path| path_matches(pattern, path)), "{pattern}");
             assert!(!no.iter().any(|path| path_matches(pattern, path)), "{pattern}");
         }
+    }
+
+    #[test]
+    fn many_stars_do_not_take_for_ever() {
+        let path = vec!["a"; 255].join(".");
+        assert!(!path_matches(&format!("{}b", "**.a.".repeat(20)), &path));
+        assert!(path_matches(&format!("{}**", "**.a.".repeat(20)), &path));
     }
 }

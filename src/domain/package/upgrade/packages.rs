@@ -145,11 +145,13 @@ fn fate(
             Ok(Fate::Keep)
         }
         (Some(origin), Some(_), Some(local)) => {
-            let git = |version: &str, file: &File| {
+            let upstream = |version: &str, file: &File| {
                 let value = kptfile::value_of(&format!("{version}/{kptfile}"), file).map_err(problem)?;
-                Ok::<_, UpgradeError>(value.pointer("/upstream/git").cloned().unwrap_or_default())
+                let of = |kind: &str| value.pointer(&format!("/upstream/{kind}")).cloned().unwrap_or_default();
+                Ok::<_, UpgradeError>([of("git"), of("oci")])
             };
-            if same(&git("origin", origin)?, &git("local", local)?) {
+            let (was, is) = (upstream("origin", origin)?, upstream("local", local)?);
+            if was.iter().zip(&is).all(|(was, is)| same(was, is)) {
                 return Ok(Fate::Merge);
             }
             notes.push(format!("subpackage {directory} follows an upstream of its own; it is left to that"));

@@ -324,10 +324,14 @@ fn assembled(pieces: impl Iterator<Item = String>, starts_marked: bool) -> Optio
         whole = Some(match whole {
             None if starts_marked => piece,
             None => piece.strip_prefix("---\n").map_or_else(|| piece.clone(), str::to_owned),
-            Some(before) => {
-                let ended = if before.ends_with('\n') { "" } else { "\n" };
-                let mark = if marker(&piece).is_empty() && !piece.starts_with("---") { "---\n" } else { "" };
-                format!("{before}{ended}{mark}{piece}")
+            Some(mut before) => {
+                if !before.ends_with('\n') {
+                    before.push('\n');
+                }
+                if marker(&piece).is_empty() && !piece.starts_with("---") {
+                    before.push_str("---\n");
+                }
+                before + &piece
             }
         });
     }

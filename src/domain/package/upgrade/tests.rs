@@ -221,6 +221,34 @@ fn where_a_package_comes_from_is_written_into_the_file_as_it_stands() {
     assert!(text.contains("directory: /web\n") && text.contains("ref: web/v1.2.0\n"), "{text}");
 }
 
+#[test]
+fn a_subpackage_with_an_upstream_of_its_own_is_left_to_it() {
+    let git = |repo: &str| format!("upstream:\n  type: git\n  git: {{repo: {repo}, directory: /, ref: v1}}\n");
+    let oci = |image: &str| format!("upstream:\n  type: oci\n  oci: {{image: {image}}}\n");
+    let table = [
+        (git("r"), git("mine"), true),
+        (oci("r/a:v1"), oci("mine/a:v1"), true),
+        (oci("r/a:v1"), git("r"), true),
+        (git("r"), oci("r/a:v1"), true),
+        (oci("r/a:v1"), String::new(), true),
+        (String::new(), oci("mine/a:v1"), true),
+        (oci("r/a:v1"), oci("r/a:v1"), false),
+        (git("r"), git("r"), false),
+    ];
+    for (origin, local, is_kept) in table {
+        let package = |upstream: &str, data: &str| {
+            let kptfile = format!("{}{upstream}", KPTFILE.replace("name: p", "name: s"));
+            tree(&[("Kptfile", KPTFILE), ("s/Kptfile", &kptfile), ("s/a.yaml", &map(data))])
+        };
+        let (was, local) = (package(&origin, "  a: \"1\"\n"), package(&local, "  a: \"1\"\n"));
+        let updated = package(&origin.replace("v1", "v2"), "  a: \"2\"\n");
+        let done = merge(&was, &updated, &local, OnConflict::Upstream).unwrap();
+        let wanted = if is_kept { &local } else { &updated };
+        assert_eq!(done.tree, *wanted, "{origin}");
+        assert_eq!(done.notes.iter().any(|note| note.contains("follows an upstream of its own")), is_kept, "{origin}");
+    }
+}
+
 /// Small packages that have much in common.
 fn package() -> impl proptest::strategy::Strategy<Value = FileTree> {
     let scalar = prop::sample::select(vec!["1", "\"1\"", "x # note", "\"\"", "null", "{a: b}", "[1, 2]"]);
