@@ -1,5 +1,8 @@
 //! Sessions with targets: a connection, live copies, inventories.
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,6 +6,8 @@ mod repository;
 mod specs;
 mod sync;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,0 +1,142 @@
+//! The controllers' own work, over a management cluster in this process: two namespaces, each with its own objects.
+
+use std::path::Path;
+
+use super::*;
+use crate::adapters::git;
+use crate::domain::intent::{SOURCE_OWNER, SOURCE_REPOSITORY};
+use crate::domain::krm::Gvk;
+use crate::domain::source::{File, FileTree};
+use crate::domain::time::Timestamp;
+use crate::engine::gather::location;
+use crate::engine::targets::testing::{engine, put};
+use crate::ports::git::{NewCommit, Person, RefUpdate};
+
+/// Objects as a watch that has read them once shows them.
+fn kept<K: Watched>(objects: &[K]) -> Kept<K> {
+    let (store, mut writer) = reflector::store();
+    writer.apply_watcher_event(&watcher::Event::Init);
+    for object in objects {
+        writer.apply_watcher_event(&watcher::Event::InitApply(object.clone()));
+    }
+    writer.apply_watcher_event(&watcher::Event::InitDone);
+    Kept { store, whole: watch::channel(true).1 }
+}
+
+fn context(engine: &Arc<Engine>, repositories: &[Repository], targets: &[Target]) -> Arc<Context> {
+    Arc::new(Context {
+        engine: engine.clone(),
+        repositories: kept(repositories),
+        targets: kept(targets),
+        dealt_with: Mutex::new(World::default()),
+        syncs: kept(&[]),
+        statuses: Mutex::new(BTreeMap::new()),
+        meddled: Arc::new(AtomicU64::new(0)),
+        wake: broadcast::channel(16).0,
+        told: broadcast::channel(16).0,
+        seen: Mutex::new(BTreeMap::new()),
+        declarations: Mutex::new(BTreeMap::new()),
+    })
+}
+
+/// A git repository of intents and its object, which is called `intents` in every namespace.
+fn intents_of(dir: &Path, namespace: &str) -> Repository {
+    let path = dir.join(format!("{namespace}.git"));
+    git::init(&path).unwrap();
+    serde_json::from_value(json!({
+        "apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "Repository",
+        "metadata": {"name": "intents", "namespace": namespace, "annotations": {"loggia.dev/content": "intents"}},
+        "spec": {"type": "git", "git": {"repo": path, "branch": "main"}}
+    }))
+    .unwrap()
+}
+
+/// Commits Syncs, and nothing else, to a repository of intents and takes it in.
+async fn take_in(context: &Arc<Context>, repository: &Repository, syncs: &[&str]) {
+    let place = location(repository).unwrap();
+    let git = context.engine.repositories.git(&place).unwrap();
+    let mut files = FileTree::new();
+    for name in syncs {
+        let sync = json!({
+            "apiVersion": "loggia.dev/v1alpha1", "kind": "Sync", "metadata": {"name": name},
+            "spec": {"package": {"repository": "deployments", "name": "upf"}}
+        });
+        files.insert(format!("intents/{name}.yaml"), File::regular(sync.to_string().into_bytes())).unwrap();
+    }
+    files.insert("readme", File::regular(b"intents".to_vec())).unwrap();
+    let person = Person { name: "A Person".into(), email: "person@example.com".into() };
+    let parent = git.refs().unwrap().get(&place.head()).cloned();
+    let new = NewCommit {
+        tree: git.write_tree(&files).unwrap(),
+        parents: parent.iter().cloned().collect(),
+        author: person.clone(),
+        committer: person,
+        at: Timestamp::UNIX_EPOCH,
+        message: format!("{syncs:?}\n"),
+    };
+    let update = RefUpdate { name: place.head(), expected: parent, new: Some(git.write_commit(&new).unwrap()) };
+    git.push(None, &[update]).unwrap();
+    let refs = git.refs().unwrap();
+    let problems = intents::take_in(context, &key(repository), &git, &refs, &place).await.unwrap();
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+async fn uid(engine: &Engine, namespace: &str, name: &str) -> Option<String> {
+    let kind = Gvk::new("loggia.dev", "v1alpha1", "Sync");
+    Some(engine.management.get(&kind, namespace, name).await.unwrap()?.uid().to_owned())
+}
+
+#[tokio::test]
+async fn a_repository_withdraws_only_its_own_intents() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine().await;
+    let (one, two) = (intents_of(dir.path(), "one"), intents_of(dir.path(), "two"));
+    let context = context(&engine, &[one.clone(), two.clone()], &[]);
+    take_in(&context, &one, &["a"]).await;
+    let first = uid(&engine, "one", "a").await;
+    take_in(&context, &two, &["b"]).await;
+    assert_eq!(uid(&engine, "one", "a").await, first, "it is the other one's");
+    let second = uid(&engine, "two", "b").await;
+    assert!(first.is_some() && second.is_some());
+
+    // Somebody wrote a label by hand: no repository of that name may take it for its own.
+    let by_hand = json!({
+        "apiVersion": "loggia.dev/v1alpha1", "kind": "Sync",
+        "metadata": {"name": "c", "namespace": "one", "labels": {SOURCE_REPOSITORY: "intents"}},
+        "spec": {"package": {"repository": "deployments", "name": "upf"}}
+    });
+    put(&engine.management, by_hand).await;
+    take_in(&context, &one, &[]).await;
+    assert_eq!(uid(&engine, "one", "a").await, None, "its own");
+    assert!(uid(&engine, "one", "c").await.is_some());
+    assert_eq!(uid(&engine, "two", "b").await, second);
+}
+
+#[tokio::test]
+async fn only_the_repository_that_an_intent_came_from_is_asked_about_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine().await;
+    let (one, two) = (intents_of(dir.path(), "one"), intents_of(dir.path(), "two"));
+    let context = context(&engine, &[one.clone(), two.clone()], &[]);
+    take_in(&context, &two, &["b"]).await;
+    let intent = |owner: &str| -> CNFDeployment {
+        serde_json::from_value(json!({
+            "apiVersion": "nephoran.com/v1", "kind": "CNFDeployment",
+            "metadata": {
+                "name": "upf", "namespace": "two",
+                "labels": {SOURCE_REPOSITORY: "intents"}, "annotations": {SOURCE_OWNER: owner}
+            },
+            "spec": {"cnfType": "5G-Core", "function": "UPF", "resources": {"cpu": "1", "memory": "1Gi"}}
+        }))
+        .unwrap()
+    };
+    // The first one was never read: it says nothing about its own, and has no say in what is the other one's.
+    let (ours, others) = (intent("two/intents"), intent("one/intents"));
+    assert_eq!(intents::wish(&context, &ours).await.unwrap(), intents::Wish::Withdrawn);
+    assert_eq!(intents::wish(&context, &others).await.unwrap(), intents::Wish::Unread);
+    let spec = |intent: &CNFDeployment| intent.spec.clone();
+    let overruled = intents::overruled(&context, &ours, spec).await.unwrap();
+    assert_eq!(overruled, Some("Git does not declare it any more"));
+    let overruled = intents::overruled(&context, &others, spec).await.unwrap();
+    assert_eq!(overruled, Some("the repository it comes from is being read"));
+}

@@ -1,0 +1,50 @@
+//! What tests of the engine share: API servers without sockets, and an engine that may write.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::apiserver::{ApiServer, Options};
+use crate::cluster::{Apply, Cluster};
+use crate::config::Config;
+use crate::domain::krm::Object;
+use crate::domain::lease::{Claim, LeaseRecord, Timing};
+use crate::domain::time::{SignedDuration, Timestamp};
+use crate::engine::Engine;
+
+/// An API server to which nobody but the test writes.
+pub(crate) fn server(name: &str) -> ApiServer {
+    let options = Options {
+        name: name.to_owned(),
+        data_dir: None,
+        token: None,
+        now: Arc::new(Timestamp::now),
+        simulate_workloads: false,
+    };
+    ApiServer::open(options).unwrap()
+}
+
+/// A claim that lasts an hour.
+pub(crate) fn claim() -> Claim {
+    let lease = LeaseRecord { holder: Some("test".to_owned()), ..LeaseRecord::default() };
+    let timing = Timing { renew_deadline: SignedDuration::from_hours(1), ..Timing::default() };
+    Claim::after_renewal(&lease, "test", Timestamp::now(), &timing).unwrap()
+}
+
+/// An engine over a management cluster that has our kinds, and the namespaces `one` and `two`.
+pub(crate) async fn engine() -> Arc<Engine> {
+    let management = Cluster::from_service("management", server("management").service());
+    crate::app::install(&management).await.unwrap();
+    for name in ["one", "two"] {
+        put(&management, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
+    }
+    let (_, claims) = watch::channel(Some(claim()));
+    let (engine, _) = crate::app::engine(management, &Config::new("test"), claims).unwrap();
+    Arc::new(engine)
+}
+
+/// Writes an object as a person would; gives it as it is then.
+pub(crate) async fn put(cluster: &Cluster, object: Value) -> Object {
+    cluster.apply(None, &Object::new(object).unwrap(), &Apply::new("person").forced()).await.unwrap()
+}
