@@ -10,7 +10,7 @@ use super::verify::{health, proof, rest, windows};
 use super::{Engine, EngineError, MANAGER};
 use crate::domain::approval::{Consent, Gate, gate_unit};
 use crate::domain::health::{Health, State};
-use crate::domain::id::{Digest, PlanId, TargetName};
+use crate::domain::id::{Digest, PlanId, TargetName, UnitId};
 use crate::domain::intent::sync::Drift;
 use crate::domain::lease::Claim;
 use crate::domain::plan::{Declared, DeclaredObject, Observed, Plan, PlanPolicy, Step, UnitPlan, declared_digest};
@@ -114,10 +114,20 @@ impl Rollout<'_> {
             self.step(step, &looks).await?;
         }
         self.leave(settled).await?;
-        if !self.report.targets.iter().any(|row| matches!(row.proof, Proof::Waiting { .. })) {
-            self.situation.seats.iter().filter_map(|seat| seat.session.as_ref().ok()).for_each(|session| rest(session));
-        }
+        self.rest();
         Ok(())
+    }
+
+    /// Stops following what no proof waits for any more.
+    fn rest(&self) {
+        let waits = |row: &TargetReport| matches!(row.proof, Proof::Waiting { .. });
+        for seat in self.situation.seats.iter().chain(&self.situation.leaving) {
+            if let Ok(session) = &seat.session
+                && !self.report.targets.iter().any(|row| row.target == seat.name && waits(row))
+            {
+                rest(session, &UnitId { sync: self.situation.key.clone(), target: seat.name.clone() });
+            }
+        }
     }
 
     pub(super) async fn objects(&self, revision: &PackageRevision) -> Result<Vec<DeclaredObject>, EngineError> {

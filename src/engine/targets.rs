@@ -3,8 +3,8 @@
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{self, Arc, PoisonError};
 use std::time::Duration;
 
 use kube::ResourceExt as _;
@@ -32,6 +32,8 @@ pub struct Session {
     /// Live copies.
     pub mirror: Mirror,
     inventories: Mutex<BTreeMap<UnitId, Inventory>>,
+    /// What pending proofs follow beside members, by unit.
+    wanted: sync::Mutex<BTreeMap<UnitId, BTreeSet<Scope>>>,
     pub(super) definitions: Mutex<BTreeMap<Gvk, Known>>,
     fingerprint: String,
 }
@@ -83,7 +85,9 @@ impl Targets {
         follow(&mirror, name.clone(), self.wake.clone());
         let inventories = Mutex::new(BTreeMap::new());
         let definitions = Mutex::new(BTreeMap::new());
-        let session = Arc::new(Session { name: name.clone(), cluster, mirror, inventories, definitions, fingerprint });
+        let wanted = sync::Mutex::default();
+        let session =
+            Arc::new(Session { name: name.clone(), cluster, mirror, inventories, wanted, definitions, fingerprint });
         sessions.insert(name, session.clone());
         Ok(session)
     }
@@ -172,6 +176,18 @@ impl Session {
         }
         known.insert(unit.clone(), inventory.clone());
         Ok(())
+    }
+
+    /// Says which scopes beside members a unit wants from now on; what no unit wants any more is not kept.
+    pub(super) fn want(&self, unit: &UnitId, scopes: BTreeSet<Scope>) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if scopes.is_empty() {
+            wanted.remove(unit);
+        } else {
+            wanted.insert(unit.clone(), scopes);
+        }
+        // Under the lock: who wants a scope from now on ensures it afterwards, and finds it kept or begins it.
+        self.mirror.retain(|scope| !scope.selector.is_empty() || wanted.values().any(|some| some.contains(scope)));
     }
 
     async fn ensure_namespace(&self, claim: &Claim) -> Result<(), EngineError> {

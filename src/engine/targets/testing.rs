@@ -8,10 +8,12 @@ use tokio::sync::watch;
 use crate::apiserver::{ApiServer, Options};
 use crate::cluster::{Apply, Cluster};
 use crate::config::Config;
+use crate::domain::intent::target::{Target, TargetSpec};
 use crate::domain::krm::Object;
 use crate::domain::lease::{Claim, LeaseRecord, Timing};
 use crate::domain::time::{SignedDuration, Timestamp};
 use crate::engine::Engine;
+use crate::engine::targets::Session;
 
 /// An API server to which nobody but the test writes.
 pub(crate) fn server(name: &str) -> ApiServer {
@@ -47,4 +49,16 @@ pub(crate) async fn engine() -> Arc<Engine> {
 /// Writes an object as a person would; gives it as it is then.
 pub(crate) async fn put(cluster: &Cluster, object: Value) -> Object {
     cluster.apply(None, &Object::new(object).unwrap(), &Apply::new("person").forced()).await.unwrap()
+}
+
+/// A Target of the namespace `two` that is the management cluster itself.
+pub(crate) fn target(name: &str) -> Target {
+    let mut target = Target::new(name, TargetSpec { kubeconfig_secret: None });
+    target.metadata.namespace = Some("two".to_owned());
+    target
+}
+
+/// The session with the management cluster as the target `edge`.
+pub(crate) async fn session(engine: &Engine) -> Arc<Session> {
+    engine.targets.session(&engine.management, &target("edge")).await.unwrap()
 }
