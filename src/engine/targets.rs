@@ -2,9 +2,11 @@
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{self, Arc, PoisonError};
+use std::sync::{self, Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::ResourceExt as _;
@@ -12,9 +14,10 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
 
 use super::definitions::Known;
+use super::gather::key;
 use super::{EngineError, MANAGER};
 use crate::cluster::{Apply, Cluster, ClusterError, Mirror, Scope};
-use crate::domain::id::{TargetName, UnitId};
+use crate::domain::id::{NamespacedName, TargetName, UnitId};
 use crate::domain::intent::Target;
 use crate::domain::inventory::{self, Inventory};
 use crate::domain::krm::{Gvk, Object, base64};
@@ -40,7 +43,7 @@ pub struct Session {
 
 /// All sessions. A target that changes gets a new one.
 pub struct Targets {
-    sessions: Mutex<BTreeMap<TargetName, Arc<Session>>>,
+    sessions: sync::Mutex<BTreeMap<NamespacedName, Arc<Session>>>,
     wake: mpsc::Sender<TargetName>,
 }
 
@@ -52,44 +55,76 @@ impl Targets {
     /// No sessions yet; `wake` hears of targets on which something changed.
     #[must_use]
     pub fn new(wake: mpsc::Sender<TargetName>) -> Self {
-        Self { sessions: Mutex::new(BTreeMap::new()), wake }
+        Self { sessions: sync::Mutex::default(), wake }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, BTreeMap<NamespacedName, Arc<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The sessions of the moment.
-    pub async fn all(&self) -> Vec<Arc<Session>> {
-        self.sessions.lock().await.values().cloned().collect()
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        self.sessions().values().cloned().collect()
     }
 
     /// Forgets a session, so that the next one reads the Secret again.
-    pub async fn forget(&self, name: &TargetName) {
-        self.sessions.lock().await.remove(name);
+    pub fn forget(&self, target: &NamespacedName) {
+        self.sessions().remove(target);
     }
 
-    /// The session with a target; connects when there is none or when the Target changed.
+    /// Ends what is kept for Targets and for Syncs that are gone.
+    pub fn retain(&self, target: impl Fn(&NamespacedName) -> bool, sync: impl Fn(&NamespacedName) -> bool) {
+        self.sessions().retain(|name, _| target(name));
+        for session in self.all() {
+            session.retain(&sync);
+        }
+    }
+
+    /// The session with a target; connects when there is none or when the Target changed. Who connects keeps nobody
+    /// waiting who asks for another target.
     ///
     /// # Errors
     /// [`EngineError::Cluster`] when the target or its Secret is out of reach, [`EngineError::Reference`] when the
     /// Secret is not there.
     pub async fn session(&self, management: &Cluster, target: &Target) -> Result<Arc<Session>, EngineError> {
-        let name = TargetName::new(target.name_any())?;
         let fingerprint =
             format!("{} {}", target.uid().unwrap_or_default(), target.metadata.generation.unwrap_or_default());
-        let mut sessions = self.sessions.lock().await;
-        if let Some(session) = sessions.get(&name).filter(|session| session.fingerprint == fingerprint) {
-            return Ok(session.clone());
+        let known = self.sessions().get(&key(target)).filter(|known| known.fingerprint == fingerprint).cloned();
+        match known {
+            Some(session) => Ok(session),
+            None => Ok(self.keep(key(target), self.connect(management, target, fingerprint).await?)),
         }
+    }
+
+    /// A session that was connected; if somebody else was faster, theirs.
+    fn keep(&self, target: NamespacedName, session: Session) -> Arc<Session> {
+        let mut sessions = self.sessions();
+        match sessions.get(&target) {
+            Some(known) if known.fingerprint == session.fingerprint => known.clone(),
+            _ => {
+                let session = Arc::new(session);
+                sessions.insert(target, session.clone());
+                session
+            }
+        }
+    }
+
+    async fn connect(
+        &self,
+        management: &Cluster,
+        target: &Target,
+        fingerprint: String,
+    ) -> Result<Session, EngineError> {
+        let name = TargetName::new(target.name_any())?;
         let cluster = connect(management, target, &name).await?;
         // One cheap question tells whether the target answers at all.
         cluster.version().await?;
         let mirror = Mirror::new(cluster.clone());
         follow(&mirror, name.clone(), self.wake.clone());
-        let inventories = Mutex::new(BTreeMap::new());
-        let definitions = Mutex::new(BTreeMap::new());
+        let (inventories, definitions) = (Mutex::new(BTreeMap::new()), Mutex::new(BTreeMap::new()));
         let wanted = sync::Mutex::default();
-        let session =
-            Arc::new(Session { name: name.clone(), cluster, mirror, inventories, wanted, definitions, fingerprint });
-        sessions.insert(name, session.clone());
-        Ok(session)
+        Ok(Session { name, cluster, mirror, inventories, wanted, definitions, fingerprint })
     }
 }
 
@@ -188,6 +223,16 @@ impl Session {
         }
         // Under the lock: who wants a scope from now on ensures it afterwards, and finds it kept or begins it.
         self.mirror.retain(|scope| !scope.selector.is_empty() || wanted.values().any(|some| some.contains(scope)));
+    }
+
+    /// Ends the proofs of Syncs that are gone.
+    fn retain(&self, sync: impl Fn(&NamespacedName) -> bool) {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<UnitId> = wanted.keys().filter(|unit| !sync(&unit.sync)).cloned().collect();
+        drop(wanted);
+        for unit in gone {
+            self.want(&unit, BTreeSet::new());
+        }
     }
 
     async fn ensure_namespace(&self, claim: &Claim) -> Result<(), EngineError> {

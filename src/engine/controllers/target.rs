@@ -2,12 +2,9 @@
 
 use std::sync::{Arc, PoisonError};
 
-use kube::ResourceExt as _;
-
 use super::super::gather::key;
 use super::super::{EngineError, Outcome};
 use super::{Context, write_status};
-use crate::domain::id::TargetName;
 use crate::domain::intent::Target;
 use crate::domain::intent::condition::{Says, folded};
 use crate::domain::intent::target::TargetStatus;
@@ -27,7 +24,7 @@ pub(super) async fn reconcile(context: Arc<Context>, target: Arc<Target>) -> Res
             (Says::new("Ready", true, "Answers", "it answers"), Some(version))
         }
         Err(error) => {
-            engine.targets.forget(&TargetName::new(target.name_any())?).await;
+            engine.targets.forget(&key(target.as_ref()));
             (Says::new("Ready", false, "Unreachable", error.to_string()), old.version.clone())
         }
     };
@@ -44,7 +41,8 @@ pub(super) async fn reconcile(context: Arc<Context>, target: Arc<Target>) -> Res
 fn remember(context: &Context, target: &Target) -> bool {
     let mut world = context.dealt_with.lock().unwrap_or_else(PoisonError::into_inner);
     let old = world.targets.insert(key(target), target.clone());
-    let known = old.is_some_and(|old| old.spec == target.spec && old.metadata.labels == target.metadata.labels);
+    let same = |old: &Target| old.spec == target.spec && old.metadata.labels == target.metadata.labels;
+    let known = old.is_some_and(|old| old.metadata.uid == target.metadata.uid && same(&old));
     drop(world);
     if !known {
         context.wake_all();

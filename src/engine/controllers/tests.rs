@@ -9,7 +9,7 @@ use crate::domain::krm::Gvk;
 use crate::domain::source::{File, FileTree};
 use crate::domain::time::Timestamp;
 use crate::engine::gather::location;
-use crate::engine::targets::testing::{engine, put};
+use crate::engine::targets::testing::{engine, put, target};
 use crate::ports::git::{NewCommit, Person, RefUpdate};
 
 /// Objects as a watch that has read them once shows them.
@@ -36,6 +36,7 @@ fn context(engine: &Arc<Engine>, repositories: &[Repository], targets: &[Target]
         told: broadcast::channel(16).0,
         seen: Mutex::new(BTreeMap::new()),
         declarations: Mutex::new(BTreeMap::new()),
+        followed: Mutex::new(BTreeMap::new()),
     })
 }
 
@@ -84,6 +85,48 @@ async fn take_in(context: &Arc<Context>, repository: &Repository, syncs: &[&str]
 async fn uid(engine: &Engine, namespace: &str, name: &str) -> Option<String> {
     let kind = Gvk::new("loggia.dev", "v1alpha1", "Sync");
     Some(engine.management.get(&kind, namespace, name).await.unwrap()?.uid().to_owned())
+}
+
+async fn eventually(told: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Duration::from_mins(1);
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(deadline, waiting).await.unwrap_or_else(|_| panic!("did not hold: {told}"));
+}
+
+#[tokio::test]
+async fn a_repository_is_followed_once_and_as_long_as_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine().await;
+    let here = intents_of(dir.path(), "one");
+    let mut there = intents_of(dir.path(), "two");
+    there.metadata.namespace.clone_from(&here.metadata.namespace);
+    let context = context(&engine, &[], &[]);
+    // Each task that follows a repository looks at the context from afar.
+    for repository in [&here, &there, &here] {
+        repository::reconcile(context.clone(), Arc::new(repository.clone())).await.unwrap();
+        eventually("one task follows it", || Arc::weak_count(&context) == 1).await;
+    }
+    context.prune();
+    eventually("nobody follows what is gone", || Arc::weak_count(&context) == 0).await;
+    assert!(context.dealt_with.lock().unwrap().repositories.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_kept_for_a_target_ends_with_it() {
+    let engine = engine().await;
+    let (stays, goes) = (target("stays"), target("goes"));
+    let context = context(&engine, &[], std::slice::from_ref(&stays));
+    for target in [&stays, &goes] {
+        target::reconcile(context.clone(), Arc::new(target.clone())).await.unwrap();
+    }
+    assert_eq!(engine.targets.all().len(), 2);
+    context.prune();
+    let left: Vec<String> = engine.targets.all().iter().map(|session| session.name.to_string()).collect();
+    assert_eq!(left, ["stays"]);
 }
 
 #[tokio::test]
