@@ -1,15 +1,20 @@
 //! The controllers' own work, over a management cluster in this process: two namespaces, each with its own objects.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use tokio_util::sync::DropGuard;
+use tower::{BoxError, Service as _, service_fn};
 
 use super::*;
 use crate::adapters::git;
+use crate::cluster::Cluster;
 use crate::domain::intent::{SOURCE_OWNER, SOURCE_REPOSITORY};
 use crate::domain::krm::Gvk;
 use crate::domain::source::{File, FileTree};
 use crate::domain::time::Timestamp;
 use crate::engine::gather::location;
-use crate::engine::targets::testing::{engine, put, target};
+use crate::engine::targets::testing::{Clock, engine, engine_over, put, server, target};
 use crate::ports::git::{NewCommit, Person, RefUpdate};
 
 /// Objects as a watch that has read them once shows them.
@@ -127,6 +132,94 @@ async fn what_is_kept_for_a_target_ends_with_it() {
     context.prune();
     let left: Vec<String> = engine.targets.all().iter().map(|session| session.name.to_string()).collect();
     assert_eq!(left, ["stays"]);
+}
+
+/// Lets its controller look at the Target `edge`; gives what it says of Ready.
+async fn look(context: &Arc<Context>) -> String {
+    let kind = Gvk::new("loggia.dev", "v1alpha1", "Target");
+    let read = async || context.engine.management.get(&kind, "two", "edge").await.unwrap().unwrap().into_value();
+    let target: Target = serde_json::from_value(read().await).unwrap();
+    target::reconcile(context.clone(), Arc::new(target)).await.unwrap();
+    read().await["status"]["conditions"][0]["status"].as_str().unwrap_or_default().to_owned()
+}
+
+fn edge(spec: &Value) -> Value {
+    let metadata = json!({"name": "edge", "namespace": "two"});
+    json!({"apiVersion": "loggia.dev/v1alpha1", "kind": "Target", "metadata": metadata, "spec": spec})
+}
+
+#[tokio::test]
+async fn a_target_that_goes_down_is_noticed() {
+    let (down, clock) = (Arc::new(AtomicBool::new(false)), Clock::new());
+    let (server, is_down) = (server("management").service(), down.clone());
+    let management = Cluster::from_service(
+        "management",
+        service_fn(move |request: http::Request<kube::client::Body>| {
+            let (mut server, is_down) = (server.clone(), is_down.load(Ordering::Acquire));
+            async move {
+                if is_down && request.uri().path() == "/version" {
+                    return Err(BoxError::from("it is down"));
+                }
+                server.call(request).await.map_err(BoxError::from)
+            }
+        }),
+    );
+    let engine = engine_over(management, clock.clone()).await;
+    put(&engine.management, edge(&json!({}))).await;
+    let context = context(&engine, &[], &[]);
+    let mut wakes = context.wake.subscribe();
+    assert_eq!(look(&context).await, "True");
+    down.store(true, Ordering::Release);
+    assert_eq!(look(&context).await, "True", "it is not asked all the time");
+    while wakes.try_recv().is_ok() {}
+    clock.pass(SignedDuration::from_mins(1));
+    assert_eq!(look(&context).await, "False");
+    assert!(engine.targets.all().is_empty(), "what is left of it is not used");
+    assert!(wakes.try_recv().is_ok(), "everybody is told");
+    assert!(wakes.try_recv().is_err(), "once");
+    assert_eq!(look(&context).await, "False");
+    assert!(wakes.try_recv().is_err(), "once");
+    down.store(false, Ordering::Release);
+    assert_eq!(look(&context).await, "True");
+    assert!(wakes.try_recv().is_ok(), "everybody is told");
+}
+
+/// A server on a loopback port, until the guard is dropped: its kubeconfig, and itself.
+async fn served(name: &str) -> (String, Cluster, DropGuard) {
+    let (server, stop) = (server(name), CancellationToken::new());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kubeconfig = server.kubeconfig(listener.local_addr().unwrap());
+    let (serving, stopped) = (server.clone(), stop.clone());
+    tokio::spawn(async move { serving.serve(listener, stopped).await.unwrap() });
+    (kubeconfig, Cluster::from_service(name, server.service()), stop.drop_guard())
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_is_replaced_is_used() {
+    let clock = Clock::new();
+    let management = Cluster::from_service("management", server("management").service());
+    let engine = engine_over(management, clock.clone()).await;
+    let ((old, _, _old), (new, second, _new)) = (served("old").await, served("new").await);
+    put(&second, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "second"}})).await;
+    let secret = |kubeconfig: &str| {
+        let metadata = json!({"name": "edge", "namespace": "two"});
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"kubeconfig": kubeconfig}})
+    };
+    put(&engine.management, secret(&old)).await;
+    put(&engine.management, edge(&json!({"kubeconfigSecret": {"name": "edge"}}))).await;
+    let context = context(&engine, &[], &[]);
+    assert_eq!(look(&context).await, "True");
+    let first = engine.targets.all().remove(0);
+    clock.pass(SignedDuration::from_mins(1));
+    assert_eq!(look(&context).await, "True");
+    assert!(Arc::ptr_eq(&first, &engine.targets.all()[0]), "nothing is new");
+
+    put(&engine.management, secret(&new)).await;
+    clock.pass(SignedDuration::from_mins(1));
+    assert_eq!(look(&context).await, "True");
+    let namespace = Gvk::new("", "v1", "Namespace");
+    let session = engine.targets.all().remove(0);
+    assert!(session.cluster.get(&namespace, "", "second").await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What tests of the engine share: API servers without sockets, and an engine that may write.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use crate::domain::lease::{Claim, LeaseRecord, Timing};
 use crate::domain::time::{SignedDuration, Timestamp};
 use crate::engine::Engine;
 use crate::engine::targets::Session;
+use crate::ports::clock;
 
 /// An API server to which nobody but the test writes.
 pub(crate) fn server(name: &str) -> ApiServer {
@@ -34,16 +35,42 @@ pub(crate) fn claim() -> Claim {
     Claim::after_renewal(&lease, "test", Timestamp::now(), &timing).unwrap()
 }
 
-/// An engine over a management cluster that has our kinds, and the namespaces `one` and `two`.
-pub(crate) async fn engine() -> Arc<Engine> {
-    let management = Cluster::from_service("management", server("management").service());
+/// A clock that goes when it is told to.
+pub(crate) struct Clock(Mutex<Timestamp>);
+
+impl Clock {
+    /// A clock that stands at some time.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Timestamp::UNIX_EPOCH)))
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, time: SignedDuration) {
+        *self.0.lock().unwrap() += time;
+    }
+}
+
+impl clock::Clock for Clock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// An engine over a management cluster that gets our kinds, and the namespaces `one` and `two`.
+pub(crate) async fn engine_over(management: Cluster, clock: Arc<Clock>) -> Arc<Engine> {
     crate::app::install(&management).await.unwrap();
     for name in ["one", "two"] {
         put(&management, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
     }
     let (_, claims) = watch::channel(Some(claim()));
-    let (engine, _) = crate::app::engine(management, &Config::new("test"), claims).unwrap();
+    let (mut engine, _) = crate::app::engine(management, &Config::new("test"), claims).unwrap();
+    engine.clock = clock;
     Arc::new(engine)
+}
+
+/// An engine over a management cluster of its own.
+pub(crate) async fn engine() -> Arc<Engine> {
+    engine_over(Cluster::from_service("management", server("management").service()), Clock::new()).await
 }
 
 /// Writes an object as a person would; gives it as it is then.
