@@ -30,11 +30,22 @@ pub struct Scope {
     pub selector: String,
 }
 
+/// How a view came to be what it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Reading {
+    /// It was not read whole yet.
+    #[default]
+    Begun,
+    /// It was read whole, and is followed since.
+    Current,
+    /// What changed since is not known.
+    Broken,
+}
+
 #[derive(Default)]
 struct View {
     objects: BTreeMap<ObjectId, Object>,
-    /// Whether it was read whole, and is followed since.
-    current: bool,
+    reading: Reading,
 }
 
 struct Watch {
@@ -64,15 +75,21 @@ impl Mirror {
         self.changes.subscribe()
     }
 
-    /// Starts keeping a scope, unless it is kept already. Returns whether the kind is served.
+    /// Starts keeping a scope, unless it is kept already. Returns whether the kind is served; that of a scope whose watch
+    /// is broken is asked for anew, and a kind that went is not kept any more.
     ///
     /// # Errors
     /// [`ClusterError`] when the server cannot be asked for the kind.
     pub async fn ensure(&self, scope: &Scope) -> Result<bool, ClusterError> {
-        if self.watches.lock().unwrap_or_else(PoisonError::into_inner).contains_key(scope) {
-            return Ok(true);
+        match self.view(scope, |view| view.reading) {
+            Some(Reading::Begun | Reading::Current) => return Ok(true),
+            Some(Reading::Broken) => self.cluster.forget(&scope.kind).await,
+            None => {}
         }
-        let Some(resource) = self.cluster.resource(&scope.kind).await? else { return Ok(false) };
+        let Some(resource) = self.cluster.resource(&scope.kind).await? else {
+            self.retain(|kept| kept != scope);
+            return Ok(false);
+        };
         let resource = ApiResource {
             group: scope.kind.group.clone(),
             version: scope.kind.version.clone(),
@@ -94,7 +111,7 @@ impl Mirror {
     /// # Errors
     /// [`ClusterError::Unreachable`] when that takes longer than `patience`.
     pub async fn synced(&self, scope: &Scope, patience: Duration) -> Result<(), ClusterError> {
-        self.wait_until(patience, scope, |view| view.current).await
+        self.wait_until(patience, scope, |view| view.reading == Reading::Current).await
     }
 
     /// Waits until the copy of an object is at least as new as `resource_version`, so that what follows sees our own
@@ -113,7 +130,8 @@ impl Mirror {
     /// # Errors
     /// As [`Mirror::synced`].
     pub async fn gone(&self, scope: &Scope, id: &ObjectId, patience: Duration) -> Result<(), ClusterError> {
-        self.wait_until(patience, scope, |view| view.current && !view.objects.contains_key(id)).await
+        self.wait_until(patience, scope, |view| view.reading == Reading::Current && !view.objects.contains_key(id))
+            .await
     }
 
     async fn wait_until(
@@ -213,7 +231,7 @@ fn keep(
                 }
                 broken => {
                     tracing::debug!(error = ?broken.err(), %kind, "watch interrupted");
-                    view.write().unwrap_or_else(PoisonError::into_inner).current = false;
+                    view.write().unwrap_or_else(PoisonError::into_inner).reading = Reading::Broken;
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                     events = follow();
@@ -245,7 +263,7 @@ fn take_in(
         watcher::Event::InitDone => {
             let new = fresh.take().unwrap_or_default();
             let old = std::mem::replace(&mut view.objects, new);
-            view.current = true;
+            view.reading = Reading::Current;
             let changed =
                 view.objects.iter().filter(|(id, object)| old.get(*id) != Some(*object)).map(|(id, _)| id.clone());
             let gone = old.keys().filter(|id| !view.objects.contains_key(*id)).cloned();
@@ -292,6 +310,8 @@ mod tests {
     struct Server {
         down: AtomicBool,
         broken: watch::Sender<()>,
+        /// Whether it does not serve them any more.
+        unserved: AtomicBool,
         /// How often it was listed, or asked to in vain.
         listed: AtomicU64,
     }
@@ -300,6 +320,9 @@ mod tests {
         fn answer(&self, request: &Request<kube::client::Body>) -> Result<Response<Body>, BoxError> {
             let query = request.uri().query().unwrap_or_default();
             if request.uri().path() == "/api/v1" {
+                if self.unserved.load(Ordering::Acquire) {
+                    return Ok(Response::new(Body::from(json!({"resources": []}).to_string())));
+                }
                 let resource = json!({"name": "configmaps", "kind": "ConfigMap", "namespaced": true});
                 return Ok(Response::new(Body::from(json!({"resources": [resource]}).to_string())));
             }
@@ -314,6 +337,9 @@ mod tests {
                 return Ok(Response::new(Body::from_stream(breaks)));
             }
             self.listed.fetch_add(1, Ordering::AcqRel);
+            if self.unserved.load(Ordering::Acquire) {
+                return Ok(Response::builder().status(404).body(Body::from("404 page not found"))?);
+            }
             if self.down.load(Ordering::Acquire) {
                 return Err("it is down".into());
             }
@@ -333,14 +359,27 @@ mod tests {
         waited.unwrap_or_else(|_| panic!("did not hold: {told}"));
     }
 
-    #[tokio::test]
-    async fn a_scope_is_not_current_while_its_watch_is_broken() {
-        let (down, listed) = (AtomicBool::new(false), AtomicU64::new(0));
-        let server = Arc::new(Server { down, broken: watch::channel(()).0, listed });
+    /// A server that is down or not, a mirror of it, and the scope of its one object.
+    fn mirrored(down: bool) -> (Arc<Server>, Mirror, Scope) {
+        let server = Arc::new(Server {
+            down: AtomicBool::new(down),
+            broken: watch::channel(()).0,
+            unserved: AtomicBool::new(false),
+            listed: AtomicU64::new(0),
+        });
         let answering = server.clone();
         let answer = move |request: Request<kube::client::Body>| std::future::ready(answering.answer(&request));
         let mirror = Mirror::new(Cluster::from_service("edge", service_fn(answer)));
-        let scope = Scope { kind: Gvk::new("", "v1", "ConfigMap"), namespace: String::new(), selector: String::new() };
+        (
+            server,
+            mirror,
+            Scope { kind: Gvk::new("", "v1", "ConfigMap"), namespace: String::new(), selector: String::new() },
+        )
+    }
+
+    #[tokio::test]
+    async fn a_scope_is_not_current_while_its_watch_is_broken() {
+        let (server, mirror, scope) = mirrored(false);
         assert!(mirror.ensure(&scope).await.unwrap());
         mirror.synced(&scope, Duration::from_mins(1)).await.unwrap();
         eventually("it is watched", async || server.broken.receiver_count() == 1).await;
@@ -353,14 +392,23 @@ mod tests {
         eventually("it is current again", current).await;
     }
 
+    #[tokio::test]
+    async fn a_kind_that_is_not_served_any_more_is_noticed() {
+        let (server, mirror, scope) = mirrored(false);
+        assert!(mirror.ensure(&scope).await.unwrap());
+        mirror.synced(&scope, Duration::from_mins(1)).await.unwrap();
+        eventually("it is watched", async || server.broken.receiver_count() == 1).await;
+        server.unserved.store(true, Ordering::Release);
+        server.broken.send_replace(());
+        eventually("it is told not to be there", async || !mirror.ensure(&scope).await.unwrap()).await;
+        server.unserved.store(false, Ordering::Release);
+        assert!(mirror.ensure(&scope).await.unwrap());
+        mirror.synced(&scope, Duration::from_mins(1)).await.unwrap();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_does_not_answer_is_left_alone_for_longer_and_longer() {
-        let (down, listed) = (AtomicBool::new(true), AtomicU64::new(0));
-        let server = Arc::new(Server { down, broken: watch::channel(()).0, listed });
-        let answering = server.clone();
-        let answer = move |request: Request<kube::client::Body>| std::future::ready(answering.answer(&request));
-        let mirror = Mirror::new(Cluster::from_service("edge", service_fn(answer)));
-        let scope = Scope { kind: Gvk::new("", "v1", "ConfigMap"), namespace: String::new(), selector: String::new() };
+        let (server, mirror, scope) = mirrored(true);
         assert!(mirror.ensure(&scope).await.unwrap());
         tokio::time::sleep(Duration::from_mins(10)).await;
         let listed = server.listed.load(Ordering::Acquire);
