@@ -678,7 +678,7 @@ async fn quiet(world: &World) {
     let engine = &world.running.as_ref().unwrap().engine;
     let count = async || {
         let mut sum = engine.management.requests().active();
-        for session in engine.targets.all().await {
+        for session in engine.targets.all() {
             sum += session.cluster.requests().active();
         }
         sum

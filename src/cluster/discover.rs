@@ -29,6 +29,28 @@ impl Cluster {
         Ok(found)
     }
 
+    /// Forgets where the kinds of a group and version are, so that they are asked for anew.
+    pub(super) async fn forget(&self, kind: &Gvk) {
+        self.resources.lock().await.0.remove(&kind.api_version());
+    }
+
+    /// The versions that a group is served in, those first that the server prefers; none when it has no such group.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the server cannot be asked.
+    pub async fn versions(&self, group: &str) -> Result<Vec<String>, ClusterError> {
+        let path = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
+        let answer = match self.call(self.asked("discover", group), "GET", &path, None, &[]).await {
+            Ok(answer) => answer,
+            Err(ClusterError::NotFound { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let entries = answer.get("versions").and_then(Value::as_array).into_iter().flatten();
+        // The core group lists its versions as they are, the others say where each is.
+        let name = |entry: &Value| entry.as_str().or_else(|| entry.get("version")?.as_str()).map(str::to_owned);
+        Ok(entries.filter_map(name).collect())
+    }
+
     async fn group(&self, kind: &Gvk) -> Result<BTreeMap<String, Resource>, ClusterError> {
         let path = if kind.group.is_empty() {
             format!("/api/{}", kind.version)

@@ -30,10 +30,22 @@ pub struct Scope {
     pub selector: String,
 }
 
+/// How a view came to be what it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Reading {
+    /// It was not read whole yet.
+    #[default]
+    Begun,
+    /// It was read whole, and is followed since.
+    Current,
+    /// What changed since is not known.
+    Broken,
+}
+
 #[derive(Default)]
 struct View {
     objects: BTreeMap<ObjectId, Object>,
-    synced: bool,
+    reading: Reading,
 }
 
 struct Watch {
@@ -63,15 +75,21 @@ impl Mirror {
         self.changes.subscribe()
     }
 
-    /// Starts keeping a scope, unless it is kept already. Returns whether the kind is served.
+    /// Starts keeping a scope, unless it is kept already. Returns whether the kind is served; that of a scope whose watch
+    /// is broken is asked for anew, and a kind that went is not kept any more.
     ///
     /// # Errors
     /// [`ClusterError`] when the server cannot be asked for the kind.
     pub async fn ensure(&self, scope: &Scope) -> Result<bool, ClusterError> {
-        if self.watches.lock().unwrap_or_else(PoisonError::into_inner).contains_key(scope) {
-            return Ok(true);
+        match self.view(scope, |view| view.reading) {
+            Some(Reading::Begun | Reading::Current) => return Ok(true),
+            Some(Reading::Broken) => self.cluster.forget(&scope.kind).await,
+            None => {}
         }
-        let Some(resource) = self.cluster.resource(&scope.kind).await? else { return Ok(false) };
+        let Some(resource) = self.cluster.resource(&scope.kind).await? else {
+            self.retain(|kept| kept != scope);
+            return Ok(false);
+        };
         let resource = ApiResource {
             group: scope.kind.group.clone(),
             version: scope.kind.version.clone(),
@@ -88,12 +106,12 @@ impl Mirror {
         Ok(true)
     }
 
-    /// Waits until a scope was read whole once.
+    /// Waits until a scope was read whole and is followed since; while its watch is broken it is not.
     ///
     /// # Errors
     /// [`ClusterError::Unreachable`] when that takes longer than `patience`.
     pub async fn synced(&self, scope: &Scope, patience: Duration) -> Result<(), ClusterError> {
-        self.wait_until(patience, scope, |view| view.synced).await
+        self.wait_until(patience, scope, |view| view.reading == Reading::Current).await
     }
 
     /// Waits until the copy of an object is at least as new as `resource_version`, so that what follows sees our own
@@ -112,7 +130,8 @@ impl Mirror {
     /// # Errors
     /// As [`Mirror::synced`].
     pub async fn gone(&self, scope: &Scope, id: &ObjectId, patience: Duration) -> Result<(), ClusterError> {
-        self.wait_until(patience, scope, |view| view.synced && !view.objects.contains_key(id)).await
+        self.wait_until(patience, scope, |view| view.reading == Reading::Current && !view.objects.contains_key(id))
+            .await
     }
 
     async fn wait_until(
@@ -177,7 +196,8 @@ impl Drop for Mirror {
     }
 }
 
-/// Follows one watch for ever; reconnects with growing waits.
+/// Follows one watch for ever. When it breaks, the view is not current until it was read whole again: a watch that goes
+/// on says nothing when nothing happens, so nobody could tell. Waits grow in between.
 fn keep(
     cluster: &Cluster,
     scope: &Scope,
@@ -194,24 +214,27 @@ fn keep(
     let config = watcher::Config::default().labels(&scope.selector);
     let kind = scope.kind.clone();
     async move {
-        let mut wait = FIRST_WAIT;
-        let mut events = watcher(api, config).boxed();
-        let mut fresh: Option<BTreeMap<ObjectId, Object>> = None;
+        let follow = || watcher(api.clone(), config.clone()).boxed();
+        let (mut wait, mut events, mut fresh) = (FIRST_WAIT, follow(), None);
         loop {
             match events.try_next().await {
                 Ok(Some(event)) => {
-                    wait = FIRST_WAIT;
+                    // That a list is begun does not say that anybody answers.
+                    if !matches!(event, watcher::Event::Init) {
+                        wait = FIRST_WAIT;
+                    }
                     for id in take_in(event, &kind, &view, &mut fresh) {
                         // Nobody listening is fine.
                         let _ = changes.send(id);
                     }
                     progress.notify_waiters();
                 }
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::debug!(%error, "watch interrupted");
+                broken => {
+                    tracing::debug!(error = ?broken.err(), %kind, "watch interrupted");
+                    view.write().unwrap_or_else(PoisonError::into_inner).reading = Reading::Broken;
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
+                    events = follow();
                 }
             }
         }
@@ -240,7 +263,7 @@ fn take_in(
         watcher::Event::InitDone => {
             let new = fresh.take().unwrap_or_default();
             let old = std::mem::replace(&mut view.objects, new);
-            view.synced = true;
+            view.reading = Reading::Current;
             let changed =
                 view.objects.iter().filter(|(id, object)| old.get(*id) != Some(*object)).map(|(id, _)| id.clone());
             let gone = old.keys().filter(|id| !view.objects.contains_key(*id)).cloned();
@@ -268,4 +291,127 @@ fn json(object: &DynamicObject, kind: &Gvk) -> Option<Object> {
     map.insert("apiVersion".to_owned(), kind.api_version().into());
     map.insert("kind".to_owned(), kind.kind.clone().into());
     Object::new(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    use axum::body::Body;
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use serde_json::json;
+    use tokio::sync::watch;
+    use tower::{BoxError, service_fn};
+
+    use super::*;
+
+    /// An API server with one `ConfigMap`, of which the open watches can be broken, and which may be down.
+    struct Server {
+        down: AtomicBool,
+        broken: watch::Sender<()>,
+        /// Whether it does not serve them any more.
+        unserved: AtomicBool,
+        /// How often it was listed, or asked to in vain.
+        listed: AtomicU64,
+    }
+
+    impl Server {
+        fn answer(&self, request: &Request<kube::client::Body>) -> Result<Response<Body>, BoxError> {
+            let query = request.uri().query().unwrap_or_default();
+            if request.uri().path() == "/api/v1" {
+                if self.unserved.load(Ordering::Acquire) {
+                    return Ok(Response::new(Body::from(json!({"resources": []}).to_string())));
+                }
+                let resource = json!({"name": "configmaps", "kind": "ConfigMap", "namespaced": true});
+                return Ok(Response::new(Body::from(json!({"resources": [resource]}).to_string())));
+            }
+            if query.contains("watch=true") {
+                let mut broken = self.broken.subscribe();
+                broken.mark_unchanged();
+                let breaks = futures::stream::once(async move {
+                    // Until then it is open, and nothing happens.
+                    let _ = broken.changed().await;
+                    Err::<Bytes, BoxError>("it broke".into())
+                });
+                return Ok(Response::new(Body::from_stream(breaks)));
+            }
+            self.listed.fetch_add(1, Ordering::AcqRel);
+            if self.unserved.load(Ordering::Acquire) {
+                return Ok(Response::builder().status(404).body(Body::from("404 page not found"))?);
+            }
+            if self.down.load(Ordering::Acquire) {
+                return Err("it is down".into());
+            }
+            let item = json!({"metadata": {"name": "a", "namespace": "b", "resourceVersion": "6"}});
+            let list = json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": [item]});
+            Ok(Response::new(Body::from(list.to_string())))
+        }
+    }
+
+    async fn eventually(told: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let waiting = async {
+            while !holds().await {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_mins(2), waiting).await;
+        waited.unwrap_or_else(|_| panic!("did not hold: {told}"));
+    }
+
+    /// A server that is down or not, a mirror of it, and the scope of its one object.
+    fn mirrored(down: bool) -> (Arc<Server>, Mirror, Scope) {
+        let server = Arc::new(Server {
+            down: AtomicBool::new(down),
+            broken: watch::channel(()).0,
+            unserved: AtomicBool::new(false),
+            listed: AtomicU64::new(0),
+        });
+        let answering = server.clone();
+        let answer = move |request: Request<kube::client::Body>| std::future::ready(answering.answer(&request));
+        let mirror = Mirror::new(Cluster::from_service("edge", service_fn(answer)));
+        (
+            server,
+            mirror,
+            Scope { kind: Gvk::new("", "v1", "ConfigMap"), namespace: String::new(), selector: String::new() },
+        )
+    }
+
+    #[tokio::test]
+    async fn a_scope_is_not_current_while_its_watch_is_broken() {
+        let (server, mirror, scope) = mirrored(false);
+        assert!(mirror.ensure(&scope).await.unwrap());
+        mirror.synced(&scope, Duration::from_mins(1)).await.unwrap();
+        eventually("it is watched", async || server.broken.receiver_count() == 1).await;
+        server.down.store(true, Ordering::Release);
+        server.broken.send_replace(());
+        let current = async || mirror.synced(&scope, Duration::ZERO).await.is_ok();
+        eventually("it is not current any more", async || !current().await).await;
+        assert_eq!(mirror.list(&scope).len(), 1, "what was known last can be looked at");
+        server.down.store(false, Ordering::Release);
+        eventually("it is current again", current).await;
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_is_not_served_any_more_is_noticed() {
+        let (server, mirror, scope) = mirrored(false);
+        assert!(mirror.ensure(&scope).await.unwrap());
+        mirror.synced(&scope, Duration::from_mins(1)).await.unwrap();
+        eventually("it is watched", async || server.broken.receiver_count() == 1).await;
+        server.unserved.store(true, Ordering::Release);
+        server.broken.send_replace(());
+        eventually("it is told not to be there", async || !mirror.ensure(&scope).await.unwrap()).await;
+        server.unserved.store(false, Ordering::Release);
+        assert!(mirror.ensure(&scope).await.unwrap());
+        mirror.synced(&scope, Duration::from_mins(1)).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_answer_is_left_alone_for_longer_and_longer() {
+        let (server, mirror, scope) = mirrored(true);
+        assert!(mirror.ensure(&scope).await.unwrap());
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        let listed = server.listed.load(Ordering::Acquire);
+        assert!((20..40).contains(&listed), "{listed}");
+    }
 }

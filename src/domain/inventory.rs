@@ -70,6 +70,14 @@ impl Inventory {
         Self { entries: left.map(|(id, version)| (id.clone(), version.clone())).collect() }
     }
 
+    /// Notes that what was written in one version of a kind is looked at in another one.
+    pub fn read_in(&mut self, kind: &Gvk, version: &str) {
+        let is = |id: &ObjectId, known: &str| id.group == kind.group && id.kind == kind.kind && known == kind.version;
+        for (_, known) in self.entries.iter_mut().filter(|(id, known)| is(id, known)) {
+            version.clone_into(known);
+        }
+    }
+
     /// Forgets one object after its absence was observed.
     pub fn forget(&mut self, id: &ObjectId) {
         self.entries.remove(id);

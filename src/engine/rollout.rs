@@ -117,10 +117,20 @@ impl Rollout<'_> {
             self.step(step, &looks).await?;
         }
         self.leave(settled).await?;
-        if !self.report.targets.iter().any(|row| matches!(row.proof, Proof::Waiting { .. })) {
-            self.situation.seats.iter().filter_map(|seat| seat.session.as_ref().ok()).for_each(|session| rest(session));
-        }
+        self.rest();
         Ok(())
+    }
+
+    /// Stops following what no proof waits for any more.
+    fn rest(&self) {
+        let waits = |row: &TargetReport| matches!(row.proof, Proof::Waiting { .. });
+        for seat in self.situation.seats.iter().chain(&self.situation.leaving) {
+            if let Ok(session) = &seat.session
+                && !self.report.targets.iter().any(|row| row.target == seat.name && waits(row))
+            {
+                rest(session, &UnitId { sync: self.situation.key.clone(), target: seat.name.clone() });
+            }
+        }
     }
 
     pub(super) async fn objects(&self, revision: &PackageRevision) -> Result<Vec<DeclaredObject>, EngineError> {

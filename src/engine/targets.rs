@@ -1,7 +1,12 @@
 //! Sessions with targets: a connection, live copies, inventories.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{self, Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::ResourceExt as _;
@@ -9,16 +14,36 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
 
 use super::definitions::Known;
+use super::gather::key;
 use super::{EngineError, MANAGER};
 use crate::cluster::{Apply, Cluster, ClusterError, Mirror, Scope};
-use crate::domain::id::{TargetName, UnitId};
+use crate::domain::id::{NamespacedName, TargetName, UnitId};
 use crate::domain::intent::Target;
 use crate::domain::inventory::{self, Inventory};
 use crate::domain::krm::{Gvk, Object, base64};
 use crate::domain::lease::Claim;
+use crate::domain::time::{SignedDuration, Timestamp};
 
 /// How long a scope may take to be read whole, and a write to be seen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often a target is asked whether it answers still, and its Secret whether it is the same.
+const CHECK: SignedDuration = SignedDuration::from_secs(30);
+
+/// What a target answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Version of its API server.
+    pub version: String,
+    /// When to ask again.
+    pub again: SignedDuration,
+}
+
+/// What a target told of itself, and when; no time: when it was connected to.
+struct Told {
+    version: String,
+    at: Option<Timestamp>,
+}
 
 /// A live connection to one target.
 pub struct Session {
@@ -29,13 +54,18 @@ pub struct Session {
     /// Live copies.
     pub mirror: Mirror,
     inventories: Mutex<BTreeMap<UnitId, Inventory>>,
+    /// What pending proofs follow beside members, by unit.
+    wanted: sync::Mutex<BTreeMap<UnitId, BTreeSet<Scope>>>,
     pub(super) definitions: Mutex<BTreeMap<Gvk, Known>>,
     fingerprint: String,
+    /// Version of the Secret that it was made from; empty without one.
+    secret: String,
+    told: sync::Mutex<Told>,
 }
 
 /// All sessions. A target that changes gets a new one.
 pub struct Targets {
-    sessions: Mutex<BTreeMap<TargetName, Arc<Session>>>,
+    sessions: sync::Mutex<BTreeMap<NamespacedName, Arc<Session>>>,
     wake: mpsc::Sender<TargetName>,
 }
 
@@ -47,42 +77,118 @@ impl Targets {
     /// No sessions yet; `wake` hears of targets on which something changed.
     #[must_use]
     pub fn new(wake: mpsc::Sender<TargetName>) -> Self {
-        Self { sessions: Mutex::new(BTreeMap::new()), wake }
+        Self { sessions: sync::Mutex::default(), wake }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, BTreeMap<NamespacedName, Arc<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The sessions of the moment.
-    pub async fn all(&self) -> Vec<Arc<Session>> {
-        self.sessions.lock().await.values().cloned().collect()
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        self.sessions().values().cloned().collect()
     }
 
-    /// Forgets a session, so that the next one reads the Secret again.
-    pub async fn forget(&self, name: &TargetName) {
-        self.sessions.lock().await.remove(name);
+    /// The session with a target as it is now, if there is one.
+    #[must_use]
+    pub fn known(&self, target: &NamespacedName) -> Option<Arc<Session>> {
+        self.sessions().get(target).cloned()
     }
 
-    /// The session with a target; connects when there is none or when the Target changed.
+    /// Asks a target whether it answers still, and whether its Secret is the same, unless it was asked a moment ago.
+    ///
+    /// # Guarantees
+    /// The session with a target that does not answer is forgotten, as is one that was made from another Secret.
+    ///
+    /// # Errors
+    /// As [`Targets::session`].
+    pub async fn check(&self, management: &Cluster, target: &Target, now: Timestamp) -> Result<Answer, EngineError> {
+        let checked = self.checked(management, target, now).await;
+        if checked.is_err() {
+            self.sessions().remove(&key(target));
+        }
+        checked
+    }
+
+    async fn checked(&self, management: &Cluster, target: &Target, now: Timestamp) -> Result<Answer, EngineError> {
+        let session = self.session(management, target).await?;
+        if let Some(answer) = session.answer(now) {
+            return Ok(answer);
+        }
+        if session.secret != version_of(secret(management, target).await?.as_ref()) {
+            self.sessions().remove(&key(target));
+            let session = self.session(management, target).await?;
+            return Ok(session.told(now, None));
+        }
+        let version = session.cluster.version().await?;
+        Ok(session.told(now, Some(version)))
+    }
+
+    /// Ends what is kept for Targets and for Syncs that are gone.
+    pub fn retain(&self, target: impl Fn(&NamespacedName) -> bool, sync: impl Fn(&NamespacedName) -> bool) {
+        self.sessions().retain(|name, _| target(name));
+        for session in self.all() {
+            session.retain(&sync);
+        }
+    }
+
+    /// The session with a target; connects when there is none or when the Target changed. Who connects keeps nobody
+    /// waiting who asks for another target.
     ///
     /// # Errors
     /// [`EngineError::Cluster`] when the target or its Secret is out of reach, [`EngineError::Reference`] when the
     /// Secret is not there.
     pub async fn session(&self, management: &Cluster, target: &Target) -> Result<Arc<Session>, EngineError> {
-        let name = TargetName::new(target.name_any())?;
         let fingerprint =
             format!("{} {}", target.uid().unwrap_or_default(), target.metadata.generation.unwrap_or_default());
-        let mut sessions = self.sessions.lock().await;
-        if let Some(session) = sessions.get(&name).filter(|session| session.fingerprint == fingerprint) {
-            return Ok(session.clone());
+        let known = self.sessions().get(&key(target)).filter(|known| known.fingerprint == fingerprint).cloned();
+        match known {
+            Some(session) => Ok(session),
+            None => Ok(self.keep(key(target), self.connect(management, target, fingerprint).await?)),
         }
-        let cluster = connect(management, target, &name).await?;
+    }
+
+    /// A session that was connected; if somebody else was faster, theirs.
+    fn keep(&self, target: NamespacedName, session: Session) -> Arc<Session> {
+        let mut sessions = self.sessions();
+        match sessions.get(&target) {
+            Some(known) if known.fingerprint == session.fingerprint => known.clone(),
+            _ => {
+                let session = Arc::new(session);
+                sessions.insert(target, session.clone());
+                session
+            }
+        }
+    }
+
+    async fn connect(
+        &self,
+        management: &Cluster,
+        target: &Target,
+        fingerprint: String,
+    ) -> Result<Session, EngineError> {
+        let name = TargetName::new(target.name_any())?;
+        let secret = secret(management, target).await?;
+        let cluster = match &secret {
+            Some(secret) => Cluster::from_kubeconfig(name.as_str(), &kubeconfig(target, secret)?, None, false).await?,
+            None => management.clone(),
+        };
         // One cheap question tells whether the target answers at all.
-        cluster.version().await?;
+        let version = cluster.version().await?;
         let mirror = Mirror::new(cluster.clone());
         follow(&mirror, name.clone(), self.wake.clone());
-        let inventories = Mutex::new(BTreeMap::new());
-        let definitions = Mutex::new(BTreeMap::new());
-        let session = Arc::new(Session { name: name.clone(), cluster, mirror, inventories, definitions, fingerprint });
-        sessions.insert(name, session.clone());
-        Ok(session)
+        Ok(Session {
+            name,
+            cluster,
+            mirror,
+            inventories: Mutex::new(BTreeMap::new()),
+            wanted: sync::Mutex::default(),
+            definitions: Mutex::new(BTreeMap::new()),
+            fingerprint,
+            secret: version_of(secret.as_ref()),
+            told: sync::Mutex::new(Told { version, at: None }),
+        })
     }
 }
 
@@ -99,22 +205,52 @@ fn follow(mirror: &Mirror, name: TargetName, wake: mpsc::Sender<TargetName>) {
     });
 }
 
-async fn connect(management: &Cluster, target: &Target, name: &TargetName) -> Result<Cluster, EngineError> {
-    let Some(reference) = &target.spec.kubeconfig_secret else { return Ok(management.clone()) };
-    let namespace = target.namespace().unwrap_or_default();
-    let missing = || EngineError::Reference {
-        what: format!("Target {namespace}/{name}"),
+fn missing(target: &Target) -> EngineError {
+    let reference = target.spec.kubeconfig_secret.as_ref();
+    EngineError::Reference {
+        what: format!("Target {}", key(target)),
         kind: "Secret",
-        name: format!("{} (key {})", reference.name, reference.key),
-    };
-    let secret =
-        management.get(&Gvk::new("", "v1", "Secret"), &namespace, &reference.name).await?.ok_or_else(missing)?;
-    let data = secret.value().get("data").and_then(|data| data.get(&reference.key)).and_then(Value::as_str);
-    let text = data.and_then(base64::decode).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(missing)?;
-    Ok(Cluster::from_kubeconfig(name.as_str(), &text, None, false).await?)
+        name: reference.map_or_else(String::new, |found| format!("{} (key {})", found.name, found.key)),
+    }
+}
+
+/// The Secret that lets us in to a target; `None` when it is the management cluster itself.
+async fn secret(management: &Cluster, target: &Target) -> Result<Option<Object>, EngineError> {
+    let Some(reference) = &target.spec.kubeconfig_secret else { return Ok(None) };
+    let namespace = target.namespace().unwrap_or_default();
+    let found = management.get(&Gvk::new("", "v1", "Secret"), &namespace, &reference.name).await?;
+    found.ok_or_else(|| missing(target)).map(Some)
+}
+
+fn version_of(secret: Option<&Object>) -> String {
+    secret.map(|secret| secret.resource_version().to_owned()).unwrap_or_default()
+}
+
+fn kubeconfig(target: &Target, secret: &Object) -> Result<String, EngineError> {
+    let name = target.spec.kubeconfig_secret.as_ref().map(|reference| reference.key.as_str()).unwrap_or_default();
+    let data = secret.value().get("data").and_then(|data| data.get(name)).and_then(Value::as_str);
+    let text = data.and_then(base64::decode).and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| missing(target))
 }
 
 impl Session {
+    /// What it told, unless that is too long ago.
+    fn answer(&self, now: Timestamp) -> Option<Answer> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = now.duration_since(*told.at.get_or_insert(now)).max(SignedDuration::ZERO);
+        (since < CHECK).then(|| Answer { version: told.version.clone(), again: CHECK - since })
+    }
+
+    /// Notes that it answered just now.
+    fn told(&self, now: Timestamp, version: Option<String>) -> Answer {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.at = Some(now);
+        if let Some(version) = version {
+            told.version = version;
+        }
+        Answer { version: told.version.clone(), again: CHECK }
+    }
+
     /// What a unit owns, read once and kept since; the lease makes us its only writer.
     ///
     /// # Errors
@@ -169,6 +305,28 @@ impl Session {
         }
         known.insert(unit.clone(), inventory.clone());
         Ok(())
+    }
+
+    /// Says which scopes beside members a unit wants from now on; what no unit wants any more is not kept.
+    pub(super) fn want(&self, unit: &UnitId, scopes: BTreeSet<Scope>) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if scopes.is_empty() {
+            wanted.remove(unit);
+        } else {
+            wanted.insert(unit.clone(), scopes);
+        }
+        // Under the lock: who wants a scope from now on ensures it afterwards, and finds it kept or begins it.
+        self.mirror.retain(|scope| !scope.selector.is_empty() || wanted.values().any(|some| some.contains(scope)));
+    }
+
+    /// Ends the proofs of Syncs that are gone.
+    fn retain(&self, sync: impl Fn(&NamespacedName) -> bool) {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<UnitId> = wanted.keys().filter(|unit| !sync(&unit.sync)).cloned().collect();
+        drop(wanted);
+        for unit in gone {
+            self.want(&unit, BTreeSet::new());
+        }
     }
 
     async fn ensure_namespace(&self, claim: &Claim) -> Result<(), EngineError> {

@@ -8,6 +8,7 @@ use super::targets::{PATIENCE, Session};
 use super::{Engine, EngineError};
 use crate::cluster::Scope;
 use crate::domain::health::{Health, State, Verdict, Watchfulness, roll_up};
+use crate::domain::id::UnitId;
 use crate::domain::intent::sync::{SyncSpec, duration};
 use crate::domain::krm::Gvk;
 use crate::domain::plan::{Declared, Observed};
@@ -42,7 +43,9 @@ pub async fn health(
 ) -> Result<Health, EngineError> {
     let mut others: Vec<Value> = Vec::new();
     if deep {
-        for scope in below(declared) {
+        let scopes = below(declared);
+        session.want(&declared.unit, scopes.clone());
+        for scope in scopes {
             if session.mirror.ensure(&scope).await? {
                 session.mirror.synced(&scope, PATIENCE).await?;
             }
@@ -63,9 +66,9 @@ pub async fn health(
     Ok(worst)
 }
 
-/// Stops following pods when no proof is pending on a target any more.
-pub fn rest(session: &Session) {
-    session.mirror.retain(|scope| !scope.selector.is_empty());
+/// Stops following the pods of a unit whose proof is not pending any more, unless another unit's proof needs them.
+pub fn rest(session: &Session, unit: &UnitId) {
+    session.want(unit, BTreeSet::new());
 }
 
 /// The windows of a Sync.
@@ -101,5 +104,47 @@ pub fn proof(verdict: Verdict, health: &Health, stable_for: SignedDuration) -> (
             };
             (Proof::Waiting { message }, Some(after))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::id::{NamespacedName, TargetName};
+    use crate::domain::inventory::Inventory;
+    use crate::domain::krm::Object;
+    use crate::domain::plan::{DeclaredObject, declare};
+    use crate::engine::targets::testing::{engine, session};
+
+    /// A Deployment of a Sync of this name in the namespace `one` of the target.
+    fn declared(sync: &str) -> Declared {
+        let sync = NamespacedName { namespace: "two".to_owned(), name: sync.to_owned() };
+        let unit = UnitId { sync: sync.clone(), target: TargetName::new("edge").unwrap() };
+        let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": sync.name, "namespace": "one"}
+        });
+        let object = Object::new(deployment).unwrap();
+        declare(unit, 0, &[DeclaredObject { object, origin: "f.yaml:1".to_owned() }])
+    }
+
+    #[tokio::test]
+    async fn a_proof_that_ends_takes_nothing_from_another_one() {
+        let engine = engine().await;
+        let session = session(&engine).await;
+        let (first, second) = (declared("first"), declared("second"));
+        let observed = Observed::whole([], Inventory::default(), Timestamp::UNIX_EPOCH);
+        health(&session, &first, &observed, true).await.unwrap();
+        health(&session, &second, &observed, true).await.unwrap();
+        let pods = Scope { kind: Gvk::new("", "v1", "Pod"), namespace: "one".to_owned(), selector: String::new() };
+        let kept = async || session.mirror.synced(&pods, Duration::ZERO).await.is_ok();
+        assert!(kept().await);
+        rest(&session, &first.unit);
+        assert!(kept().await, "the second one waits still");
+        rest(&session, &second.unit);
+        assert!(!kept().await, "nobody waits");
     }
 }

@@ -25,8 +25,11 @@ pub use violation::Violation;
 pub const FINALIZER: &str = "loggia.dev/intent";
 /// Annotation on intents that came from Git: `repository:file:line`.
 pub const SOURCE: &str = "loggia.dev/source";
-/// Label on intents that came from Git: name of the Repository.
+/// Label on intents that came from Git: name of the Repository, to list them by.
 pub const SOURCE_REPOSITORY: &str = "loggia.dev/intents";
+/// Annotation on intents that came from Git: their Repository as `namespace/name`, which no label can hold. Only that
+/// one speaks for them.
+pub const SOURCE_OWNER: &str = "loggia.dev/intents-of";
 /// Annotation on intents that came from Git: the commit that changed them last.
 pub const SOURCE_COMMIT: &str = "loggia.dev/commit";
 

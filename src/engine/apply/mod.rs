@@ -10,7 +10,7 @@ use crate::domain::approval::Approved;
 use crate::domain::inventory::Inventory;
 use crate::domain::krm::{Mask, Object, ObjectId};
 use crate::domain::lease::Claim;
-use crate::domain::plan::{Action, Declared, DeclaredObject, Observed, Stage, Step, UnitPlan, secrets};
+use crate::domain::plan::{Action, Declared, DeclaredObject, Observed, Seen, Stage, Step, UnitPlan, secrets};
 use crate::telemetry::Metrics;
 
 /// What applying a plan came to.
@@ -68,8 +68,10 @@ pub async fn apply(
         }
     }
     let mut owned = observed.inventory.union(&new);
-    let absent =
-        observed.inventory.iter().map(|(id, _)| id).filter(|id| !new.owns(id) && !observed.objects.contains_key(id));
+    // What was not seen is absent only in a view that is whole.
+    let whole = observed.seen == Seen::Complete;
+    let absent = observed.inventory.iter().map(|(id, _)| id);
+    let absent = absent.filter(|id| whole && !new.owns(id) && !observed.objects.contains_key(id));
     for id in absent.chain(&run.gone) {
         owned.forget(id);
     }

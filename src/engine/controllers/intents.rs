@@ -7,13 +7,13 @@ use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::super::gather::{holds_intents, key, location};
+use super::super::gather::{World, holds_intents, key, location};
 use super::super::{EngineError, MANAGER};
 use super::{Context, repository};
 use crate::cluster::{Apply, Delete};
 use crate::domain::id::{CommitId, NamespacedName};
 use crate::domain::intent::read::{Declared, read_intents};
-use crate::domain::intent::{CNFDeployment, SOURCE, SOURCE_REPOSITORY};
+use crate::domain::intent::{CNFDeployment, Repository, SOURCE, SOURCE_OWNER, SOURCE_REPOSITORY};
 use crate::domain::krm::{Gvk, Object, ObjectId};
 use crate::domain::source::FileTree;
 use crate::ports::git::{GitError, GitRepository, Refs, TreeBudget};
@@ -48,28 +48,24 @@ pub(super) enum Wish {
 
 /// Asks the repository that an intent came from.
 pub(super) async fn wish(context: &Context, intent: &CNFDeployment) -> Result<Wish, EngineError> {
-    let Some(source) = intent.labels().get(SOURCE_REPOSITORY) else { return Ok(Wish::Withdrawn) };
     let world = context.world().await?;
-    for (name, object) in world.repositories.iter().filter(|(name, _)| name.name == *source) {
-        if !holds_intents(object) {
-            continue;
-        }
-        let place = location(object)?;
-        let refs = repository::refs(context, &place).await?;
-        let declarations = context.declarations.lock().unwrap_or_else(PoisonError::into_inner);
-        match declarations.get(name) {
-            Some(Some(known)) if refs.get(&place.head()) == Some(&known.head) => {
-                if known.objects.contains_key(&identity(intent)) {
-                    return Ok(Wish::Declared);
-                }
-                if !known.whole {
-                    return Ok(Wish::Unread);
-                }
-            }
-            _ => return Ok(Wish::Unread),
-        }
-    }
-    Ok(Wish::Withdrawn)
+    let Some((name, object)) = owner(&world, intent) else { return Ok(Wish::Withdrawn) };
+    let place = location(object)?;
+    let refs = repository::refs(context, &place).await?;
+    let declarations = context.declarations.lock().unwrap_or_else(PoisonError::into_inner);
+    let read = declarations.get(name).and_then(Option::as_ref);
+    Ok(match read.filter(|known| refs.get(&place.head()) == Some(&known.head)) {
+        Some(known) if known.objects.contains_key(&identity(intent)) => Wish::Declared,
+        Some(known) if known.whole => Wish::Withdrawn,
+        _ => Wish::Unread,
+    })
+}
+
+/// The repository of intents that an object came from: repositories of other namespaces may have its name, and have no
+/// say.
+fn owner<'w, K: Resource>(world: &'w World, object: &K) -> Option<(&'w NamespacedName, &'w Repository)> {
+    let owner = object.annotations().get(SOURCE_OWNER)?;
+    world.repositories.iter().find(|(name, repository)| name.to_string() == *owner && holds_intents(repository))
 }
 
 /// Why an object that comes from Git is not acted on now: Git says something else, which is on its way, or is yet to be
@@ -86,20 +82,17 @@ where
     K: Resource<DynamicType = ()> + DeserializeOwned,
     S: PartialEq,
 {
-    let Some(source) = object.labels().get(SOURCE_REPOSITORY) else { return Ok(None) };
     let world = context.world().await?;
+    let Some((name, _)) = owner(&world, object) else { return Ok(None) };
     let declarations = context.declarations.lock().unwrap_or_else(PoisonError::into_inner);
-    for (name, _) in world.repositories.iter().filter(|(name, object)| name.name == *source && holds_intents(object)) {
-        let Some(read) = declarations.get(name) else { return Ok(Some("the repository it comes from is being read")) };
-        let Some(known) = read else { continue };
-        match known.objects.get(&identity(object)).map(|value| serde_json::from_value::<K>(value.clone())) {
-            Some(Ok(declared)) if spec(&declared) == spec(object) => return Ok(None),
-            Some(Ok(_)) => return Ok(Some("Git declares something else, which is being taken in")),
-            None if known.whole => return Ok(Some("Git does not declare it any more")),
-            Some(Err(_)) | None => {}
-        }
-    }
-    Ok(None)
+    let Some(read) = declarations.get(name) else { return Ok(Some("the repository it comes from is being read")) };
+    let Some(known) = read else { return Ok(None) };
+    Ok(match known.objects.get(&identity(object)).map(|value| serde_json::from_value::<K>(value.clone())) {
+        Some(Ok(declared)) if spec(&declared) == spec(object) => None,
+        Some(Ok(_)) => Some("Git declares something else, which is being taken in"),
+        None if known.whole => Some("Git does not declare it any more"),
+        Some(Err(_)) | None => None,
+    })
 }
 
 fn identity<K: Resource<DynamicType = ()>>(object: &K) -> ObjectId {
@@ -158,6 +151,7 @@ async fn write(context: &Context, repository: &NamespacedName, declared: &[Decla
     for intent in declared {
         let mut object = intent.object.clone();
         object.set_label(SOURCE_REPOSITORY, &repository.name);
+        object.set_annotation(SOURCE_OWNER, &repository.to_string());
         object.set_annotation(SOURCE, &format!("{}:{}:{}", repository.name, intent.file, intent.line));
         let live = engine.management.get(&object.gvk(), object.namespace(), object.name()).await?;
         let same = live.as_ref().is_some_and(|live| is_taken_in(live, &object));
@@ -196,11 +190,13 @@ fn manager() -> String {
 async fn withdraw(context: &Context, repository: &NamespacedName, declared: &[Declared]) -> Result<(), EngineError> {
     let engine = &context.engine;
     let claim = engine.claim()?;
+    let owner = repository.to_string();
     for kind in kinds() {
         let selector = format!("{SOURCE_REPOSITORY}={}", repository.name);
         for live in engine.management.list(&kind, "", &selector).await?.objects {
             let wanted = declared.iter().any(|intent| intent.object.id() == live.id());
-            if !wanted && !live.is_terminating() {
+            let ours = live.annotation(SOURCE_OWNER) == Some(&owner);
+            if ours && !wanted && !live.is_terminating() {
                 let when = Delete { uid: Some(live.uid().to_owned()), resource_version: None };
                 engine.management.delete(Some(&claim), &kind, &live.id(), &when).await?;
             }

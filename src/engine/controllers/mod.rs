@@ -6,6 +6,8 @@ mod repository;
 mod specs;
 mod sync;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +24,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::gather::{World, key};
 use super::{Engine, EngineError, MANAGER, Outcome};
@@ -55,6 +58,8 @@ pub(super) struct Context {
     pub(super) seen: Mutex<BTreeMap<NamespacedName, Glance>>,
     /// What the repositories of intents declare, as they were read last.
     declarations: Mutex<intents::Declarations>,
+    /// Who wakes us when the refs of a repository move.
+    followed: Mutex<BTreeMap<NamespacedName, AbortOnDropHandle<()>>>,
 }
 
 /// A repository at one moment: its refs, how often objects had been meddled with by then, and what was not signed as it
@@ -91,6 +96,22 @@ impl Context {
         self.meddled.load(Ordering::Acquire)
     }
 
+    /// Ends what is kept for objects that are gone. Who comes back under the same name begins anew.
+    fn prune(&self) {
+        let repository = |name: &NamespacedName| self.repositories.may_have(name);
+        let target = |name: &NamespacedName| self.targets.may_have(name);
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| repository(name));
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| repository(name));
+        self.declarations.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| repository(name));
+        let mut world = self.dealt_with.lock().unwrap_or_else(PoisonError::into_inner);
+        world.repositories.retain(|name, _| repository(name));
+        world.targets.retain(|name, _| target(name));
+        drop(world);
+        let sync = |name: &NamespacedName| self.syncs.may_have(name);
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| sync(name));
+        self.engine.targets.retain(target, sync);
+    }
+
     pub(super) fn wake_all(&self) {
         // Nobody listening is fine.
         let _ = self.wake.send(());
@@ -115,10 +136,15 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Kept<K> {
         self.whole.clone().wait_for(|whole| *whole).await.map_err(|_| EngineError::NotLeader)?;
         Ok(self.store.state())
     }
+
+    /// Whether one of this name is there, or was not looked for yet.
+    fn may_have(&self, name: &NamespacedName) -> bool {
+        !*self.whole.borrow() || self.store.get(&ObjectRef::new(&name.name).within(&name.namespace)).is_some()
+    }
 }
 
 /// Runs all controllers until `stop`; returns when their last rounds have ended.
-pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetName>, stop: CancellationToken) {
+pub async fn run(engine: Arc<Engine>, target_changes: mpsc::Receiver<TargetName>, stop: CancellationToken) {
     let (wake, _) = broadcast::channel(16);
     let (told, _) = broadcast::channel(16);
     let meddled = Arc::new(AtomicU64::new(0));
@@ -128,8 +154,15 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
         // Nobody listening is fine.
         let _ = tell.send(());
     };
-    let (repositories, kept_repositories) = keeping::<Repository>(&engine, || ());
-    let (targets, kept_targets) = keeping::<Target>(&engine, || ());
+    let gone = |wake: &broadcast::Sender<()>| {
+        let wake = wake.clone();
+        move || {
+            // Nobody listening is fine.
+            let _ = wake.send(());
+        }
+    };
+    let (repositories, kept_repositories) = keeping::<Repository>(&engine, gone(&wake));
+    let (targets, kept_targets) = keeping::<Target>(&engine, gone(&wake));
     let (syncs, kept_syncs) = keeping::<Sync>(&engine, moved.clone());
     let (deployments, _) = keeping::<CNFDeployment>(&engine, moved);
     let context = Arc::new(Context {
@@ -144,40 +177,10 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
         told,
         seen: Mutex::new(BTreeMap::new()),
         declarations: Mutex::new(BTreeMap::new()),
+        followed: Mutex::new(BTreeMap::new()),
     });
-    let relay = context.clone();
-    let halt = stop.clone();
-    let changes = tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                biased;
-                () = halt.cancelled() => return,
-                change = target_changes.recv() => match change {
-                    Some(_) => relay.wake_all(),
-                    None => return,
-                },
-            }
-        }
-    });
-    let mut leadership = engine.claims.clone();
-    let relay = context.clone();
-    let halt = stop.clone();
-    let leading = tokio::spawn(async move {
-        let mut led = false;
-        loop {
-            tokio::select! {
-                biased;
-                () = halt.cancelled() => return,
-                changed = leadership.changed() => if changed.is_err() { return },
-            }
-            let leads = leadership.borrow().is_some();
-            relay.engine.metrics.leader.set(i64::from(leads));
-            if leads && !led {
-                relay.wake_all();
-            }
-            led = leads;
-        }
-    });
+    let changes = tokio::spawn(relay(context.clone(), target_changes, stop.clone()));
+    let leading = tokio::spawn(lead(context.clone(), stop.clone()));
     tokio::join!(
         control(repositories, &context, &stop, "repository", vec![context.wake.subscribe()], repository::reconcile),
         control(targets, &context, &stop, "target", vec![context.wake.subscribe()], target::reconcile),
@@ -193,6 +196,43 @@ pub async fn run(engine: Arc<Engine>, mut target_changes: mpsc::Receiver<TargetN
     );
     changes.abort();
     leading.abort();
+}
+
+/// Wakes everybody when something changed on a target; clears away, whenever anybody is woken, what is of no use any
+/// more.
+async fn relay(context: Arc<Context>, mut target_changes: mpsc::Receiver<TargetName>, stop: CancellationToken) {
+    let mut wakes = context.wake.subscribe();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            change = target_changes.recv() => match change {
+                Some(_) => context.wake_all(),
+                None => return,
+            },
+            // Having missed some is one reason more.
+            _ = wakes.recv() => context.prune(),
+        }
+    }
+}
+
+/// Wakes everybody when this replica begins to lead.
+async fn lead(context: Arc<Context>, stop: CancellationToken) {
+    let mut leadership = context.engine.claims.clone();
+    let mut led = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            changed = leadership.changed() => if changed.is_err() { return },
+        }
+        let leads = leadership.borrow().is_some();
+        context.engine.metrics.leader.set(i64::from(leads));
+        if leads && !led {
+            context.wake_all();
+        }
+        led = leads;
+    }
 }
 
 /// A kind that a controller follows by watch.

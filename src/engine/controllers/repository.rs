@@ -1,14 +1,16 @@
 //! Repositories: refs are looked at when they may have moved; revisions are mirrored, intents are read.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 
 use serde_json::{Value, json};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::super::gather::{holds_intents, key, location};
 use super::super::{EngineError, MANAGER, Outcome};
 use super::{Context, intents, write_status};
 use crate::cluster::{Apply, Delete};
+use crate::domain::id::NamespacedName;
 use crate::domain::intent::Repository;
 use crate::domain::intent::condition::{Says, folded};
 use crate::domain::intent::package_revision::{LATEST, REPOSITORY};
@@ -31,13 +33,14 @@ pub(super) async fn reconcile(context: Arc<Context>, repository: Arc<Repository>
         Ok(place) => place,
         Err(error) => {
             let reason = error.to_string();
+            context.followed.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(repository.as_ref()));
             intents::unreadable(&context, &key(repository.as_ref()));
             tell(&context, &repository, vec![Says::new("Ready", false, "Invalid", reason.clone())], None).await?;
             return Ok(Outcome::Blocked { reason });
         }
     };
     if !known {
-        follow(&context, &place);
+        follow(&context, &key(repository.as_ref()), &place);
     }
     match look(&context, &repository, &place).await {
         Ok(None) => Ok(Outcome::Settled),
@@ -80,7 +83,7 @@ async fn tell(
 fn remember(context: &Context, repository: &Repository) -> bool {
     let mut world = context.dealt_with.lock().unwrap_or_else(PoisonError::into_inner);
     let old = world.repositories.insert(key(repository), repository.clone());
-    let known = old.is_some_and(|old| old.spec == repository.spec);
+    let known = old.is_some_and(|old| old.metadata.uid == repository.metadata.uid && old.spec == repository.spec);
     drop(world);
     if !known {
         context.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(repository));
@@ -89,30 +92,33 @@ fn remember(context: &Context, repository: &Repository) -> bool {
 }
 
 /// Wake-ups from the repository reach everything; unchanged refs end the round at once. One that cannot be watched yet
-/// is tried again.
-fn follow(context: &Arc<Context>, place: &Location) {
-    let (context, place) = (Arc::downgrade(context), place.clone());
-    tokio::spawn(async move {
-        while let Some(known) = context.upgrade() {
-            match known.engine.repositories.wake_ups(&place) {
-                Ok(mut wakes) => {
-                    known.wake_all();
-                    drop(known);
-                    while wakes.recv().await.is_some() {
-                        match context.upgrade() {
-                            Some(context) => context.wake_all(),
-                            None => return,
-                        }
+/// is tried again. Ends when the repository is followed elsewhere, or gone.
+fn follow(context: &Arc<Context>, name: &NamespacedName, place: &Location) {
+    let task = tokio::spawn(wake_on_moves(Arc::downgrade(context), place.clone()));
+    let mut followed = context.followed.lock().unwrap_or_else(PoisonError::into_inner);
+    followed.insert(name.clone(), AbortOnDropHandle::new(task));
+}
+
+async fn wake_on_moves(context: Weak<Context>, place: Location) {
+    while let Some(known) = context.upgrade() {
+        match known.engine.repositories.wake_ups(&place) {
+            Ok(mut wakes) => {
+                known.wake_all();
+                drop(known);
+                while wakes.recv().await.is_some() {
+                    match context.upgrade() {
+                        Some(context) => context.wake_all(),
+                        None => return,
                     }
                 }
-                Err(error) => {
-                    tracing::warn!(%error, repository = %place.name, "no wake-ups; it is looked at now and then");
-                    drop(known);
-                }
             }
-            tokio::time::sleep(POLL.unsigned_abs()).await;
+            Err(error) => {
+                tracing::warn!(%error, repository = %place.name, "no wake-ups; it is looked at now and then");
+                drop(known);
+            }
         }
-    });
+        tokio::time::sleep(POLL.unsigned_abs()).await;
+    }
 }
 
 /// What was found in a repository.

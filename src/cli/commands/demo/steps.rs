@@ -115,7 +115,7 @@ impl Story {
         let count = async || {
             let engine = &self.world.running.engine;
             let mut sum = engine.management.requests().active();
-            for session in engine.targets.all().await {
+            for session in engine.targets.all() {
                 sum += session.cluster.requests().active();
             }
             sum
