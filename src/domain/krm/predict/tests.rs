@@ -122,6 +122,29 @@ fn string_data_is_stored_as_data() {
     assert_eq!(foretold(Some(&live), &config), "");
 }
 
+/// The server knows an item without its key by what it holds instead: an empty text or zero.
+#[test]
+fn items_without_their_key_have_the_empty_one() {
+    const SECRETS: &str = "/spec/template/spec/imagePullSecrets";
+    let pulling = |secrets: Value| {
+        let mut config = deployment(2, "upf:1");
+        config["spec"]["template"]["spec"]["imagePullSecrets"] = secrets;
+        config
+    };
+    let schemas = Schemas::builtin();
+    let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
+    for config in [pulling(json!([{"name": ""}])), pulling(json!([{}]))] {
+        let mut live = live(&config, "loggia");
+        drop_zeros(&mut live, schema.node());
+        assert_eq!(live.pointer(SECRETS), Some(&json!([{}])));
+        let predicted = predict(Some(&live), &config, "loggia", &schemas).unwrap();
+        assert_eq!((render(&predicted.changes).as_str(), predicted.conflicts.as_slice()), ("", [].as_slice()));
+        assert_eq!(predicted.object.pointer(SECRETS), Some(&json!([{}])));
+    }
+    let twice = apply(None, &pulling(json!([{}, {"name": ""}])), &options("loggia"), schema).unwrap_err();
+    assert!(twice.to_string().ends_with(".imagePullSecrets: duplicate entries for key [name=\"\"]"), "{twice}");
+}
+
 #[test]
 fn grades_tell_what_is_known() {
     let thing = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t"}, "spec": {"a": [1]}});

@@ -104,10 +104,8 @@ impl Table<'_> {
     fn key(&self, item: &str, name: &str) -> ListKey {
         let line = self.numbers.get(item).and_then(|number| self.lines.get(*number));
         let field = line.and_then(|line| line.fields.iter().find(|field| field.name == name));
-        let default = field.and_then(|field| field.mark.default.clone());
-        // Zeros are what the server writes, not what identifies an item.
-        let default = default.filter(|default| default.as_str().is_some_and(|text| !text.is_empty()));
-        ListKey { name: name.to_owned(), default }
+        // Zeros, too: to the server an item without its key is the one of the empty key.
+        ListKey { name: name.to_owned(), default: field.and_then(|field| field.mark.default.clone()) }
     }
 }
 
