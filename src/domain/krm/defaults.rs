@@ -13,7 +13,8 @@ pub use structural::fill_structural;
 use crate::domain::krm::Gvk;
 use crate::domain::krm::metadata;
 use crate::domain::krm::normal::{each_map, is_zero};
-use crate::domain::krm::schema::Node;
+use crate::domain::krm::quantity::Quantity;
+use crate::domain::krm::schema::{Format, Node, Shape};
 use crate::domain::krm::value::{is_void, text};
 
 /// Path (steps by dots, `*` for every item, `?` before a step that must be there already), and the default as JSON.
@@ -118,6 +119,9 @@ const CRD: &[Row<'_>] = &[("spec.conversion.strategy", r#""None""#)];
 /// the schema of the kind begins.
 pub fn fill(gvk: &Gvk, object: &mut Value, root: Node<'_>) {
     fill_declared(object, root);
+    if gvk.kind != "RuntimeClass" && gvk.group != "resource.k8s.io" {
+        round_up(object, root);
+    }
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Pod") => pod(object),
         ("", "Service") => service(object),
@@ -157,6 +161,21 @@ fn fill_declared(value: &mut Value, node: Node<'_>) {
             // Zeros are what is written when nothing is there, not what is filled in.
             if !is_zero(default) && !is_void(default) && fields.get(name).is_none_or(Value::is_null) {
                 fields.insert(name.clone(), default.clone());
+            }
+        }
+    });
+}
+
+/// Rounds amounts of resources up to thousandths: every map of quantities is one, but for a few kinds.
+fn round_up(value: &mut Value, node: Node<'_>) {
+    each_map(value, node, &|map, fields| {
+        if map.element.as_deref() != Some(&Shape::Scalar(Format::Quantity)) {
+            return;
+        }
+        for amount in fields.values_mut() {
+            let exact = Quantity::of(amount).filter(|quantity| *quantity != quantity.in_thousandths());
+            if let Some(exact) = exact {
+                *amount = Value::String(exact.in_thousandths().to_string());
             }
         }
     });
@@ -522,5 +541,23 @@ mod tests {
         let mut object = json!({"data": {"a": "eA=="}, "stringData": {"b": "hello"}});
         filled(&Gvk::new("", "v1", "Secret"), &mut object);
         assert_eq!(object, json!({"data": {"a": "eA==", "b": "aGVsbG8="}, "type": "Opaque"}));
+    }
+
+    #[test]
+    fn amounts_of_resources_are_rounded_up() {
+        let container = |cpu: &str, memory: &str| {
+            let mut object = json!({"spec": {"template": {"spec": {"containers": [{"resources": {"limits": {"cpu": cpu, "memory": memory}}}]}}}});
+            filled(&Gvk::new("apps", "v1", "Deployment"), &mut object);
+            object.pointer("/spec/template/spec/containers/0/resources/limits").cloned().unwrap()
+        };
+        assert_eq!(container("1n", "1.0001Gi"), json!({"cpu": "1m", "memory": "1073849198183m"}));
+        assert_eq!(container("1500u", "1Gi"), json!({"cpu": "2m", "memory": "1Gi"}));
+        // Other quantities, and those of a kind without such defaults, are as exact as they are sent.
+        let mut pod = json!({"spec": {"volumes": [{"emptyDir": {"sizeLimit": "1n"}}]}});
+        filled(&Gvk::new("", "v1", "Pod"), &mut pod);
+        assert_eq!(pod.pointer("/spec/volumes/0/emptyDir/sizeLimit"), Some(&json!("1n")));
+        let mut class = json!({"overhead": {"podFixed": {"cpu": "1n"}}});
+        filled(&Gvk::new("node.k8s.io", "v1", "RuntimeClass"), &mut class);
+        assert_eq!(class, json!({"overhead": {"podFixed": {"cpu": "1n"}}}));
     }
 }

@@ -145,6 +145,20 @@ fn items_without_their_key_have_the_empty_one() {
     assert!(twice.to_string().ends_with(".imagePullSecrets: duplicate entries for key [name=\"\"]"), "{twice}");
 }
 
+/// What is no whole number of bytes the server holds in thousandths.
+#[test]
+fn a_fraction_of_bytes_is_what_the_server_holds() {
+    let mut config = deployment(2, "upf:1");
+    let container = "/spec/template/spec/containers/0/resources";
+    *config.pointer_mut(container).unwrap() =
+        json!({"limits": {"memory": "1.1Gi"}, "requests": {"memory": "1.0001Gi"}});
+    let mut held = live(&config, "loggia");
+    assert_eq!(held.pointer(container).unwrap()["limits"]["memory"], "1181116006400m");
+    *held.pointer_mut(container).unwrap() =
+        json!({"limits": {"memory": "1181116006400m"}, "requests": {"memory": "1073849198183m"}});
+    assert_eq!(foretold(Some(&held), &config), "");
+}
+
 #[test]
 fn grades_tell_what_is_known() {
     let thing = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t"}, "spec": {"a": [1]}});
