@@ -381,3 +381,33 @@ proptest! {
         prop_assert_eq!(refused, !predicted.conflicts.is_empty());
     }
 }
+
+/// A live object that one manager applied, with these parts as the server stores them.
+fn stored(config: &Value, parts: &[(&str, Value)]) -> Value {
+    let schemas = Schemas::builtin();
+    let (schema, _) = schemas.lookup(&gvk(config));
+    let mut object = apply(None, config, &options("loggia"), schema).unwrap();
+    for (pointer, part) in parts {
+        *object.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = part.clone();
+    }
+    object
+}
+
+fn of_kind(api: &str, kind: &str, field: &str, value: &Value) -> Value {
+    json!({"apiVersion": api, "kind": kind, "metadata": {"name": "p"}, field: value})
+}
+
+/// The binder of volumes adds to the reference that an administrator made.
+#[test]
+fn a_reference_to_a_claim_is_shared() {
+    let volume = json!({"capacity": {"storage": "1Gi"}, "claimRef": {"name": "x", "namespace": "default"}});
+    let config = of_kind("v1", "PersistentVolume", "spec", &volume);
+    let schemas = Schemas::builtin();
+    let (schema, _) = schemas.lookup(&gvk(&config));
+    let before = stored(&config, &[]);
+    let mut bound = before.clone();
+    bound["spec"]["claimRef"]["uid"] = json!("8f3b2a52");
+    let bound = update(Some(&before), &bound, &options("binder"), schema);
+    let predicted = predict(Some(&bound), &config, "loggia", &schemas).unwrap();
+    assert_eq!((render(&predicted.changes).as_str(), predicted.conflicts.as_slice()), ("", [].as_slice()));
+}
