@@ -393,8 +393,111 @@ fn stored(config: &Value, parts: &[(&str, Value)]) -> Value {
     object
 }
 
+fn pod_of(spec: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "core"}, "spec": spec})
+}
+
 fn of_kind(api: &str, kind: &str, field: &str, value: &Value) -> Value {
     json!({"apiVersion": api, "kind": kind, "metadata": {"name": "p"}, field: value})
+}
+
+/// What is sent, where in it the server fills something in, and what is there then. Recorded from Kubernetes v1.36.3.
+fn filled_in_by_the_server() -> Vec<(Value, &'static str, Value)> {
+    let resource = json!({"containerName": "a", "resource": "limits.cpu"});
+    let exact = json!({"containerName": "a", "resource": "limits.cpu", "divisor": "0"});
+    let file =
+        json!([{"path": "a", "fieldRef": {"fieldPath": "metadata.name"}}, {"path": "b", "resourceFieldRef": resource}]);
+    let files = json!([{"path": "a", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}},
+        {"path": "b", "resourceFieldRef": exact}]);
+    let env =
+        json!({"containers": [{"name": "a", "env": [{"name": "A", "valueFrom": {"resourceFieldRef": resource}}]}]});
+    let down = json!({"volumes": [{"name": "v", "downwardAPI": {"items": file}}]});
+    let sources = json!([{"downwardAPI": {"items": file}}, {"serviceAccountToken": {"path": "t"}}]);
+    let projected = json!({"volumes": [{"name": "v", "projected": {"sources": sources}}]});
+    let all_sources =
+        json!([{"downwardAPI": {"items": files}}, {"serviceAccountToken": {"path": "t", "expirationSeconds": 3600}}]);
+    let rule = json!({"apiGroups": ["x"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["ys"]});
+    let scoped =
+        json!({"apiGroups": ["x"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["ys"], "scope": "*"});
+    let hooks = json!([{"name": "a.b.c", "rules": [rule]}]);
+    let matching =
+        json!({"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}, "resourceRules": [scoped]});
+    let failures = |condition: Value| json!({"rules": [{"action": "Ignore", "onPodConditions": [condition]}]});
+    let job = json!({"podFailurePolicy": failures(json!({"type": "X"}))});
+    let jobs = json!({"schedule": "* * * * *", "jobTemplate": {"spec": job}});
+    let told = failures(json!({"type": "X", "status": "True"}));
+    let limits = json!({"limits": [{"type": "Container", "default": {"memory": "1"}, "max": {"cpu": "1"}, "min": {"ephemeral-storage": "1"}}]});
+    let limited = json!([{"type": "Container", "default": {"memory": "1", "cpu": "1"}, "max": {"cpu": "1"}, "min": {"ephemeral-storage": "1"},
+        "defaultRequest": {"memory": "1", "cpu": "1", "ephemeral-storage": "1"}}]);
+    let policies = "admissionregistration.k8s.io/v1";
+    vec![
+        (pod_of(&env), "/spec/containers/0/env/0/valueFrom/resourceFieldRef", exact),
+        (pod_of(&down), "/spec/volumes/0/downwardAPI/items", files.clone()),
+        (pod_of(&projected), "/spec/volumes/0/projected/sources", all_sources),
+        (of_kind(policies, "ValidatingWebhookConfiguration", "webhooks", &hooks), "/webhooks/0/rules", json!([scoped])),
+        (of_kind(policies, "MutatingWebhookConfiguration", "webhooks", &hooks), "/webhooks/0/rules", json!([scoped])),
+        (
+            of_kind(
+                policies,
+                "ValidatingAdmissionPolicy",
+                "spec",
+                &json!({"matchConstraints": {"resourceRules": [rule]}}),
+            ),
+            "/spec/matchConstraints",
+            matching.clone(),
+        ),
+        (
+            of_kind(
+                policies,
+                "ValidatingAdmissionPolicyBinding",
+                "spec",
+                &json!({"matchResources": {"resourceRules": [rule]}}),
+            ),
+            "/spec/matchResources",
+            matching,
+        ),
+        (of_kind("batch/v1", "Job", "spec", &job), "/spec/podFailurePolicy", told.clone()),
+        (of_kind("batch/v1", "CronJob", "spec", &jobs), "/spec/jobTemplate/spec/podFailurePolicy", told),
+        (of_kind("v1", "LimitRange", "spec", &limits), "/spec/limits", limited),
+    ]
+}
+
+#[test]
+fn what_the_server_fills_in_is_no_difference() {
+    for (config, place, part) in filled_in_by_the_server() {
+        let live = stored(&config, &[(place, part.clone())]);
+        assert_eq!(foretold(Some(&live), &config), "", "{config}");
+        let mut filled = config.clone();
+        Schemas::builtin().fill(&gvk(&config), &mut filled);
+        assert_eq!(filled.pointer(place), Some(&part), "{config}");
+    }
+}
+
+/// Devices are asked for in lists that are replaced as a whole.
+#[test]
+fn devices_that_are_asked_for_are_no_difference() {
+    let claim = |request: Value| {
+        let spec = json!({"spec": {"devices": {"requests": [request]}}});
+        of_kind("resource.k8s.io/v1", "ResourceClaimTemplate", "spec", &spec)
+    };
+    let config = claim(json!({"name": "a", "exactly": {"deviceClassName": "p", "tolerations": [{"key": "k"}]}}));
+    let exact = json!({"name": "a", "exactly": {"deviceClassName": "p", "allocationMode": "ExactCount", "count": 1,
+        "tolerations": [{"key": "k", "operator": "Equal"}]}});
+    let live = stored(&config, &[("/spec/spec/devices/requests/0", exact)]);
+    let predicted = predict(Some(&live), &config, "loggia", &Schemas::builtin()).unwrap();
+    assert_eq!((render(&predicted.changes).as_str(), predicted.grade), ("", Grade::Schema));
+}
+
+#[test]
+fn an_empty_path_of_a_hook_is_the_root() {
+    let hook = |path: &str| json!({"preStop": {"httpGet": {"port": 5, "path": path}}});
+    let mut config = deployment(2, "upf:1");
+    config["spec"]["template"]["spec"]["containers"][0]["lifecycle"] = hook("");
+    let mut root = hook("/");
+    root["preStop"]["httpGet"]["scheme"] = json!("HTTP");
+    let mut held = live(&config, "loggia");
+    held["spec"]["template"]["spec"]["containers"][0]["lifecycle"] = root;
+    assert_eq!(foretold(Some(&held), &config), "");
 }
 
 /// The binder of volumes adds to the reference that an administrator made.
