@@ -489,6 +489,35 @@ fn devices_that_are_asked_for_are_no_difference() {
 }
 
 #[test]
+fn what_a_service_was_given_it_keeps() {
+    let service = |spec: &Value| of_kind("v1", "Service", "spec", spec);
+    let given = json!({"type": "NodePort", "clusterIP": "10.96.47.176", "clusterIPs": ["10.96.47.176"], "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack", "externalTrafficPolicy": "Cluster", "internalTrafficPolicy": "Cluster",
+        "sessionAffinity": "None",
+        "ports": [{"name": "a", "port": 80, "protocol": "TCP", "targetPort": 80, "nodePort": 30515}]});
+    let sent = json!({"type": "NodePort", "clusterIP": "", "clusterIPs": [], "ports": [{"name": "a", "port": 80, "targetPort": 0, "nodePort": 0}]});
+    let live = stored(&service(&sent), &[("/spec", given)]);
+    assert_eq!(foretold(Some(&live), &service(&sent)), "");
+    // Another port of the same name keeps the port of the nodes; one of another name is given its own.
+    let port_of_nodes = |sent: &Value| {
+        let object = predict(Some(&live), &service(sent), "loggia", &Schemas::builtin()).unwrap().object;
+        object.pointer("/spec/ports/0/nodePort").cloned()
+    };
+    let mut moved = sent.clone();
+    moved["ports"][0]["port"] = json!(81);
+    assert_eq!(port_of_nodes(&moved), Some(json!(30515)));
+    moved["ports"][0]["name"] = json!("b");
+    assert_eq!(port_of_nodes(&moved), None);
+    // Without its type what only that type has goes.
+    let inner = json!({"ports": [{"name": "a", "port": 80}], "type": "ClusterIP"});
+    assert_eq!(
+        foretold(Some(&live), &service(&inner)),
+        "- .spec.externalTrafficPolicy: \"Cluster\"\n\
+         - .spec.ports[port=80,protocol=\"TCP\"].nodePort: 30515\n~ .spec.type: \"NodePort\" -> \"ClusterIP\"\n"
+    );
+}
+
+#[test]
 fn an_empty_path_of_a_hook_is_the_root() {
     let hook = |path: &str| json!({"preStop": {"httpGet": {"port": 5, "path": path}}});
     let mut config = deployment(2, "upf:1");
