@@ -25,7 +25,7 @@ use loggia::domain::intent::target::{Target, TargetSpec};
 use loggia::domain::inventory::Inventory;
 use loggia::domain::krm::document::{Limits, read};
 use loggia::domain::krm::schema::Grade;
-use loggia::domain::krm::{Gvk, Object, Predicted, Schemas, changes, predict, render};
+use loggia::domain::krm::{Change, Conflict, Gvk, Object, Predicted, Schemas, changes, predict, render};
 use loggia::domain::plan::{DeclaredObject, Guard, Observed, PlanPolicy, declare, plan_unit};
 use loggia::domain::time::Timestamp;
 use loggia::engine::planning::plan_target;
@@ -642,6 +642,11 @@ async fn surprises(cluster: &Cluster, schemas: &Schemas, seed: u64) -> Vec<Strin
     told
 }
 
+/// Nobody can foretell which port of the nodes a new port of a service is given.
+fn is_given_by_chance(object: &Object, change: &Change) -> bool {
+    object.kind() == "Service" && change.before.is_none() && change.path.to_string().ends_with(".nodePort")
+}
+
 async fn compare(
     cluster: &Cluster,
     schemas: &Schemas,
@@ -673,7 +678,8 @@ async fn compare(
         }
     };
     let (schema, _) = schemas.lookup(&second.gvk());
-    let differs = changes(&foretold.object, &stored, schema);
+    let mut differs = changes(&foretold.object, &stored, schema);
+    differs.retain(|change| !is_given_by_chance(second, change));
     if !differs.is_empty() {
         say("foretold, then stored", render(&differs));
     }
@@ -751,7 +757,7 @@ async fn left_to_do(cluster: &Cluster, schemas: &Schemas, object: &Object) -> Ve
     say("foretold to be refused as it is", refusals(Some(&live), object, schemas).join("\n"));
     let foretold = predict(Some(&live), object.value(), "loggia", schemas).unwrap();
     say("left to do", render(&foretold.changes));
-    say("conflicts", foretold.conflicts.iter().map(|conflict| conflict.message()).collect());
+    say("conflicts", foretold.conflicts.iter().map(Conflict::message).collect());
     say("grade", if foretold.grade == Grade::Schema { String::new() } else { format!("{:?}", foretold.grade) });
     let again = cluster.apply(None, object, &ours).await.unwrap().into_value();
     let (schema, _) = schemas.lookup(&kind);
