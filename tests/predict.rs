@@ -728,12 +728,16 @@ const OBJECTS: &str = include_str!("predict/objects.yaml");
 async fn settles(cluster: &Cluster) -> usize {
     let schemas = Schemas::builtin();
     let (mut found, mut applied) = (Vec::new(), 0);
-    for (line, object) in read(OBJECTS.as_bytes(), &Limits::default()).unwrap() {
+    let objects = read(OBJECTS.as_bytes(), &Limits::default()).unwrap().into_iter();
+    let objects = objects.map(|(line, object)| (format!("objects.yaml:{line}"), object));
+    // Definitions as people write them, whole schemas in an atomic list.
+    let definitions = loggia::domain::intent::crds().into_iter().map(|(file, crd)| (file.to_owned(), crd));
+    for (place, object) in definitions.chain(objects) {
         let object = Object::new(object).unwrap();
         if cluster.resource(&object.gvk()).await.unwrap().is_some() {
             applied += 1;
             let left = left_to_do(cluster, &schemas, &object).await;
-            found.extend(left.into_iter().map(|what| format!("objects.yaml:{line}: {}: {what}", object.kind())));
+            found.extend(left.into_iter().map(|what| format!("{place}: {}: {what}", object.kind())));
         }
     }
     assert!(found.is_empty(), "{} surprises:\n{}", found.len(), found.join("\n"));

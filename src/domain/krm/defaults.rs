@@ -135,7 +135,7 @@ pub fn fill(gvk: &Gvk, object: &mut Value, root: Node<'_>) {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd(object),
         ("apiregistration.k8s.io", "APIService") => all(object, &[("?spec.?service.port", "443")]),
         ("admissionregistration.k8s.io", kind) => admission(kind, object),
-        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => all(object, &[("spec.matchingPrecedence", "1000")]),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => flow_schema(object),
         ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => all(object, PRIORITY_LEVEL),
         ("resource.k8s.io", "ResourceClaim") => devices(object.pointer_mut("/spec")),
         ("resource.k8s.io", "ResourceClaimTemplate") => devices(object.pointer_mut("/spec/spec")),
@@ -375,6 +375,14 @@ fn limit_range(object: &mut Value) {
             amounts.iter().for_each(|(name, amount)| set(limit, &[to, name], amount));
         }
     }
+}
+
+/// No precedence is one, too: the middle.
+fn flow_schema(object: &mut Value) {
+    if object.pointer("/spec/matchingPrecedence").is_some_and(is_zero) {
+        object["spec"]["matchingPrecedence"] = Value::Null;
+    }
+    all(object, &[("spec.matchingPrecedence", "1000")]);
 }
 
 /// Of the devices that a claim asks for.
