@@ -8,6 +8,7 @@ use crate::apiserver::core::Core;
 use crate::apiserver::kinds::Resource;
 use crate::apiserver::metadata;
 use crate::domain::krm::Gvk;
+use crate::domain::krm::defaults::{keep_given, node_ports, wants_node_ports, without_node_port};
 
 /// How many addresses are tried before a service stays without one.
 const ATTEMPTS: u32 = 1000;
@@ -20,10 +21,6 @@ fn is_service(gvk: &Gvk) -> bool {
 
 fn service_type(object: &Value) -> &str {
     object.pointer("/spec/type").and_then(Value::as_str).unwrap_or_default()
-}
-
-fn wants_node_ports(object: &Value) -> bool {
-    matches!(service_type(object), "NodePort" | "LoadBalancer")
 }
 
 fn has_text(object: &Value, pointer: &str) -> bool {
@@ -46,15 +43,27 @@ pub(super) fn assign(core: &Core, gvk: &Gvk, object: &mut Value) {
     }
     let address = object.pointer("/spec/clusterIP").cloned().unwrap_or_default();
     object["spec"]["clusterIPs"] = json!([address]);
-    for (name, value) in [("ipFamilies", json!(["IPv4"])), ("ipFamilyPolicy", json!("SingleStack"))] {
+    let (families, policy) = families(object);
+    for (name, value) in [("ipFamilies", families), ("ipFamilyPolicy", policy)] {
         if object["spec"].get(name).is_none() {
             object["spec"][name] = value;
         }
     }
     if wants_node_ports(object) {
-        let taken = services.iter().flat_map(|service| node_ports(service)).collect();
+        let taken = services.iter().flat_map(|service| node_ports(service).collect::<Vec<_>>()).collect();
         assign_node_ports(object, taken);
     }
+}
+
+/// The address families of a service that names none, and how many it has to have: without an address and without pods
+/// of its own it may be about both.
+fn families(service: &Value) -> (Value, Value) {
+    let is_bare = service.pointer("/spec/selector").and_then(Value::as_object).is_none_or(serde_json::Map::is_empty);
+    let is_headless = service.pointer("/spec/clusterIP") == Some(&json!("None"));
+    if is_bare && is_headless && service.pointer("/spec/ipFamilyPolicy") != Some(&json!("SingleStack")) {
+        return (json!(["IPv4", "IPv6"]), json!("RequireDualStack"));
+    }
+    (json!(["IPv4"]), json!("SingleStack"))
 }
 
 fn address(seed: &str, attempt: u32) -> String {
@@ -62,16 +71,10 @@ fn address(seed: &str, attempt: u32) -> String {
     format!("10.96.{}.{}", bytes[0], bytes[1].clamp(1, 254))
 }
 
-fn node_ports(service: &Value) -> Vec<u64> {
-    let ports = service.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
-    ports.filter_map(|port| port.get("nodePort")?.as_u64()).collect()
-}
-
 fn assign_node_ports(object: &mut Value, mut taken: BTreeSet<u64>) {
     let (first, count) = NODE_PORTS;
     taken.extend(node_ports(object));
-    let ports = object.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten();
-    for port in ports.filter(|port| port.get("nodePort").is_none()) {
+    for port in without_node_port(object) {
         if let Some(free) = (first..first + count).find(|number| !taken.contains(number)) {
             taken.insert(free);
             port["nodePort"] = json!(free);
@@ -79,69 +82,9 @@ fn assign_node_ports(object: &mut Value, mut taken: BTreeSet<u64>) {
     }
 }
 
-/// Carries addresses over to a new form of a service that does not name them.
+/// Carries over to a new form of a service what it was given and does not name.
 pub(super) fn keep(gvk: &Gvk, old: &Value, new: &mut Value) {
     if is_service(gvk) {
-        release(old, new);
+        keep_given(old, new);
     }
-    if !is_service(gvk) || service_type(new) == "ExternalName" || service_type(old) == "ExternalName" {
-        return;
-    }
-    for name in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
-        let pointer = format!("/spec/{name}");
-        if let (None, Some(value)) = (new.pointer(&pointer), old.pointer(&pointer)) {
-            let value = value.clone();
-            if let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) {
-                spec.insert(name.to_owned(), value);
-            }
-        }
-    }
-    if wants_node_ports(new) {
-        keep_node_ports(old, new);
-    }
-}
-
-/// Takes away what only the old type of a service has, unless it was changed along with the type.
-fn release(old: &Value, new: &mut Value) {
-    let (before, after) = (service_type(old), service_type(new).to_owned());
-    let mut gone: Vec<&str> = Vec::new();
-    if before != "ExternalName" && after == "ExternalName" {
-        gone.extend(["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"]);
-    }
-    if wants_node_ports(old) && !wants_node_ports(new) {
-        gone.push("externalTrafficPolicy");
-        release_node_ports(old, new);
-    }
-    if before == "LoadBalancer" && after != "LoadBalancer" {
-        gone.extend(["allocateLoadBalancerNodePorts", "loadBalancerClass"]);
-    }
-    for name in gone {
-        let same = old.pointer(&format!("/spec/{name}")) == new.pointer(&format!("/spec/{name}"));
-        if let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut).filter(|_| same) {
-            spec.remove(name);
-        }
-    }
-}
-
-fn release_node_ports(old: &Value, new: &mut Value) {
-    let known = node_ports(old);
-    let ports = new.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten();
-    for port in ports.filter_map(Value::as_object_mut) {
-        if port.get("nodePort").and_then(Value::as_u64).is_some_and(|number| known.contains(&number)) {
-            port.remove("nodePort");
-        }
-    }
-}
-
-fn keep_node_ports(old: &Value, new: &mut Value) {
-    let before = old.pointer("/spec/ports").and_then(Value::as_array).cloned().unwrap_or_default();
-    let identity = |port: &Value| (port.get("port").cloned(), port.get("protocol").cloned());
-    let ports = new.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten();
-    for port in ports.filter(|port| port.get("nodePort").is_none()) {
-        let known = before.iter().find(|old| identity(old) == identity(port));
-        if let Some(number) = known.and_then(|port| port.get("nodePort")) {
-            port["nodePort"] = number.clone();
-        }
-    }
-    assign_node_ports(new, BTreeSet::new());
 }

@@ -180,6 +180,37 @@ async fn two_appliers_share_an_object_and_conflict_over_a_field() {
 }
 
 #[tokio::test]
+async fn an_item_without_its_key_is_the_one_of_the_empty_key() {
+    let server = server();
+    let api = deployments(&server.client());
+    let me = PatchParams::apply("one");
+    for secret in [json!({"name": ""}), json!({}), json!({"name": ""})] {
+        let mut config = deployment("upf:v1");
+        config["spec"]["template"]["spec"]["imagePullSecrets"] = json!([secret]);
+        let stored = api.patch("upf", &me, &Patch::Apply(&config)).await.unwrap();
+        assert_eq!(stored.data["spec"]["template"]["spec"]["imagePullSecrets"], json!([{}]));
+        assert_eq!(stored.metadata.generation, Some(1));
+    }
+    let table = [
+        ("/spec/template/spec/containers/0", json!({"image": "a"}), "containers[0].name"),
+        ("/spec/template/spec/containers/0/env", json!([{"value": "a"}]), "containers[0].env[0].name"),
+        ("/spec/template/spec/containers/0/ports", json!([{}]), "containers[0].ports[0].containerPort"),
+        ("/spec/template/spec/volumes", json!([{"emptyDir": {}}]), "volumes[0].name"),
+    ];
+    for (place, value, field) in table {
+        let mut config = deployment("upf:v1");
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        match config.pointer_mut(parent).unwrap() {
+            Value::Array(items) => items[0] = value,
+            fields => fields[name] = value,
+        }
+        let refused = status(api.patch("upf", &me, &Patch::Apply(&config)).await.unwrap_err());
+        let wanted = format!("Deployment.apps \"upf\" is invalid: spec.template.spec.{field}: Required value");
+        assert_eq!((refused.code, refused.message), (422, wanted));
+    }
+}
+
+#[tokio::test]
 async fn the_other_patches_patch() {
     let server = server();
     let client = server.client();

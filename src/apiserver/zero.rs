@@ -10,7 +10,11 @@ use crate::domain::krm::Gvk;
 use crate::domain::krm::defaults::{Row, all};
 
 /// Below a pod template.
-const TEMPLATE: &[Row<'_>] = &[("metadata", "{}"), ("spec.containers", "null")];
+const TEMPLATE: &[Row<'_>] = &[
+    ("metadata", "{}"),
+    ("spec.containers", "null"),
+    ("?spec.?volumes.*.?ephemeral.?volumeClaimTemplate.metadata", "{}"),
+];
 const CLAIM: &[Row<'_>] = &[("metadata", "{}"), ("spec.resources", "{}"), ("status", "{}")];
 
 /// Where the pod templates of a kind are.
@@ -37,7 +41,15 @@ const CONDITIONS: &[(&str, &str, &[Row<'_>])] = &[
 
 /// Group, kind, fields.
 const ROWS: &[(&str, &str, &[Row<'_>])] = &[
-    ("", "Pod", &[("spec.containers", "null"), ("status", "{}")]),
+    (
+        "",
+        "Pod",
+        &[
+            ("spec.containers", "null"),
+            ("?spec.?volumes.*.?ephemeral.?volumeClaimTemplate.metadata", "{}"),
+            ("status", "{}"),
+        ],
+    ),
     ("", "PersistentVolumeClaim", &[("spec.resources", "{}"), ("status", "{}")]),
     ("", "Namespace", &[("spec", "{}"), ("status", "{}")]),
     ("", "Node", NODE),

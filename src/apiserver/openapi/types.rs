@@ -185,12 +185,14 @@ impl Reader<'_> {
             return list;
         }
         let (atomic, rest) = shape.strip_prefix('!').map_or((false, shape), |rest| (true, rest));
-        let Some(item) = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
-            return self.mention(rest);
+        let mut map = match rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some(item) => json!({"type": "object", "additionalProperties": self.shape(item)}),
+            None if rest == shape && !shape.starts_with('&') => return self.mention(rest),
+            None => aside(self.mention(rest.trim_start_matches('&'))),
         };
-        let mut map = json!({"type": "object", "additionalProperties": self.shape(item)});
-        if atomic {
-            map["x-kubernetes-map-type"] = json!("atomic");
+        let own = if atomic { Some("atomic") } else { shape.starts_with('&').then_some("granular") };
+        if let Some(own) = own {
+            map["x-kubernetes-map-type"] = json!(own);
         }
         map
     }

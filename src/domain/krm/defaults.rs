@@ -4,50 +4,29 @@
 //! Source: the defaulting functions of Kubernetes v1.36 (`pkg/apis/*/v1/defaults.go`), as documented in the API
 //! reference.
 
+mod admission;
+mod pod;
+mod service;
 mod structural;
 
 use serde_json::{Map, Value, json};
 
+use admission::admission;
+use pod::{pod, template};
+use service::service;
+pub use service::{keep_given, node_ports, wants_node_ports, without_node_port};
 pub use structural::fill_structural;
 
 use crate::domain::krm::Gvk;
 use crate::domain::krm::metadata;
 use crate::domain::krm::normal::{each_map, is_zero};
-use crate::domain::krm::schema::Node;
+use crate::domain::krm::quantity::Quantity;
+use crate::domain::krm::schema::{Format, Node, Shape};
 use crate::domain::krm::value::{is_void, text};
 
 /// Path (steps by dots, `*` for every item, `?` before a step that must be there already), and the default as JSON.
 /// Steps but the last create missing objects unless a `?` guards them.
 pub type Row<'a> = (&'a str, &'a str);
-
-const POD: &[Row<'_>] = &[
-    ("restartPolicy", r#""Always""#),
-    ("dnsPolicy", r#""ClusterFirst""#),
-    ("schedulerName", r#""default-scheduler""#),
-    ("securityContext", "{}"),
-    ("terminationGracePeriodSeconds", "30"),
-    ("?volumes.*.?secret.defaultMode", "420"),
-    ("?volumes.*.?configMap.defaultMode", "420"),
-    ("?volumes.*.?projected.defaultMode", "420"),
-    ("?volumes.*.?downwardAPI.defaultMode", "420"),
-    ("?volumes.*.?hostPath.type", r#""""#),
-];
-
-const CONTAINER: &[Row<'_>] = &[
-    ("terminationMessagePath", r#""/dev/termination-log""#),
-    ("terminationMessagePolicy", r#""File""#),
-    ("resources", "{}"),
-    ("?env.*.?valueFrom.?fieldRef.apiVersion", r#""v1""#),
-];
-
-const PROBE: &[Row<'_>] = &[
-    ("timeoutSeconds", "1"),
-    ("periodSeconds", "10"),
-    ("successThreshold", "1"),
-    ("failureThreshold", "3"),
-    ("?httpGet.path", r#""/""#),
-    ("?httpGet.scheme", r#""HTTP""#),
-];
 
 const DEPLOYMENT: &[Row<'_>] = &[
     ("spec.replicas", "1"),
@@ -71,21 +50,16 @@ const STATEFUL_SET: &[Row<'_>] = &[
 const DAEMON_SET: &[Row<'_>] =
     &[("spec.revisionHistoryLimit", "10"), ("spec.updateStrategy.type", r#""RollingUpdate""#)];
 
-const SERVICE: &[Row<'_>] = &[
-    ("spec.type", r#""ClusterIP""#),
-    ("spec.sessionAffinity", r#""None""#),
-    ("?status.?loadBalancer.?ingress.*.ipMode", r#""VIP""#),
-];
-
 const JOB: &[Row<'_>] = &[
     ("completions", "1"),
     ("parallelism", "1"),
-    ("backoffLimit", "6"),
     ("completionMode", r#""NonIndexed""#),
     ("suspend", "false"),
-    ("podReplacementPolicy", r#""TerminatingOrFailed""#),
     ("manualSelector", "false"),
 ];
+
+/// Of the jobs that a cron job makes, too.
+const FAILURES: &[Row<'_>] = &[("?podFailurePolicy.?rules.*.?onPodConditions.*.status", r#""True""#)];
 
 const CRON_JOB: &[Row<'_>] = &[
     ("spec.concurrencyPolicy", r#""Allow""#),
@@ -110,42 +84,79 @@ const VOLUME: &[Row<'_>] = &[
     ("spec.persistentVolumeReclaimPolicy", r#""Retain""#),
     ("spec.volumeMode", r#""Filesystem""#),
     ("?spec.?hostPath.type", r#""""#),
+    ("?spec.?azureDisk.readOnly", "false"),
 ];
 const STORAGE_CLASS: &[Row<'_>] = &[("reclaimPolicy", r#""Delete""#), ("volumeBindingMode", r#""Immediate""#)];
+const STORAGE_DRIVER: &[Row<'_>] = &[
+    ("spec.attachRequired", "true"),
+    ("spec.podInfoOnMount", "false"),
+    ("spec.storageCapacity", "false"),
+    ("spec.requiresRepublish", "false"),
+    ("spec.seLinuxMount", "false"),
+    ("spec.fsGroupPolicy", r#""ReadWriteOnceWithFSType""#),
+    ("spec.volumeLifecycleModes", r#"["Persistent"]"#),
+];
+const PRIORITY_LEVEL: &[Row<'_>] = &[
+    ("?spec.?limited.nominalConcurrencyShares", "30"),
+    ("?spec.?limited.lendablePercent", "0"),
+    ("?spec.?limited.?limitResponse.?queuing.queues", "64"),
+    ("?spec.?limited.?limitResponse.?queuing.handSize", "8"),
+    ("?spec.?limited.?limitResponse.?queuing.queueLengthLimit", "50"),
+];
 const CRD: &[Row<'_>] = &[("spec.conversion.strategy", r#""None""#)];
+const CONVERSION: &[Row<'_>] = &[("?spec.?conversion.?webhook.?clientConfig.?service.port", "443")];
 
 /// Fills in what is missing, as part of reading an object: whoever writes the object comes to own it. `root` is where
 /// the schema of the kind begins.
 pub fn fill(gvk: &Gvk, object: &mut Value, root: Node<'_>) {
     fill_declared(object, root);
+    if gvk.kind != "RuntimeClass" && gvk.group != "resource.k8s.io" {
+        round_up(object, root);
+    }
     match (gvk.group.as_str(), gvk.kind.as_str()) {
-        ("", "Pod") => pod(object),
-        ("", "Service") => service(object),
-        ("", "Namespace") => namespace(object),
-        ("", "Secret") => secret(object),
-        ("", "PersistentVolumeClaim") => all(object, PVC),
-        ("", "PersistentVolume") => all(object, VOLUME),
-        ("", "Endpoints") => all(object, &[("?subsets.*.?ports.*.protocol", r#""TCP""#)]),
-        ("", "Node") => node(object),
+        ("", kind) => core(kind, object),
         ("storage.k8s.io", "StorageClass") => all(object, STORAGE_CLASS),
+        ("storage.k8s.io", "CSIDriver") => all(object, STORAGE_DRIVER),
         ("discovery.k8s.io", "EndpointSlice") => {
             all(object, &[("?ports.*.name", r#""""#), ("?ports.*.protocol", r#""TCP""#)]);
         }
         ("apps", "Deployment") => deployment(object),
-        ("", "ReplicationController") => controller(object),
         ("apps", "ReplicaSet") => replicated(object, &[("spec.replicas", "1")]),
         ("apps", "StatefulSet") => stateful_set(object),
         ("apps", "DaemonSet") => daemon_set(object),
         ("batch", "Job") => job(object),
-        ("batch", "CronJob") => {
-            all(object, CRON_JOB);
-            template(object.pointer_mut("/spec/jobTemplate/spec/template"));
-        }
+        ("batch", "CronJob") => cron_job(object),
+        ("autoscaling", "HorizontalPodAutoscaler") if gvk.version == "v1" => all(object, &[("spec.minReplicas", "1")]),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object),
         ("networking.k8s.io", "NetworkPolicy") => network_policy(object),
+        ("networking.k8s.io", "IngressClass") => all(object, &[("?spec.?parameters.scope", r#""Cluster""#)]),
         ("scheduling.k8s.io", "PriorityClass") => all(object, &[("preemptionPolicy", r#""PreemptLowerPriority""#)]),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd(object),
+        ("apiregistration.k8s.io", "APIService") => all(object, &[("?spec.?service.port", "443")]),
+        ("admissionregistration.k8s.io", kind) => admission(kind, object),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => flow_schema(object),
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => all(object, PRIORITY_LEVEL),
+        ("resource.k8s.io", "ResourceClaim") => devices(object.pointer_mut("/spec")),
+        ("resource.k8s.io", "ResourceClaimTemplate") => devices(object.pointer_mut("/spec/spec")),
+        _ => {}
+    }
+}
+
+/// Of the group without a name.
+fn core(kind: &str, object: &mut Value) {
+    match kind {
+        "Pod" => pod(object),
+        "PodTemplate" => template(object.get_mut("template")),
+        "Service" => service(object),
+        "Namespace" => namespace(object),
+        "Secret" => secret(object),
+        "PersistentVolumeClaim" => claim(object),
+        "PersistentVolume" => all(object, VOLUME),
+        "LimitRange" => limit_range(object),
+        "Endpoints" => all(object, &[("?subsets.*.?ports.*.protocol", r#""TCP""#)]),
+        "Node" => node(object),
+        "ReplicationController" => controller(object),
         _ => {}
     }
 }
@@ -162,10 +173,25 @@ fn fill_declared(value: &mut Value, node: Node<'_>) {
     });
 }
 
+/// Rounds amounts of resources up to thousandths: every map of quantities is one, but for a few kinds.
+fn round_up(value: &mut Value, node: Node<'_>) {
+    each_map(value, node, &|map, fields| {
+        if map.element.as_deref() != Some(&Shape::Scalar(Format::Quantity)) {
+            return;
+        }
+        for amount in fields.values_mut() {
+            let exact = Quantity::of(amount).filter(|quantity| *quantity != quantity.in_thousandths());
+            if let Some(exact) = exact {
+                *amount = Value::String(exact.in_thousandths().to_string());
+            }
+        }
+    });
+}
+
 /// Fills in what is missing, row by row.
 pub fn all(object: &mut Value, rows: &[Row<'_>]) {
     for (path, default) in rows {
-        // The defaults are constants of this file; one that did not parse would be no default, and a test would see it.
+        // The defaults are constants of these files; one that did not parse would be no default, and a test would see it.
         lay(object, path.split('.'), &|| serde_json::from_str(default).unwrap_or_default());
     }
 }
@@ -250,94 +276,6 @@ fn replicated(object: &mut Value, rows: &[Row<'_>]) {
     template(object.pointer_mut("/spec/template"));
 }
 
-fn template(template: Option<&mut Value>) {
-    let Some(spec) = template.and_then(|template| template.get_mut("spec")) else { return };
-    pod_spec(spec);
-}
-
-fn pod(object: &mut Value) {
-    let Some(spec) = object.get_mut("spec").filter(|spec| spec.is_object()) else { return };
-    pod_spec(spec);
-    all(spec, &[("enableServiceLinks", "true")]);
-    containers(spec).for_each(requests_of_limits);
-}
-
-fn containers(spec: &mut Value) -> impl Iterator<Item = &mut Value> {
-    let lists = spec.as_object_mut().into_iter().flatten();
-    let lists = lists.filter(|(name, _)| matches!(name.as_str(), "containers" | "initContainers"));
-    lists.filter_map(|(_, list)| list.as_array_mut()).flatten()
-}
-
-fn pod_spec(spec: &mut Value) {
-    all(spec, POD);
-    // The old name of the field follows the new one.
-    if let Some(account) = spec.get("serviceAccountName").filter(|name| name.as_str().is_some_and(|n| !n.is_empty())) {
-        spec["serviceAccount"] = account.clone();
-    } else if let Some(account) = spec.get("serviceAccount").cloned() {
-        spec["serviceAccountName"] = account;
-    }
-    for container in containers(spec) {
-        all(container, CONTAINER);
-        pull_policy(container);
-        for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-            if let Some(probe) = container.get_mut(probe) {
-                all(probe, PROBE);
-            }
-        }
-    }
-}
-
-/// `Always` for the tag `latest` and for none, unless there is a digest. What is no name of an image has no tag to go
-/// by.
-fn pull_policy(container: &mut Value) {
-    let image = text(container, "/image");
-    let last = image.rsplit('/').next().unwrap_or_default();
-    let latest = !image.contains('@') && (!last.contains(':') || last.ends_with(":latest")) && is_image(image);
-    let policy = if latest { r#""Always""# } else { r#""IfNotPresent""# };
-    all(container, &[("imagePullPolicy", policy)]);
-}
-
-/// Whether a text may name an image: no spaces, and lower case but for the registry and the tag.
-fn is_image(text: &str) -> bool {
-    let path = text.split_once('/').filter(|(host, _)| host.contains(['.', ':', '[']) || *host == "localhost");
-    let path = path.map_or(text, |(_, path)| path);
-    let name = path.rsplit_once(':').map_or(path, |(name, _)| name);
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/".contains(&byte);
-    !name.is_empty() && name.bytes().all(plain)
-}
-
-/// A limit without a request is the request, too.
-fn requests_of_limits(container: &mut Value) {
-    let Some(Value::Object(limits)) = container.pointer("/resources/limits").cloned() else { return };
-    for (name, limit) in limits {
-        let Some(resources) = container.get_mut("resources") else { return };
-        set(resources, &["requests", &name], &limit);
-    }
-}
-
-fn service(object: &mut Value) {
-    all(object, SERVICE);
-    if text(object, "/spec/type") != "ExternalName" {
-        all(object, &[("spec.internalTrafficPolicy", r#""Cluster""#)]);
-    }
-    if text(object, "/spec/sessionAffinity") == "ClientIP" {
-        all(object, &[("spec.sessionAffinityConfig.clientIP.timeoutSeconds", "10800")]);
-    } else if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.remove("sessionAffinityConfig");
-    }
-    if matches!(text(object, "/spec/type"), "NodePort" | "LoadBalancer") {
-        all(object, &[("spec.externalTrafficPolicy", r#""Cluster""#)]);
-    }
-    if text(object, "/spec/type") == "LoadBalancer" {
-        all(object, &[("spec.allocateLoadBalancerNodePorts", "true")]);
-    }
-    let ports = object.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten();
-    for port in ports {
-        let Some(number) = port.get("port").cloned() else { continue };
-        set(port, &["targetPort"], &number);
-    }
-}
-
 /// A controller without a selector or labels has those of its pods.
 fn controller(object: &mut Value) {
     let labels = object.pointer("/spec/template/metadata/labels").filter(|labels| !labels.is_null()).cloned();
@@ -380,12 +318,92 @@ fn job(object: &mut Value) {
     let Some(spec) = object.pointer_mut("/spec").filter(|spec| spec.is_object()) else { return };
     // A job with parallelism alone is a work queue: it has no number of completions.
     let queue = spec.get("completions").is_none() && spec.get("parallelism").is_some();
+    let has = |name: &str| spec.get(name).is_some_and(|value| !value.is_null());
+    let retries = if has("backoffLimitPerIndex") { "2147483647" } else { "6" };
+    let replaced = if has("podFailurePolicy") { r#""Failed""# } else { r#""TerminatingOrFailed""# };
     all(spec, JOB);
+    all(spec, &[("backoffLimit", retries), ("podReplacementPolicy", replaced)]);
+    all(spec, FAILURES);
     if queue && let Some(fields) = spec.as_object_mut() {
         fields.remove("completions");
     }
     template(spec.get_mut("template"));
     labels_of_template(object);
+}
+
+fn cron_job(object: &mut Value) {
+    all(object, CRON_JOB);
+    let Some(jobs) = object.pointer_mut("/spec/jobTemplate/spec") else { return };
+    all(jobs, FAILURES);
+    template(jobs.get_mut("template"));
+}
+
+/// A claim says twice what it is filled from, in an old field and in a new one; the old one takes only what the server
+/// knows itself.
+fn claim(object: &mut Value) {
+    all(object, PVC);
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let given = |name: &str| spec.get(name).filter(|source| !source.is_null()).cloned();
+    match (given("dataSource"), given("dataSourceRef")) {
+        (Some(source), None) if is_known_source(&source) => drop(spec.insert("dataSourceRef".to_owned(), source)),
+        (Some(_), None) => drop(spec.remove("dataSource")),
+        (None, Some(reference)) if text(&reference, "/namespace").is_empty() => {
+            spec.insert("dataSource".to_owned(), reference);
+        }
+        (None, Some(_)) => drop(spec.remove("dataSourceRef")),
+        _ => {}
+    }
+    // The group is written, also when there is none.
+    for source in ["dataSource", "dataSourceRef"] {
+        if let Some(source) = spec.get_mut(source).and_then(Value::as_object_mut) {
+            source.entry("apiGroup").or_insert(Value::Null);
+        }
+    }
+}
+
+fn is_known_source(source: &Value) -> bool {
+    let known = [("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot")];
+    known.contains(&(text(source, "/apiGroup"), text(source, "/kind")))
+}
+
+/// Of containers: no limit is the most that there may be, no request is the limit, or the least.
+fn limit_range(object: &mut Value) {
+    let limits = object.pointer_mut("/spec/limits").and_then(Value::as_array_mut).into_iter().flatten();
+    for limit in limits.filter(|limit| text(limit, "/type") == "Container") {
+        for (from, to) in [("max", "default"), ("default", "defaultRequest"), ("min", "defaultRequest")] {
+            let amounts = limit.get(from).and_then(Value::as_object).cloned().unwrap_or_default();
+            amounts.iter().for_each(|(name, amount)| set(limit, &[to, name], amount));
+        }
+    }
+}
+
+/// No precedence is one, too: the middle.
+fn flow_schema(object: &mut Value) {
+    if object.pointer("/spec/matchingPrecedence").is_some_and(is_zero) {
+        object["spec"]["matchingPrecedence"] = Value::Null;
+    }
+    all(object, &[("spec.matchingPrecedence", "1000")]);
+}
+
+/// Of the devices that a claim asks for.
+fn devices(spec: Option<&mut Value>) {
+    let requests = spec.and_then(|spec| spec.pointer_mut("/devices/requests")).and_then(Value::as_array_mut);
+    for request in requests.into_iter().flatten().filter_map(Value::as_object_mut) {
+        for (name, asked) in request {
+            match (name.as_str(), asked) {
+                ("exactly", asked @ Value::Object(_)) => device(asked),
+                ("firstAvailable", Value::Array(asked)) => asked.iter_mut().for_each(device),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn device(asked: &mut Value) {
+    all(asked, &[("allocationMode", r#""ExactCount""#), ("?tolerations.*.operator", r#""Equal""#)]);
+    if text(asked, "/allocationMode") == "ExactCount" {
+        all(asked, &[("count", "1")]);
+    }
 }
 
 /// Has a new job find its pods by its own uid, unless it says how: what the server does before it looks at it.
@@ -453,6 +471,7 @@ fn binding(object: &mut Value) {
 }
 
 fn crd(object: &mut Value) {
+    all(object, CONVERSION);
     if object.pointer("/spec/conversion").is_none_or(Value::is_null) {
         all(object, CRD);
     }
@@ -484,12 +503,33 @@ mod tests {
             json!({"image": "x", "pool": "mine", "keyring": "/etc/ceph/keyring", "user": "admin"})
         );
         assert_eq!(volumes[1]["azureDisk"]["cachingMode"], "ReadWrite");
-        assert_eq!(volumes[1]["azureDisk"]["readOnly"], Value::Null);
+        assert_eq!(volumes[1]["azureDisk"]["readOnly"], false);
     }
 
     #[test]
     fn every_default_is_json() {
-        let tables = [POD, CONTAINER, PROBE, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, SERVICE, JOB, CRON_JOB, PVC, CRD];
+        let tables = [
+            pod::POD,
+            pod::CONTAINER,
+            pod::PROBE,
+            DEPLOYMENT,
+            STATEFUL_SET,
+            DAEMON_SET,
+            service::SERVICE,
+            JOB,
+            FAILURES,
+            CRON_JOB,
+            BEHAVIOR,
+            PVC,
+            VOLUME,
+            STORAGE_CLASS,
+            STORAGE_DRIVER,
+            PRIORITY_LEVEL,
+            CRD,
+            CONVERSION,
+            admission::WEBHOOKS,
+            admission::MATCHES,
+        ];
         for (path, default) in tables.into_iter().flatten() {
             assert!(serde_json::from_str::<Value>(default).is_ok(), "{path}");
         }
@@ -522,5 +562,23 @@ mod tests {
         let mut object = json!({"data": {"a": "eA=="}, "stringData": {"b": "hello"}});
         filled(&Gvk::new("", "v1", "Secret"), &mut object);
         assert_eq!(object, json!({"data": {"a": "eA==", "b": "aGVsbG8="}, "type": "Opaque"}));
+    }
+
+    #[test]
+    fn amounts_of_resources_are_rounded_up() {
+        let container = |cpu: &str, memory: &str| {
+            let mut object = json!({"spec": {"template": {"spec": {"containers": [{"resources": {"limits": {"cpu": cpu, "memory": memory}}}]}}}});
+            filled(&Gvk::new("apps", "v1", "Deployment"), &mut object);
+            object.pointer("/spec/template/spec/containers/0/resources/limits").cloned().unwrap()
+        };
+        assert_eq!(container("1n", "1.0001Gi"), json!({"cpu": "1m", "memory": "1073849198183m"}));
+        assert_eq!(container("1500u", "1Gi"), json!({"cpu": "2m", "memory": "1Gi"}));
+        // Other quantities, and those of a kind without such defaults, are as exact as they are sent.
+        let mut pod = json!({"spec": {"volumes": [{"emptyDir": {"sizeLimit": "1n"}}]}});
+        filled(&Gvk::new("", "v1", "Pod"), &mut pod);
+        assert_eq!(pod.pointer("/spec/volumes/0/emptyDir/sizeLimit"), Some(&json!("1n")));
+        let mut class = json!({"overhead": {"podFixed": {"cpu": "1n"}}});
+        filled(&Gvk::new("node.k8s.io", "v1", "RuntimeClass"), &mut class);
+        assert_eq!(class, json!({"overhead": {"podFixed": {"cpu": "1n"}}}));
     }
 }

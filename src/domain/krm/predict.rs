@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::krm::Gvk;
 use crate::domain::krm::apply::{ApplyError, ApplyOptions, Conflict, LAST_APPLIED, take_over};
-use crate::domain::krm::defaults::TEMPLATE_GENERATION;
+use crate::domain::krm::defaults::{TEMPLATE_GENERATION, keep_given};
 use crate::domain::krm::managed;
 use crate::domain::krm::merge::{elements, names};
 use crate::domain::krm::normal::{canonical, drop_zeros, same_meaning};
@@ -43,8 +43,8 @@ pub struct Predicted {
 
 /// Foretells what applying `config` as `manager` leads to. Fields that are absent in `config` and were never applied by
 /// `manager` stay as they are; those that `manager` gives up fall back to their defaults. A default that comes with
-/// something new is part of the object, but not told as a change. Status, the server's metadata and the
-/// last-applied annotation are not looked at.
+/// something new is part of the object, but not told as a change; what a service was given once it keeps. Status, the
+/// server's metadata and the last-applied annotation are not looked at.
 ///
 /// # Errors
 /// [`ApplyError::ManagedFields`] when the ownership records of the live object cannot be read.
@@ -65,6 +65,9 @@ pub fn predict(
     drop_zeros(&mut asked, schema.node());
     let mut object = asked.clone();
     schemas.fill(&kind, &mut object);
+    if let Some(live) = live.filter(|_| kind == Gvk::new("", "v1", "Service")) {
+        keep_given(live, &mut object);
+    }
     let changes = compare(live.unwrap_or(&Value::Null), &object, &asked, schema);
     Ok(Predicted { object, changes, conflicts: applied.conflicts, grade })
 }

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// Billionths in one.
 const ONE: i128 = 1_000_000_000;
 
+/// Billionths in a thousandth.
+const THOUSANDTH: i128 = 1_000_000;
+
 /// Decimal suffixes with their powers of ten.
 const DECIMAL: [(&str, u32); 10] =
     [("n", 0), ("u", 3), ("m", 6), ("", 9), ("k", 12), ("M", 15), ("G", 18), ("T", 21), ("P", 24), ("E", 27)];
@@ -66,6 +69,12 @@ impl Quantity {
     pub const fn nanos(self) -> i128 {
         self.nanos
     }
+
+    /// The nearest quantity in whole thousandths, away from zero: what the server holds of an amount of a resource.
+    #[must_use]
+    pub const fn in_thousandths(self) -> Self {
+        Self { nanos: divide_away(self.nanos, THOUSANDTH) * THOUSANDTH, family: self.family }
+    }
 }
 
 impl PartialEq for Quantity {
@@ -90,10 +99,12 @@ impl Ord for Quantity {
 
 impl fmt::Display for Quantity {
     /// The canonical form: no fraction, the largest suffix that allows it, in the family it was written in; binary
-    /// suffixes only from 1024 on.
+    /// suffixes only of whole numbers from 1024 on.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.family {
-            Family::Binary if self.nanos.abs() >= 1024 * ONE => f.write_str(&binary(self.nanos)),
+            Family::Binary if self.nanos.abs() >= 1024 * ONE && self.nanos % ONE == 0 => {
+                f.write_str(&binary(self.nanos / ONE))
+            }
             Family::Binary | Family::Decimal => {
                 let (number, power) = scaled(self.nanos);
                 let suffix = DECIMAL.iter().find(|(_, p)| *p == power).map_or("", |(suffix, _)| suffix);
@@ -117,8 +128,7 @@ fn scaled(nanos: i128) -> (i128, u32) {
     (nanos / 10_i128.pow(power), power)
 }
 
-fn binary(nanos: i128) -> String {
-    let mut number = divide_away(nanos, ONE);
+fn binary(mut number: i128) -> String {
     let mut suffix = "";
     for next in BINARY {
         if number % 1024 != 0 {
@@ -198,6 +208,10 @@ mod tests {
             ("1Gi", "1Gi"),
             ("1.5Gi", "1536Mi"),
             ("0.5Ki", "512"),
+            ("1.1Gi", "1181116006400m"),
+            ("1.1Ki", "1126400m"),
+            ("-1.1Ki", "-1126400m"),
+            ("0.1Ki", "102400m"),
             ("1000", "1k"),
             ("1500", "1500"),
             ("12345k", "12345k"),

@@ -122,7 +122,18 @@ fn twins_of_both_sides_are_compared_in_order_and_number() {
 #[test]
 fn items_without_keys_are_told_apart_by_position() {
     let live = containers(&json!([{"image": "a"}, {"image": "b"}]));
-    let shown: Vec<String> = fields_of(&live, &pod()).paths().iter().map(ToString::to_string).collect();
+    let item = json!({"type": "object", "properties": {"name": {"type": "string"}, "image": {"type": "string"}}});
+    let list = json!({"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": item});
+    let spec = json!({"type": "object", "properties": {"containers": list}});
+    let crd = json!({"metadata": {"name": "x"}, "spec": {"group": "x", "names": {"kind": "X"}, "versions": [{"name": "v1",
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}}]}});
+    let schemas = Schemas::builtin().with_crd(&crd).unwrap();
+    let (schema, _) = schemas.lookup(&Gvk::new("x", "v1", "X"));
+    let shown =
+        |schema: &Schema| -> Vec<String> { fields_of(&live, schema).paths().iter().map(ToString::to_string).collect() };
+    // Where the key has a default, be it the empty text, they are all of that key.
+    assert!(shown(&pod()).contains(&".spec.containers[name=\"\"]".to_owned()));
+    let shown = shown(schema);
     assert!(
         shown.contains(&".spec.containers[0]".to_owned()) && shown.contains(&".spec.containers[1]".to_owned()),
         "{shown:?}"

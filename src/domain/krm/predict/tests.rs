@@ -122,6 +122,43 @@ fn string_data_is_stored_as_data() {
     assert_eq!(foretold(Some(&live), &config), "");
 }
 
+/// The server knows an item without its key by what it holds instead: an empty text or zero.
+#[test]
+fn items_without_their_key_have_the_empty_one() {
+    const SECRETS: &str = "/spec/template/spec/imagePullSecrets";
+    let pulling = |secrets: Value| {
+        let mut config = deployment(2, "upf:1");
+        config["spec"]["template"]["spec"]["imagePullSecrets"] = secrets;
+        config
+    };
+    let schemas = Schemas::builtin();
+    let (schema, _) = schemas.lookup(&Gvk::new("apps", "v1", "Deployment"));
+    for config in [pulling(json!([{"name": ""}])), pulling(json!([{}]))] {
+        let mut live = live(&config, "loggia");
+        drop_zeros(&mut live, schema.node());
+        assert_eq!(live.pointer(SECRETS), Some(&json!([{}])));
+        let predicted = predict(Some(&live), &config, "loggia", &schemas).unwrap();
+        assert_eq!((render(&predicted.changes).as_str(), predicted.conflicts.as_slice()), ("", [].as_slice()));
+        assert_eq!(predicted.object.pointer(SECRETS), Some(&json!([{}])));
+    }
+    let twice = apply(None, &pulling(json!([{}, {"name": ""}])), &options("loggia"), schema).unwrap_err();
+    assert!(twice.to_string().ends_with(".imagePullSecrets: duplicate entries for key [name=\"\"]"), "{twice}");
+}
+
+/// What is no whole number of bytes the server holds in thousandths.
+#[test]
+fn a_fraction_of_bytes_is_what_the_server_holds() {
+    let mut config = deployment(2, "upf:1");
+    let container = "/spec/template/spec/containers/0/resources";
+    *config.pointer_mut(container).unwrap() =
+        json!({"limits": {"memory": "1.1Gi"}, "requests": {"memory": "1.0001Gi"}});
+    let mut held = live(&config, "loggia");
+    assert_eq!(held.pointer(container).unwrap()["limits"]["memory"], "1181116006400m");
+    *held.pointer_mut(container).unwrap() =
+        json!({"limits": {"memory": "1181116006400m"}, "requests": {"memory": "1073849198183m"}});
+    assert_eq!(foretold(Some(&held), &config), "");
+}
+
 #[test]
 fn grades_tell_what_is_known() {
     let thing = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t"}, "spec": {"a": [1]}});
@@ -343,4 +380,166 @@ proptest! {
         let refused = apply(Some(&live), &new, &options("m"), schema).is_err();
         prop_assert_eq!(refused, !predicted.conflicts.is_empty());
     }
+}
+
+/// A live object that one manager applied, with these parts as the server stores them.
+fn stored(config: &Value, parts: &[(&str, Value)]) -> Value {
+    let schemas = Schemas::builtin();
+    let (schema, _) = schemas.lookup(&gvk(config));
+    let mut object = apply(None, config, &options("loggia"), schema).unwrap();
+    for (pointer, part) in parts {
+        *object.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = part.clone();
+    }
+    object
+}
+
+fn pod_of(spec: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "core"}, "spec": spec})
+}
+
+fn of_kind(api: &str, kind: &str, field: &str, value: &Value) -> Value {
+    json!({"apiVersion": api, "kind": kind, "metadata": {"name": "p"}, field: value})
+}
+
+/// What is sent, where in it the server fills something in, and what is there then. Recorded from Kubernetes v1.36.3.
+fn filled_in_by_the_server() -> Vec<(Value, &'static str, Value)> {
+    let resource = json!({"containerName": "a", "resource": "limits.cpu"});
+    let exact = json!({"containerName": "a", "resource": "limits.cpu", "divisor": "0"});
+    let file =
+        json!([{"path": "a", "fieldRef": {"fieldPath": "metadata.name"}}, {"path": "b", "resourceFieldRef": resource}]);
+    let files = json!([{"path": "a", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}},
+        {"path": "b", "resourceFieldRef": exact}]);
+    let env =
+        json!({"containers": [{"name": "a", "env": [{"name": "A", "valueFrom": {"resourceFieldRef": resource}}]}]});
+    let down = json!({"volumes": [{"name": "v", "downwardAPI": {"items": file}}]});
+    let sources = json!([{"downwardAPI": {"items": file}}, {"serviceAccountToken": {"path": "t"}}]);
+    let projected = json!({"volumes": [{"name": "v", "projected": {"sources": sources}}]});
+    let all_sources =
+        json!([{"downwardAPI": {"items": files}}, {"serviceAccountToken": {"path": "t", "expirationSeconds": 3600}}]);
+    let rule = json!({"apiGroups": ["x"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["ys"]});
+    let scoped =
+        json!({"apiGroups": ["x"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["ys"], "scope": "*"});
+    let hooks = json!([{"name": "a.b.c", "rules": [rule]}]);
+    let matching =
+        json!({"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}, "resourceRules": [scoped]});
+    let failures = |condition: Value| json!({"rules": [{"action": "Ignore", "onPodConditions": [condition]}]});
+    let job = json!({"podFailurePolicy": failures(json!({"type": "X"}))});
+    let jobs = json!({"schedule": "* * * * *", "jobTemplate": {"spec": job}});
+    let told = failures(json!({"type": "X", "status": "True"}));
+    let limits = json!({"limits": [{"type": "Container", "default": {"memory": "1"}, "max": {"cpu": "1"}, "min": {"ephemeral-storage": "1"}}]});
+    let limited = json!([{"type": "Container", "default": {"memory": "1", "cpu": "1"}, "max": {"cpu": "1"}, "min": {"ephemeral-storage": "1"},
+        "defaultRequest": {"memory": "1", "cpu": "1", "ephemeral-storage": "1"}}]);
+    let policies = "admissionregistration.k8s.io/v1";
+    vec![
+        (pod_of(&env), "/spec/containers/0/env/0/valueFrom/resourceFieldRef", exact),
+        (pod_of(&down), "/spec/volumes/0/downwardAPI/items", files.clone()),
+        (pod_of(&projected), "/spec/volumes/0/projected/sources", all_sources),
+        (of_kind(policies, "ValidatingWebhookConfiguration", "webhooks", &hooks), "/webhooks/0/rules", json!([scoped])),
+        (of_kind(policies, "MutatingWebhookConfiguration", "webhooks", &hooks), "/webhooks/0/rules", json!([scoped])),
+        (
+            of_kind(
+                policies,
+                "ValidatingAdmissionPolicy",
+                "spec",
+                &json!({"matchConstraints": {"resourceRules": [rule]}}),
+            ),
+            "/spec/matchConstraints",
+            matching.clone(),
+        ),
+        (
+            of_kind(
+                policies,
+                "ValidatingAdmissionPolicyBinding",
+                "spec",
+                &json!({"matchResources": {"resourceRules": [rule]}}),
+            ),
+            "/spec/matchResources",
+            matching,
+        ),
+        (of_kind("batch/v1", "Job", "spec", &job), "/spec/podFailurePolicy", told.clone()),
+        (of_kind("batch/v1", "CronJob", "spec", &jobs), "/spec/jobTemplate/spec/podFailurePolicy", told),
+        (of_kind("v1", "LimitRange", "spec", &limits), "/spec/limits", limited),
+    ]
+}
+
+#[test]
+fn what_the_server_fills_in_is_no_difference() {
+    for (config, place, part) in filled_in_by_the_server() {
+        let live = stored(&config, &[(place, part.clone())]);
+        assert_eq!(foretold(Some(&live), &config), "", "{config}");
+        let mut filled = config.clone();
+        Schemas::builtin().fill(&gvk(&config), &mut filled);
+        assert_eq!(filled.pointer(place), Some(&part), "{config}");
+    }
+}
+
+/// Devices are asked for in lists that are replaced as a whole.
+#[test]
+fn devices_that_are_asked_for_are_no_difference() {
+    let claim = |request: Value| {
+        let spec = json!({"spec": {"devices": {"requests": [request]}}});
+        of_kind("resource.k8s.io/v1", "ResourceClaimTemplate", "spec", &spec)
+    };
+    let config = claim(json!({"name": "a", "exactly": {"deviceClassName": "p", "tolerations": [{"key": "k"}]}}));
+    let exact = json!({"name": "a", "exactly": {"deviceClassName": "p", "allocationMode": "ExactCount", "count": 1,
+        "tolerations": [{"key": "k", "operator": "Equal"}]}});
+    let live = stored(&config, &[("/spec/spec/devices/requests/0", exact)]);
+    let predicted = predict(Some(&live), &config, "loggia", &Schemas::builtin()).unwrap();
+    assert_eq!((render(&predicted.changes).as_str(), predicted.grade), ("", Grade::Schema));
+}
+
+#[test]
+fn what_a_service_was_given_it_keeps() {
+    let service = |spec: &Value| of_kind("v1", "Service", "spec", spec);
+    let given = json!({"type": "NodePort", "clusterIP": "10.96.47.176", "clusterIPs": ["10.96.47.176"], "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack", "externalTrafficPolicy": "Cluster", "internalTrafficPolicy": "Cluster",
+        "sessionAffinity": "None",
+        "ports": [{"name": "a", "port": 80, "protocol": "TCP", "targetPort": 80, "nodePort": 30515}]});
+    let sent = json!({"type": "NodePort", "clusterIP": "", "clusterIPs": [], "ports": [{"name": "a", "port": 80, "targetPort": 0, "nodePort": 0}]});
+    let live = stored(&service(&sent), &[("/spec", given)]);
+    assert_eq!(foretold(Some(&live), &service(&sent)), "");
+    // Another port of the same name keeps the port of the nodes; one of another name is given its own.
+    let port_of_nodes = |sent: &Value| {
+        let object = predict(Some(&live), &service(sent), "loggia", &Schemas::builtin()).unwrap().object;
+        object.pointer("/spec/ports/0/nodePort").cloned()
+    };
+    let mut moved = sent.clone();
+    moved["ports"][0]["port"] = json!(81);
+    assert_eq!(port_of_nodes(&moved), Some(json!(30515)));
+    moved["ports"][0]["name"] = json!("b");
+    assert_eq!(port_of_nodes(&moved), None);
+    // Without its type what only that type has goes.
+    let inner = json!({"ports": [{"name": "a", "port": 80}], "type": "ClusterIP"});
+    assert_eq!(
+        foretold(Some(&live), &service(&inner)),
+        "- .spec.externalTrafficPolicy: \"Cluster\"\n\
+         - .spec.ports[port=80,protocol=\"TCP\"].nodePort: 30515\n~ .spec.type: \"NodePort\" -> \"ClusterIP\"\n"
+    );
+}
+
+#[test]
+fn an_empty_path_of_a_hook_is_the_root() {
+    let hook = |path: &str| json!({"preStop": {"httpGet": {"port": 5, "path": path}}});
+    let mut config = deployment(2, "upf:1");
+    config["spec"]["template"]["spec"]["containers"][0]["lifecycle"] = hook("");
+    let mut root = hook("/");
+    root["preStop"]["httpGet"]["scheme"] = json!("HTTP");
+    let mut held = live(&config, "loggia");
+    held["spec"]["template"]["spec"]["containers"][0]["lifecycle"] = root;
+    assert_eq!(foretold(Some(&held), &config), "");
+}
+
+/// The binder of volumes adds to the reference that an administrator made.
+#[test]
+fn a_reference_to_a_claim_is_shared() {
+    let volume = json!({"capacity": {"storage": "1Gi"}, "claimRef": {"name": "x", "namespace": "default"}});
+    let config = of_kind("v1", "PersistentVolume", "spec", &volume);
+    let schemas = Schemas::builtin();
+    let (schema, _) = schemas.lookup(&gvk(&config));
+    let before = stored(&config, &[]);
+    let mut bound = before.clone();
+    bound["spec"]["claimRef"]["uid"] = json!("8f3b2a52");
+    let bound = update(Some(&before), &bound, &options("binder"), schema);
+    let predicted = predict(Some(&bound), &config, "loggia", &schemas).unwrap();
+    assert_eq!((render(&predicted.changes).as_str(), predicted.conflicts.as_slice()), ("", [].as_slice()));
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{MapShape, Mark, Node, Schema, Shape};
 use crate::domain::krm::merge::elements;
+use crate::domain::krm::normal::is_zero;
 use crate::domain::krm::path::{Path, PathElement};
 use crate::domain::krm::validate::Violation;
 
@@ -34,6 +35,14 @@ pub fn unlisted(value: &Value, schema: &Schema) -> Vec<Violation> {
             }
         }
     })
+}
+
+/// Where people find an item of a list: by the keys that it has, or that its defaults give it; by its position when
+/// there are none.
+fn place(element: PathElement, index: usize, item: &Value) -> PathElement {
+    let PathElement::Key(mut keys) = element else { return element };
+    keys.retain(|name, key| item.get(name).is_some() || !is_zero(&key.0));
+    if keys.is_empty() { PathElement::Index(index) } else { PathElement::Key(keys) }
 }
 
 type Judge<'a> = &'a dyn Fn(&mut Walk<'_>, &MapShape, &Map<String, Value>);
@@ -68,8 +77,8 @@ impl Walk<'_> {
                 }
             }
             (Shape::List(list), Value::Array(_)) => {
-                for (element, item) in elements(list, Some(value)) {
-                    self.part(element, item, node.at(&list.element));
+                for (index, (element, item)) in elements(list, Some(value)).into_iter().enumerate() {
+                    self.part(place(element, index, item), item, node.at(&list.element));
                 }
             }
             _ => {}

@@ -11,10 +11,10 @@ use super::notation::{Column, HEAD, Line, lines};
 use super::{Mark, PatchRule};
 use crate::domain::krm::Gvk;
 
-/// Kinds that nobody applies, or that the embedded API server does not serve.
-const LEFT_OUT: [&str; 3] = ["ComponentStatus", "ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBinding"];
-/// Groups that the embedded API server does not serve.
-const GROUPS_LEFT_OUT: [&str; 1] = ["resource.k8s.io"];
+/// Whether a map is owned as a whole.
+const MAP_TYPE: &str = "x-kubernetes-map-type";
+/// A kind that cannot be written.
+const LEFT_OUT: &str = "ComponentStatus";
 
 /// OpenAPI documents that make no table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,8 +118,7 @@ fn kind(name: &str, schema: &Value, components: &Components<'_>) -> Option<Gvk> 
     let stable = gvk.version.strip_prefix('v').is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()));
     let has_metadata = schema.pointer("/properties/metadata").is_some();
     let stored = has_metadata && components.contains_key(format!("{name}List").as_str());
-    let wanted = !LEFT_OUT.contains(&gvk.kind.as_str()) && !GROUPS_LEFT_OUT.contains(&gvk.group.as_str());
-    (stable && stored && wanted).then_some(gvk)
+    (stable && stored && gvk.kind != LEFT_OUT).then_some(gvk)
 }
 
 impl<'a> Source<'a> {
@@ -144,13 +143,13 @@ impl<'a> Source<'a> {
         };
         let fields = properties(schema).map(|(field, schema)| (field.as_str(), schema));
         let fields = fields.zip(shapes.iter().map(String::as_str)).map(column).collect();
-        let atomic = text(schema, "x-kubernetes-map-type") == "atomic";
+        let atomic = text(schema, MAP_TYPE) == "atomic";
         Line { name, atomic, gvk: self.kinds.get(component).cloned(), fields }.to_string()
     }
 
     fn shape(&self, schema: &Value) -> String {
         if let Some(target) = reference(schema) {
-            return self.names.get(target).cloned().unwrap_or_else(|| self.unnamed(target));
+            return self.referred(target, text(schema, MAP_TYPE));
         }
         match (text(schema, "type"), text(schema, "format")) {
             ("string", "byte") => "y".to_owned(),
@@ -163,7 +162,7 @@ impl<'a> Source<'a> {
             ("boolean", _) => "b".to_owned(),
             ("array", _) => self.list(schema),
             ("object", _) => {
-                let atomic = if text(schema, "x-kubernetes-map-type") == "atomic" { "!" } else { "" };
+                let atomic = if text(schema, MAP_TYPE) == "atomic" { "!" } else { "" };
                 let entry = schema.get("additionalProperties").map(|entry| self.shape(entry));
                 entry.map_or_else(|| "?".to_owned(), |entry| format!("{atomic}{{{entry}}}"))
             }
@@ -178,6 +177,17 @@ impl<'a> Source<'a> {
             "set" => format!("[{item}]*"),
             "map" => format!("[{item}]{}", keys.collect::<Vec<_>>().join(",")),
             _ => format!("[{item}]"),
+        }
+    }
+
+    /// Another component; a field may say otherwise than the component itself whether it is owned as a whole.
+    fn referred(&self, target: &str, own: &str) -> String {
+        let Some(name) = self.names.get(target) else { return self.unnamed(target) };
+        let is_atomic = self.components.get(target).is_some_and(|schema| text(schema, MAP_TYPE) == "atomic");
+        match (is_atomic, own) {
+            (true, "granular") => format!("&{name}"),
+            (false, "atomic") => format!("!{name}"),
+            _ => name.clone(),
         }
     }
 
@@ -250,6 +260,8 @@ mod tests {
                         "x-kubernetes-patch-merge-key": "port", "x-kubernetes-patch-strategy": "merge"},
                     "tags": {"type": "array", "items": {"type": "string", "enum": ["a b", "c"]}, "x-kubernetes-list-type": "set"},
                     "strategy": {"allOf": [{"$ref": "#/components/schemas/io.k8s.api.core.v1.Port"}], "x-kubernetes-patch-strategy": "replace"},
+                    "shared": {"allOf": [{"$ref": "#/components/schemas/io.k8s.api.core.v1.Port"}], "x-kubernetes-map-type": "granular"},
+                    "whole": {"allOf": [{"$ref": "#/components/schemas/a.meta.v1.Meta"}], "x-kubernetes-map-type": "atomic"},
                     "data": {"type": "object", "additionalProperties": {"type": "string", "format": "byte"}},
                     "ratio": {"type": "number", "format": "double"},
                     "args": {"type": "array", "items": string},
@@ -281,7 +293,7 @@ mod tests {
             "Meta made:t name- other:Port.meta.v2",
             "Port.core.v1! note=x port:l+=0 protocol(TCP|UDP)=TCP",
             "Port.meta.v2 x:n",
-            "Thing@v1/Thing any:? args:[s] count:i data:{y} kind labels:!{s} limit:x metadata:Meta={} on:b ports:[Port.core.v1]port,protocol~merge/port ratio:d raw:! size:q strategy:Port.core.v1~replace tags:[s]*(a%20b|c)",
+            "Thing@v1/Thing any:? args:[s] count:i data:{y} kind labels:!{s} limit:x metadata:Meta={} on:b ports:[Port.core.v1]port,protocol~merge/port ratio:d raw:! shared:&Port.core.v1 size:q strategy:Port.core.v1~replace tags:[s]*(a%20b|c) whole:!Meta",
         ];
         assert_eq!(lines, expected);
     }

@@ -20,7 +20,8 @@ pub(super) const HEAD: &str = "\
 #   =   what it is when it is left out: a text as it is, everything else as JSON; zeros are what the server writes then
 # SHAPE is one of
 #   s text   y base64   t time   i int32   l int64   d double   n number   b bool   q quantity   x int-or-string
-#   ? anything, maps granular, lists atomic   ! anything, atomic   Name another line
+#   ? anything, maps granular, lists atomic   ! anything, atomic
+#   Name another line, atomic or granular as it says   !Name atomic here   &Name granular here
 #   {S} map of S   !{S} atomic map of S   [S] atomic list   [S]* set   [S]k1,k2 list keyed by fields
 # Spaces and the signs of the notation in values are written as %HEX.
 ";

@@ -1,7 +1,7 @@
 //! Reads the table of built-in kinds. The table is a constant of this crate, so a test proves that it is whole; what
 //! does not parse would be read as [`Shape::Any`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use super::notation::{Line, lines};
@@ -23,7 +23,9 @@ pub(super) fn builtin() -> Schemas {
 }
 
 fn read(text: &str) -> Schemas {
-    let lines: Vec<Line<'_>> = lines(text).collect();
+    let mut lines: Vec<Line<'_>> = lines(text).collect();
+    let otherwise = otherwise(&lines);
+    lines.extend(otherwise);
     let numbers = lines.iter().enumerate().map(|(number, line)| (line.name, number)).collect();
     let table = Table { numbers, lines };
     let types: Arc<[Shape]> = table.lines.iter().map(|line| table.map(line)).collect();
@@ -40,6 +42,23 @@ fn read(text: &str) -> Schemas {
     let unknown = Schema { types: Arc::clone(&types), root, keeps_nulls: true, structural: None, rules: None };
     let metadata = Schema { types, root: object_meta, keeps_nulls: false, structural: None, rules: None };
     Schemas { kinds, unknown, metadata }
+}
+
+/// The lines that fields refer to as atomic or granular whatever they say themselves, each as a line of its own.
+fn otherwise<'a>(lines: &[Line<'a>]) -> Vec<Line<'a>> {
+    let shapes = lines.iter().flat_map(|line| line.fields.iter().map(|field| referred(field.shape)));
+    let said: BTreeSet<&str> = shapes.filter(|shape| shape.starts_with(['&', '!'])).collect();
+    let line = |shape: &'a str| {
+        let found = lines.iter().find(|line| shape.get(1..) == Some(line.name))?;
+        Some(Line { name: shape, atomic: shape.starts_with('!'), gvk: None, ..found.clone() })
+    };
+    said.into_iter().filter_map(line).collect()
+}
+
+/// What a shape is made of: another shape in a list or map, or itself.
+fn referred(shape: &str) -> &str {
+    let inner = shape.strip_prefix("!{").unwrap_or(shape).trim_start_matches(['[', '{']);
+    inner.split([']', '}']).next().unwrap_or(inner)
 }
 
 /// An object of which only the metadata is known.
@@ -104,10 +123,8 @@ impl Table<'_> {
     fn key(&self, item: &str, name: &str) -> ListKey {
         let line = self.numbers.get(item).and_then(|number| self.lines.get(*number));
         let field = line.and_then(|line| line.fields.iter().find(|field| field.name == name));
-        let default = field.and_then(|field| field.mark.default.clone());
-        // Zeros are what the server writes, not what identifies an item.
-        let default = default.filter(|default| default.as_str().is_some_and(|text| !text.is_empty()));
-        ListKey { name: name.to_owned(), default }
+        // Zeros, too: to the server an item without its key is the one of the empty key.
+        ListKey { name: name.to_owned(), default: field.and_then(|field| field.mark.default.clone()) }
     }
 }
 
@@ -117,8 +134,7 @@ mod tests {
 
     /// Names of other lines that a shape mentions.
     fn references(shape: &str) -> Vec<&str> {
-        let inner = shape.trim_start_matches(['!', '[', '{']);
-        let inner = inner.split([']', '}']).next().unwrap();
+        let inner = referred(shape).trim_start_matches(['!', '&']);
         if inner.len() > 1 { vec![inner] } else { vec![] }
     }
 
@@ -136,6 +152,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_field_may_own_otherwise_than_its_type() {
+        let schemas = read("ObjectMeta name\nPart! a b:?\nPlain c\nThing@v1/Thing one:Part two:&Part three:[!Plain]\n");
+        let schema = &schemas.kinds[&crate::domain::krm::Gvk::new("", "v1", "Thing")];
+        let Shape::Map(map) = schema.node().shape() else { panic!("no map") };
+        let is_atomic = |shape: &Shape| match schema.node().at(shape).shape() {
+            Shape::Map(map) => map.atomic,
+            other => panic!("{other:?}"),
+        };
+        let Shape::List(list) = &map.fields["three"] else { panic!("no list") };
+        assert_eq!([&map.fields["one"], &map.fields["two"], &*list.element].map(is_atomic), [true, false, true]);
+        assert_eq!(["[&A]k", "!{s}", "&A", "{B}", "C"].map(referred), ["&A", "s", "&A", "B", "C"]);
     }
 
     #[test]
