@@ -416,4 +416,12 @@ spec:
         assert_eq!(after(|_| empty.to_owned()).unwrap(), []);
         assert_eq!(after(|_| format!("{empty}items: []\n")).unwrap(), []);
     }
+
+    #[test]
+    fn a_function_that_gives_back_nothing_takes_nothing_away() {
+        for nothing in ["", "\n", "# done\n", "---\n", "null\n"] {
+            let error = after(|_| nothing.to_owned()).unwrap_err();
+            assert!(error.contains("it wrote no ResourceList") && error.contains("fn.output_invalid"), "{error}");
+        }
+    }
 }

@@ -215,9 +215,16 @@ pub(super) fn comments(text: &str) -> BTreeMap<String, usize> {
 
 /// Reads what a function wrote, as kyaml reads it: `y`, `no`, `on` and their like are texts, also as keys. They get
 /// quotes, so that Kubernetes, which takes them for booleans, reads them as texts too.
+///
+/// The specification of functions asks for a list even where nothing is left. kpt takes an empty output for one without
+/// items, and all that the function was given goes; here it is refused, because a program that ends too early writes
+/// just that. A list without items is one.
 pub(super) fn read_answer(bytes: &[u8]) -> Result<List, String> {
     // Keys such as `n` and `no` are the same one only in YAML 1.1; any others that are written twice are refused below.
     let (file, _) = YamlFile::parse_leniently(bytes, &LIMITS).map_err(|error| no_yaml(&error))?;
+    if file.documents().is_empty() {
+        return Err("it wrote no ResourceList (write one with items: [] to take every resource away)".to_owned());
+    }
     let quoted = |scalar: &Scalar<'_>| disputed_boolean(scalar.text).map(|_| format!("\"{}\"", scalar.text));
     read(file.respelled(quoted).as_bytes())
 }
