@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::edit::{EditError, Splice};
 use super::emit::to_yaml;
 use super::node::{Node, NodeKind};
 use super::{Limits, YamlFile, resolve};
@@ -61,6 +62,51 @@ impl YamlFile {
             }
         }
         text
+    }
+}
+
+impl YamlFile {
+    /// Spells what stands at `path` as `source` does, which means the same: `1.10` and `0644` where only the numbers were
+    /// told. Says whether anything changed.
+    ///
+    /// # Errors
+    /// [`EditError`] when there is nothing, or it means something else; the file is then unchanged.
+    pub fn spell_like(&mut self, document: usize, path: &[&str], source: &Node) -> Result<bool, EditError> {
+        let expected = self.values()?;
+        let mut spellings = Vec::new();
+        pair(source, self.find(document, path)?, &mut spellings);
+        spellings.retain(|(span, spelled)| self.text.get(span.clone()).is_some_and(|text| text != spelled));
+        spellings.sort_by_key(|(span, _)| span.start);
+        let mut text = self.text.clone();
+        for (span, spelled) in spellings.iter().rev() {
+            text.replace_range(span.clone(), spelled);
+        }
+        self.commit(Splice { range: 0..self.text.len(), text }, &expected, path)?;
+        Ok(!spellings.is_empty())
+    }
+}
+
+/// Where a scalar stands that is spelled otherwise, and how.
+fn pair(source: &Node, target: &Node, found: &mut Vec<(Range<usize>, String)>) {
+    match (&source.kind, &target.kind) {
+        (NodeKind::Alias(source), _) => pair(source, target, found),
+        (NodeKind::Scalar { text, plain: true, tag: None, .. }, NodeKind::Scalar { block: false, .. })
+            if is_typed_by_chance(text) =>
+        {
+            found.push((target.span.clone(), text.clone()));
+        }
+        (NodeKind::Sequence { items, .. }, NodeKind::Sequence { items: targets, .. }) => {
+            items.iter().zip(targets).for_each(|(item, target)| pair(item, target, found));
+        }
+        (NodeKind::Mapping { .. }, NodeKind::Mapping { entries, .. }) => {
+            for entry in entries {
+                if let Some(like) = source.entry(&entry.key) {
+                    pair(&like.key_node, &entry.key_node, found);
+                    pair(&like.value, &entry.value, found);
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -183,6 +229,25 @@ mod tests {
             "a: \"y\" # y\n\"y\": [\"y\", 'y', !!str y, &x \"n\", *x]\nb: |\n  y\nc: true\nd: yes no\n"
         );
         assert!(matches!(file.respelled(|_| None), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_was_set_is_spelled_as_it_was_given() {
+        let source = "[1.10, 012, {0644: on, b: \"1.10\"}, &x 1e3, *x, !!int \"7\", 5]";
+        let source = YamlFile::parse(source.as_bytes(), &Limits::default()).unwrap();
+        for text in ["z: 1 # z\nv: {}\n---\nw: 1\n", "z: 1\nv:\n- a # a\nw: 1\n"] {
+            let mut file = YamlFile::parse(text.as_bytes(), &Limits::default()).unwrap();
+            file.set(0, &["v"], &source.value(0).unwrap()).unwrap();
+            let before = file.values().unwrap();
+            let node = source.documents()[0].clone();
+            assert!(file.spell_like(0, &["v"], &node).unwrap());
+            assert_eq!(file.values().unwrap(), before);
+            assert!(!file.spell_like(0, &["v"], &node).unwrap());
+            for spelled in ["1.10", "012", "0644: on", "b: \"1.10\"", "1e3"] {
+                assert!(file.text().contains(spelled), "{spelled}: {}", file.text());
+            }
+            assert!(file.spell_like(0, &["x"], &node).is_err());
+        }
     }
 
     #[test]
