@@ -73,6 +73,10 @@ fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory:
     let same = |value: &Value| by_identity.get_or_init(|| identities(resources, given)).get(&identity(value)).copied();
     for item in items {
         let source = source(given.len(), same, &item.value).filter(|source| used.insert(*source));
+        let item = match source.and_then(|source| resources.document(&given[source])) {
+            Some(old) => wire::read_by(item, old.file),
+            None => item,
+        };
         let home = home(resources, &item.value, directory);
         let old = source.map(|source| &given[source]).filter(|old| resources.home(&old.file) == home);
         let (path, index) = position(&item.value, old.map(|old| (relative(&old.file, &home), old.index)))?;
@@ -341,6 +345,37 @@ spec:
         }
     }
 
+    #[test]
+    fn texts_stay_texts_and_numbers_become_numbers() {
+        let data = |data: &str| format!("{TWO}data:\n{data}");
+        let table = [
+            // What is left bare was a text, and is one.
+            ("  a: \"y\"\n  \"n\": '1e3'\n", "  a: y\n  n: 1e3\n", "  a: \"y\"\n  \"n\": '1e3'\n"),
+            ("  a: x\n", "  a: y\n  off: on\n", "  a: \"y\"\n  \"off\": \"on\"\n"),
+            ("  a: [x] # c\n", "  a: [x, no] # c\n", "  a: [x, \"no\"] # c\n"),
+            ("  a: x\n", "  a: y # kpt-set: ${a}\n", "  a: \"y\" # kpt-set: ${a}\n"),
+            // A program that means a number, or a boolean, spells it as one.
+            ("  a: \"80\"\n", "  a: 80\n", "  a: 80\n"),
+            ("  a: \"true\"\n", "  a: true\n", "  a: true\n"),
+            ("  a: x\n", "  a: 0644\n", "  a: 420\n"),
+            ("  a: 'x'\n  b: 1e3\n", "  a: 1e3\n  b: 1e3\n", "  a: 1000.0\n  b: 1e3\n"),
+        ];
+        for (before, answered, wanted) in table {
+            let list = format!(
+                "apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n- {}",
+                data(answered).trim_end().replace('\n', "\n  ")
+            );
+            let mut tree = FileTree::new();
+            tree.insert("a.yaml", File::regular(data(before).into_bytes())).unwrap();
+            let function = Function { exec: Some("f".to_owned()), ..Function::default() };
+            let mut rendering = Rendering::single(&tree, Single { function, ..Single::default() }, Catalog).unwrap();
+            let Ok(Turn::Waits(_)) = rendering.step() else { panic!("it does not wait") };
+            rendering.resume(Ok(Answer { list: list.into_bytes(), ..Answer::default() })).unwrap();
+            let text = String::from_utf8(rendering.tree().get("a.yaml").unwrap().bytes.to_vec()).unwrap();
+            assert_eq!(text, data(wanted), "{answered}");
+        }
+    }
+
     fn file(path: &str, text: &str) -> (String, String) {
         (path.to_owned(), text.to_owned())
     }
@@ -397,6 +432,16 @@ spec:
             format!("{}\n", &list[..second])
         };
         assert_eq!(after(first).unwrap(), [file("a.yaml", ONE)]);
-        assert_eq!(after(|_| "kind: ResourceList\napiVersion: config.kubernetes.io/v1\n".to_owned()).unwrap(), []);
+        let empty = "kind: ResourceList\napiVersion: config.kubernetes.io/v1\n";
+        assert_eq!(after(|_| empty.to_owned()).unwrap(), []);
+        assert_eq!(after(|_| format!("{empty}items: []\n")).unwrap(), []);
+    }
+
+    #[test]
+    fn a_function_that_gives_back_nothing_takes_nothing_away() {
+        for nothing in ["", "\n", "# done\n", "---\n", "null\n"] {
+            let error = after(|_| nothing.to_owned()).unwrap_err();
+            assert!(error.contains("it wrote no ResourceList") && error.contains("fn.output_invalid"), "{error}");
+        }
     }
 }

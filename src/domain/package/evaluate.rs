@@ -92,7 +92,7 @@ fn config(list: &[u8]) -> Result<Option<String>, EvaluateError> {
 fn tree(list: &[u8]) -> Result<FileTree, EvaluateError> {
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (number, item) in wire::read(list).map_err(EvaluateError::Unreadable)?.items.into_iter().enumerate() {
-        files.entry(path(&item, number)).or_default().push(format!("{}\n", item.text.trim_end()));
+        files.entry(path(&item, number)).or_default().push(wire::closed(&item.text));
     }
     let mut tree = FileTree::new();
     for (path, texts) in files {

@@ -123,7 +123,9 @@ impl Generator {
                 }
             }
         }
-        let texts: Vec<String> = items.into_iter().map(|item| item.text).collect();
+        // What charts and kustomize write is for Kubernetes; the answer is read as that of any function.
+        let texts: Result<Vec<String>, _> = items.iter().map(|item| wire::spelled_out(&item.text)).collect();
+        let texts = texts.map_err(|error| unreadable(error.to_string()))?;
         let results: Vec<Value> =
             remarks.iter().map(|message| json!({"message": message, "severity": "info"})).collect();
         Ok((wire::write(&texts, None) + &to_yaml(&json!({"results": results}))).into_bytes())

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::domain::krm::document::{DocumentError, EditError, Limits, Node, YamlFile, like, to_yaml};
+use crate::domain::krm::document::{DocumentError, EditError, Limits, Node, YamlFile, closed, like, to_yaml};
 use crate::domain::source::{File, FileTree};
 
 /// Mark at the beginning of a text, which JSON does not allow.
@@ -209,7 +209,7 @@ impl Parts {
             *last = Piece::parse(&format!("{}\n", last.file.text()))?;
         }
         let mark = if self.pieces.is_empty() { "" } else { "---\n" };
-        self.pieces.push(Piece::parse(&format!("{mark}{}\n", text.trim_end()))?);
+        self.pieces.push(Piece::parse(&format!("{mark}{}", closed(text, &Limits::of(text.as_bytes()))))?);
         Ok(())
     }
 }

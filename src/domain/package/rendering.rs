@@ -317,7 +317,7 @@ impl Rendering {
             }
             Err(failure) => {
                 run.stderr.clone_from(&failure.stderr);
-                run.results = wire::read(&failure.list).map(|list| list.results).unwrap_or_default();
+                run.results = wire::read_answer(&failure.list).map(|list| list.results).unwrap_or_default();
                 run.exit_code = failure.exit_code.unwrap_or(1);
                 Err(failure)
             }
@@ -337,7 +337,7 @@ impl Rendering {
             stderr: answer.stderr.clone(),
             ..Failure::new("fn.output_invalid", format!("its output cannot be used: {message}"))
         };
-        let list = wire::read(&answer.list).map_err(invalid)?;
+        let list = wire::read_answer(&answer.list).map_err(invalid)?;
         run.results = list.results;
         let Answer { list: answered, by, .. } = answer;
         self.answers.push(format!("{} {by} {}", run.about.program, Digest::of(answered)));
@@ -463,7 +463,8 @@ fn position(path: &str, index: usize, text: &str) -> [(&'static str, String); 5]
 fn items<'p>(resources: &Resources, places: &'p [Place]) -> Result<Vec<String>, (&'p Place, EditError)> {
     let item = |(id, place): (usize, &'p Place)| {
         let text = resources.text(place);
-        wire::annotated(&text, &travelling(resources, id, place)).map_err(|error| (place, error))
+        let annotated = |text: String| wire::annotated(&text, &travelling(resources, id, place));
+        wire::spelled_out(&text).and_then(annotated).map_err(|error| (place, error))
     };
     places.iter().enumerate().map(item).collect()
 }

@@ -6,7 +6,7 @@ use super::absorb::default_path;
 use super::ignore::Ignored;
 use super::medium::joined;
 use super::render::RenderError;
-use super::rendering::list;
+use super::rendering::{Rendering, list};
 use super::resources::Resources;
 use super::wire::{self, Item};
 use crate::domain::source::{File, FileTree};
@@ -40,16 +40,38 @@ pub fn unwrapped(list: &[u8]) -> Result<String, TransferError> {
 }
 
 /// Resources as files: each where its path says, in the order of the indices; one without a path goes to
-/// `NAMESPACE/KIND_NAME.yaml`.
+/// `NAMESPACE/KIND_NAME.yaml`. Without the files that it came from, a bare `y` is left as it is, as kpt does, and is
+/// what Kubernetes makes of it.
 ///
 /// # Errors
 /// [`TransferError`] for what cannot be read and for paths that may not be.
 pub fn files(list: &[u8]) -> Result<FileTree, TransferError> {
-    let mut files: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+    let mut files = Files::new();
     for item in wire::read(list).map_err(TransferError)?.items {
         let (path, index) = position(&item);
         files.entry(path).or_default().push((index, wire::plain(&item)));
     }
+    put(files)
+}
+
+/// The resources of a rendering as files, each text as it stands there.
+///
+/// # Errors
+/// [`TransferError`] for what cannot be written in the form of its file.
+pub fn written(rendering: &Rendering) -> Result<FileTree, TransferError> {
+    let resources = rendering.resources();
+    let mut files = Files::new();
+    for place in resources.all() {
+        let text = wire::plain(&Item { value: resources.value(&place), text: resources.text(&place) });
+        files.entry(place.file).or_default().push((place.index, text));
+    }
+    put(files)
+}
+
+/// Texts of resources with their indices, by file.
+type Files = BTreeMap<String, Vec<(usize, String)>>;
+
+fn put(files: Files) -> Result<FileTree, TransferError> {
     let mut tree = FileTree::new();
     for (path, mut texts) in files {
         texts.sort_by_key(|(index, _)| *index);
@@ -71,6 +93,8 @@ fn position(item: &Item) -> (String, usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Catalog;
+    use super::super::rendering::Single;
     use super::*;
 
     fn tree(files: &[(&str, &str)]) -> FileTree {
@@ -88,6 +112,18 @@ mod tests {
         let tree =
             tree(&[("a.yaml", one), ("sub/b.yaml", two.as_str()), ("Kptfile", &one.replace("A #", "Kptfile #"))]);
         assert_eq!(files(source(&tree, None).unwrap().as_bytes()).unwrap(), tree);
+    }
+
+    #[test]
+    fn what_is_rendered_elsewhere_stays_as_it_is() {
+        let head = "apiVersion: v1\nkind: A\nmetadata:\n  name: a\n";
+        let tree = tree(&[
+            ("a.yaml", &format!("{head}spec: {{on: yes, n: \"n\"}}\n---\n{head}  x: |+\n    x\n\n\n")),
+            ("b.yaml", &format!("{head}  x: >+\n    x\n\n")),
+            ("c.json", "{\n  \"apiVersion\": \"v1\",\n  \"kind\": \"A\",\n  \"n\": \"y\"\n}\n"),
+        ]);
+        let rendering = Rendering::single(&tree, Single::default(), Catalog).unwrap();
+        assert_eq!(written(&rendering).unwrap(), tree);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! `ResourceList` (`config.kubernetes.io/v1`), the form in which functions take and give resources: written so that
 //! comments and order survive, read in every shape that functions are known to write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use super::functions::FunctionResult;
-use crate::domain::krm::document::{EditError, Limits, Node, NodeKind, YamlFile, to_yaml};
+use crate::domain::krm::document::{self, DocumentError, EditError, Limits, Node, NodeKind, Scalar, YamlFile};
+use crate::domain::krm::document::{disputed_boolean, is_typed_by_chance, to_yaml};
 
 /// File of a resource, relative to its package.
 pub(super) const PATH: &str = "internal.config.kubernetes.io/path";
@@ -90,13 +91,47 @@ pub(super) fn lists_of(text: &str) -> &'static str {
 }
 
 fn indented(first: &str, text: &str) -> String {
-    let lines = text.trim_matches(['\n', '\r']).trim_end().lines().enumerate();
+    let text = closed(text);
+    let lines = text.trim_start_matches(['\n', '\r']).lines().enumerate();
     let line = |(number, line): (usize, &str)| match (number, line) {
         (0, line) => format!("{first}{line}\n"),
         (_, "") => "\n".to_owned(),
         (_, line) => format!("  {line}\n"),
     };
     lines.map(line).collect()
+}
+
+/// A resource's text, ended so that more may follow.
+pub(super) fn closed(text: &str) -> String {
+    document::closed(text, &LIMITS).into_owned()
+}
+
+/// A resource's text with its booleans as all readers know them. Functions read YAML as kyaml does, or in yet another
+/// way: what Kubernetes reads as true is no text `yes` to any of them.
+pub(super) fn spelled_out(text: &str) -> Result<String, EditError> {
+    let spelled = |scalar: &Scalar<'_>| match (disputed_boolean(scalar.text), scalar.is_key) {
+        (Some(value), true) => Some(format!("\"{value}\"")),
+        (value, _) => value.map(|value| value.to_string()),
+    };
+    Ok(YamlFile::parse(text.as_bytes(), &LIMITS)?.respelled(spelled).into_owned())
+}
+
+/// A resource that a function gave back, read by what it was: programs leave texts such as `1e3` bare that their own
+/// libraries take for texts. One that means a number spells it as a number is spelled.
+pub(super) fn read_by(item: Item, old: &YamlFile) -> Item {
+    let by_chance = |scalar: &Scalar<'_>| is_typed_by_chance(scalar.text);
+    let (plain, texts): (Vec<_>, Vec<_>) = old.scalars().into_iter().filter(by_chance).partition(|old| old.is_plain);
+    let plain: BTreeSet<&str> = plain.into_iter().map(|scalar| scalar.text).collect();
+    let texts: BTreeSet<&str> =
+        texts.into_iter().map(|scalar| scalar.text).filter(|text| !plain.contains(text)).collect();
+    let quoted = |scalar: &Scalar<'_>| texts.contains(scalar.text).then(|| json!(scalar.text).to_string());
+    let read = || {
+        let text = YamlFile::parse(item.text.as_bytes(), &LIMITS).ok()?.respelled(quoted).into_owned();
+        let value = YamlFile::parse(text.as_bytes(), &LIMITS).ok()?.value(0).ok()?;
+        Some(Item { value, text })
+    };
+    let read = if texts.is_empty() { None } else { read() };
+    read.unwrap_or(item)
 }
 
 /// A resource's text with annotations added to it.
@@ -119,7 +154,7 @@ pub(super) fn annotated(text: &str, annotations: &[(&str, String)]) -> Result<St
 /// A resource's text without the annotations that only travel.
 pub(super) fn plain(item: &Item) -> String {
     let cleaned = without_travelling(item).unwrap_or_else(|_| to_yaml(&stripped(&item.value)));
-    format!("{}\n", cleaned.trim_end())
+    closed(&cleaned)
 }
 
 fn without_travelling(item: &Item) -> Result<String, EditError> {
@@ -178,10 +213,26 @@ pub(super) fn comments(text: &str) -> BTreeMap<String, usize> {
     found
 }
 
-/// Reads a `ResourceList`, a `List`, or plain documents; what it is not is said.
+/// Reads what a function wrote, as kyaml reads it: `y`, `no`, `on` and their like are texts, also as keys. They get
+/// quotes, so that Kubernetes, which takes them for booleans, reads them as texts too.
+///
+/// The specification of functions asks for a list even where nothing is left. kpt takes an empty output for one without
+/// items, and all that the function was given goes; here it is refused, because a program that ends too early writes
+/// just that. A list without items is one.
+pub(super) fn read_answer(bytes: &[u8]) -> Result<List, String> {
+    // Keys such as `n` and `no` are the same one only in YAML 1.1; any others that are written twice are refused below.
+    let (file, _) = YamlFile::parse_leniently(bytes, &LIMITS).map_err(|error| no_yaml(&error))?;
+    if file.documents().is_empty() {
+        return Err("it wrote no ResourceList (write one with items: [] to take every resource away)".to_owned());
+    }
+    let quoted = |scalar: &Scalar<'_>| disputed_boolean(scalar.text).map(|_| format!("\"{}\"", scalar.text));
+    read(file.respelled(quoted).as_bytes())
+}
+
+/// Reads a `ResourceList`, a `List`, or plain documents, as Kubernetes reads them; what it is not is said.
 pub(super) fn read(bytes: &[u8]) -> Result<List, String> {
-    let file = YamlFile::parse(bytes, &LIMITS).map_err(|error| format!("it is not YAML: {error}"))?;
-    let values = file.values().map_err(|error| format!("it is not YAML: {error}"))?;
+    let file = YamlFile::parse(bytes, &LIMITS).map_err(|error| no_yaml(&error))?;
+    let values = file.values().map_err(|error| no_yaml(&error))?;
     let mut list = List::default();
     for (index, (node, value)) in file.documents().iter().zip(values).enumerate() {
         if is_list(&value) {
@@ -193,6 +244,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<List, String> {
         }
     }
     Ok(list)
+}
+
+fn no_yaml(error: &DocumentError) -> String {
+    format!("it is not YAML: {error}")
 }
 
 fn is_list(value: &Value) -> bool {
@@ -213,7 +268,8 @@ fn unwrap(file: &YamlFile, node: &Node, value: &Value, list: &mut List) -> Resul
         _ => &[],
     };
     for (index, value) in values.iter().enumerate() {
-        let text = nodes.get(index).map(|node| text_of(file, node)).filter(|text| values_equal(text, value));
+        let text = nodes.get(index).map(|node| closed(&text_of(file, node)));
+        let text = text.filter(|text| values_equal(text, value));
         list.items.push(Item { value: value.clone(), text: text.unwrap_or_else(|| to_yaml(value)) });
     }
     list.results.extend(results(value.get("results")));
@@ -229,7 +285,7 @@ fn text_of(file: &YamlFile, node: &Node) -> String {
     let end = if ended { end } else { end + rest.find('\n').unwrap_or(rest.len()) };
     let margin = " ".repeat(node.column.saturating_sub(1));
     let start = comments_above(&text[..node.span.start], node.column).unwrap_or(node.span.start);
-    format!("{}\n", text[start..end].replace(&format!("\n{margin}"), "\n").trim_end())
+    text[start..end].replace(&format!("\n{margin}"), "\n")
 }
 
 /// Where the comments begin that stand between the dash of an item and its first key.

@@ -12,7 +12,7 @@ use super::run::{Teller, containers, drive, generators, others, stopped, told};
 use crate::app::functions::{Ending, LocalRunner, runner};
 use crate::domain::package::kptfile::FILE;
 use crate::domain::package::report::{result_list, with_status};
-use crate::domain::package::transfer::{files, unwrapped};
+use crate::domain::package::transfer::{unwrapped, written};
 use crate::domain::package::{Catalog, RenderError, Rendering};
 use crate::domain::source::FileTree;
 
@@ -109,7 +109,7 @@ pub(super) fn elsewhere(place: &str, rendering: &Rendering) -> anyhow::Result<Do
     match place {
         "stdout" => print(&list),
         "unwrap" => print(&unwrapped(list.as_bytes())?),
-        folder => disk::create(Path::new(folder), &files(list.as_bytes())?)?,
+        folder => disk::create(Path::new(folder), &written(rendering)?)?,
     }
     Ok(Done::Fine)
 }

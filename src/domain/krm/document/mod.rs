@@ -12,6 +12,7 @@ mod parse;
 mod remark;
 mod reshape;
 mod resolve;
+mod spell;
 mod split;
 
 use serde_json::Value;
@@ -22,6 +23,7 @@ pub use lines::{line_end, line_start};
 pub use manner::like;
 pub use node::{Entry, Node, NodeKind};
 use parse::Repeats;
+pub use spell::{Scalar, closed, disputed_boolean, is_typed_by_chance};
 
 /// How much a file may ask of us. Never unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::YamlFile;
 use super::edit::{EditError, Splice};
+use super::spell::closed;
 
 /// One part of a file: from the line that begins it to the next such line.
 struct Part {
@@ -116,7 +117,7 @@ impl YamlFile {
         let end = self.text.len();
         let break_before = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
         let mark = if self.documents.is_empty() { "" } else { "---\n" };
-        let text = format!("{break_before}{mark}{}\n", text.trim_end());
+        let text = format!("{break_before}{mark}{}", closed(text, &self.limits));
         self.commit(Splice { range: end..end, text }, &expected, &[])
     }
 
@@ -129,7 +130,7 @@ impl YamlFile {
         let mut expected = self.values()?;
         let new = parsed(text, self)?;
         expected.splice(document..=document, new);
-        let text = format!("{}\n", text.trim_end());
+        let text = closed(text, &self.limits).into_owned();
         if self.text[part.body.clone()] == text {
             return Ok(false);
         }

@@ -9,7 +9,7 @@ use super::scalar::guess;
 use super::{
     Call, FunctionError, Native, Opt, at, group_of, kind_of, name_of, namespace_of, refs, text_at, version_of,
 };
-use crate::domain::krm::document::NodeKind;
+use crate::domain::krm::document::{Node, NodeKind};
 use crate::domain::package::resources::Place;
 
 use paths::{Step, resolve, split};
@@ -83,8 +83,8 @@ const SELECTOR: &[&str] = &["group", "version", "kind", "name", "namespace"];
 enum Copied {
     /// A scalar as it is written, without quotes, and what it means.
     Scalar(String, Value),
-    /// A list or a map.
-    Whole(Value),
+    /// A list or a map, and how it is written.
+    Whole(Value, Option<Node>),
 }
 
 fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
@@ -177,7 +177,7 @@ fn copied(call: &Call<'_>, place: &Place, value: &Value, path: &[String]) -> Cop
     let node = call.resources.document(place).and_then(|found| found.at(&refs(path)));
     match node.map(|node| &node.kind) {
         Some(NodeKind::Scalar { text, .. }) => Copied::Scalar(text.clone(), meaning),
-        _ => Copied::Whole(meaning),
+        _ => Copied::Whole(meaning, node.cloned()),
     }
 }
 
@@ -340,7 +340,7 @@ impl Target {
         let path = refs(path);
         let old = at(&value, &path).filter(|old| !old.is_null());
         let (text, meaning) = match copied {
-            Copied::Whole(whole) => return call.set(place, &path, whole).map(|_| ()),
+            Copied::Whole(whole, given) => return whole_put(call, place, &path, whole, given.as_ref()),
             Copied::Scalar(text, meaning) => (text, meaning),
         };
         let Some(old) = old else {
@@ -373,6 +373,20 @@ impl Target {
         }
         parts.join(&self.delimiter)
     }
+}
+
+fn whole_put(
+    call: &mut Call<'_>,
+    place: &Place,
+    path: &[&str],
+    whole: &Value,
+    given: Option<&Node>,
+) -> Result<(), FunctionError> {
+    let changed = call.set(place, path, whole)?;
+    if let Some(given) = given.filter(|_| changed) {
+        call.spell_like(place, path, given);
+    }
+    Ok(())
 }
 
 fn old_text(call: &Call<'_>, place: &Place, path: &[&str]) -> String {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::setters::{Kind, Use, derived, names, uses};
 use super::{Call, FunctionError, Native, Opt};
-use crate::domain::krm::document::{Limits, YamlFile};
+use crate::domain::krm::document::{Limits, Node, Scalar, YamlFile, disputed_boolean};
 
 pub(super) const NATIVE: Native = Native {
     name: "apply-setters",
@@ -32,7 +32,7 @@ pub(super) const NATIVE: Native = Native {
 #   - a
 ",
     notes: "What was written in quotes stays in quotes, and a text stays a text: a value that Kubernetes would take for a \
-            number or a boolean gets quotes there. An empty list becomes [] with its comment behind it.",
+            number or a boolean gets quotes there. Numbers are spelled as they are given. An empty list becomes [] with its comment behind it.",
     run,
 };
 
@@ -111,23 +111,29 @@ fn list(
         }
     };
     let text = values.get(name).map_or("", String::as_str);
-    let items = if text.trim().is_empty() {
-        Vec::new()
+    let (items, given) = if text.trim().is_empty() {
+        (Vec::new(), None)
     } else {
         let hint = "write it as [a, b] or as lines that begin with a dash";
         parse_list(text)
             .ok_or_else(|| wrong(format!("the value of setter {name} is {text:?}, not a YAML list ({hint})")))?
     };
     let path: Vec<&str> = found.path.iter().map(String::as_str).collect();
-    call.set_list(&found.place, &path, &items, &format!("kpt-set: {}", found.pattern))?;
+    let changed = call.set_list(&found.place, &path, &items, &format!("kpt-set: {}", found.pattern))?;
+    if let Some(given) = given.filter(|_| changed) {
+        call.spell_like(&found.place, &path, &given);
+    }
     call.remark(&found.place, &path, format!("set field value to {text:?}"));
     Ok(())
 }
 
-fn parse_list(text: &str) -> Option<Vec<Value>> {
-    let file = YamlFile::parse(text.as_bytes(), &Limits::default()).ok()?;
+/// The items of a list, and how they are written; `y` and `on` are texts, as in the value of one scalar.
+fn parse_list(text: &str) -> Option<(Vec<Value>, Option<Node>)> {
+    let parse = |text: &str| YamlFile::parse(text.as_bytes(), &Limits::default()).ok();
+    let quoted = |scalar: &Scalar<'_>| disputed_boolean(scalar.text).map(|_| format!("\"{}\"", scalar.text));
+    let file = parse(&parse(text)?.respelled(quoted))?;
     match file.value(0).ok()? {
-        Value::Array(items) => Some(items),
+        Value::Array(items) => Some((items, file.documents().first().cloned())),
         _ => None,
     }
 }

@@ -38,7 +38,7 @@ use serde_json::Value;
 
 use super::external::Failure;
 use super::resources::{Place, Resources};
-use crate::domain::krm::document::{EditError, YamlFile};
+use crate::domain::krm::document::{EditError, Node, YamlFile};
 use crate::domain::krm::value::at;
 
 pub(super) use config::ConfigAt;
@@ -376,6 +376,11 @@ impl<'a> Call<'a> {
         comment: &str,
     ) -> Result<bool, FunctionError> {
         self.edit(place, path, |file, index| file.set_list(index, path, items, comment))
+    }
+
+    /// Spells what was set as it was given, as far as it can stand so: what it means is there in either case.
+    fn spell_like(&mut self, place: &Place, path: &[&str], given: &Node) {
+        let _ = self.resources.edit(place, |file, index| file.spell_like(index, path, given));
     }
 
     /// `file:line` of a path in a resource.

@@ -93,7 +93,7 @@ fn configurations_that_mean_nothing_are_refused() {
 
 #[test]
 fn what_is_there_already_stays_or_is_replaced() {
-    let generated = b"---\n# Source: a chart\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata: {x: y}\n---\napiVersion: v1\nkind: Service\nmetadata:\n  name: a\n".to_vec();
+    let generated = b"---\n# Source: a chart\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata: {x: z, enabled: yes}\n---\napiVersion: v1\nkind: Service\nmetadata:\n  name: a\n".to_vec();
     let request = request("kind: ConfigMap\n");
     let answer = |generator: Generator| {
         String::from_utf8(
@@ -102,10 +102,11 @@ fn what_is_there_already_stays_or_is_replaced() {
         .unwrap()
     };
     let helm = answer(Generator::Helm(Vec::new()));
-    assert!(helm.contains("name: a # kept\n") && !helm.contains("x: y") && helm.contains("kind: Service"), "{helm}");
+    assert!(helm.contains("name: a # kept\n") && !helm.contains("x: z") && helm.contains("kind: Service"), "{helm}");
     assert!(helm.ends_with("results:\n- message: by helm v4\n  severity: info\n"), "{helm}");
     let kustomize = answer(Generator::Kustomize { directory: String::new() });
-    assert!(!kustomize.contains("# kept") && kustomize.contains("x: y"), "{kustomize}");
+    assert!(!kustomize.contains("# kept") && kustomize.contains("x: z"), "{kustomize}");
+    assert!(kustomize.contains("enabled: true"), "as Kubernetes reads it: {kustomize}");
     let error = Generator::Helm(Vec::new()).answer(&request, &[b"a: [".to_vec()], &[]).unwrap_err();
     assert_eq!(error.code, "fn.output_invalid");
 }

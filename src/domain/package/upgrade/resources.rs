@@ -1,5 +1,6 @@
 //! One file of resources in three versions.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -11,7 +12,7 @@ use super::fields::{Clash, Three, Walk, picked};
 use super::kptfile::{self, Package};
 use super::text::{Part, marker, write};
 use super::{Conflict, Held, OnConflict, Problem, Side, Taken};
-use crate::domain::krm::document::{Node, to_yaml};
+use crate::domain::krm::document::{Limits, Node, closed, to_yaml};
 use crate::domain::krm::value::{same, text};
 use crate::domain::krm::{Gvk, ObjectId, Schemas};
 
@@ -31,10 +32,10 @@ impl Resource<'_> {
         self.document.file.text()
     }
 
-    /// Its text without the `---` that begins it.
-    fn body(&self) -> &str {
+    /// Its text without the `---` that begins it, and without the blank lines behind it that are part of no value.
+    fn body(&self) -> Cow<'_, str> {
         let text = self.text();
-        text[marker(text).len()..].trim_end()
+        closed(&text[marker(text).len()..], &Limits::of(text.as_bytes()))
     }
 
     fn part(&self) -> Option<Part<'_>> {
@@ -226,12 +227,12 @@ impl Merge<'_> {
         local: &Resource<'_>,
         package: Option<Package>,
     ) -> String {
-        let before = origin.map(Resource::body);
-        if before == Some(updated.body()) || updated.body() == local.body() {
+        let (before, after, own) = (origin.map(Resource::body), updated.body(), local.body());
+        if before.as_ref() == Some(&after) || after == own {
             return local.text().to_owned();
         }
-        if before == Some(local.body()) && package.is_none() {
-            return format!("{}{}\n", marker(local.text()), updated.body());
+        if before.as_ref() == Some(&own) && package.is_none() {
+            return format!("{}{after}", marker(local.text()));
         }
         let mut walk = Walk::new(self.on_conflict);
         let gvk = Gvk::parse(text(&local.value, "/apiVersion"), text(&local.value, "/kind"));

@@ -71,6 +71,57 @@ fn each_side_keeps_what_only_it_changed() {
     assert_eq!(conflicts, []);
 }
 
+/// What a text of several lines ends with is part of it, also at the end of a resource.
+#[test]
+fn line_ends_that_are_kept_are_part_of_a_text() {
+    let two = |a: &str, ends: &str| {
+        format!(
+            "{}---\n{}",
+            map(&format!("  a: {a}\n")),
+            map(&format!("  b: b\n  k: |+\n    x\n{ends}")).replace("name: c", "name: d")
+        )
+    };
+    let table = [
+        // Upstream changed only how the text ends, then another field too; locally only the first resource changed.
+        (two("o", "\n"), two("o", "\n\n\n"), two("mine", "\n"), two("mine", "\n\n\n")),
+        (
+            two("o", "\n"),
+            two("o", "\n\n").replace("b: b", "b: c"),
+            two("mine", "\n"),
+            two("mine", "\n\n").replace("b: b", "b: c"),
+        ),
+        (two("o", "\n\n"), two("o", ""), two("mine", "\n\n"), two("mine", "")),
+        // The text is changed on one side, and another field of its resource on the other.
+        (
+            two("o", "\n"),
+            two("o", "\n\n\n"),
+            two("o", "\n").replace("b: b", "b: mine"),
+            two("o", "\n\n\n").replace("b: b", "b: mine"),
+        ),
+        (
+            two("o", "\n"),
+            two("o", "\n").replace("b: b", "b: new"),
+            two("o", "\n\n\n"),
+            two("o", "\n\n\n").replace("b: b", "b: new"),
+        ),
+        // And in the middle of a file.
+        (
+            map("  k: |+\n    x\n\n") + "---\n" + &two("o", ""),
+            map("  k: |+\n    x\n\n\n") + "---\n" + &two("o", ""),
+            map("  k: |+\n    x\n\n") + "---\n" + &two("mine", ""),
+            map("  k: |+\n    x\n\n\n") + "---\n" + &two("mine", ""),
+        ),
+    ];
+    for (number, (origin, updated, local, wanted)) in table.into_iter().enumerate() {
+        let named = |text: String| text.replacen("name: c", "name: first", usize::from(number == 5));
+        let [origin, updated, local, wanted] = [origin, updated, local, wanted].map(named);
+        assert_eq!(merged(&origin, &updated, &local), (wanted, vec![]), "row {number}");
+    }
+    // Blank lines that are no part of a text are not worth a change.
+    let (origin, local) = (map("  k: |\n    x\n"), map("  k: |\n    x\n").replace("x\n", "y\n"));
+    assert_eq!(merged(&origin, &format!("{origin}\n\n"), &local), (local, vec![]));
+}
+
 #[test]
 fn comments_behind_values_follow_upstream() {
     let origin = map("  a: \"1\"\n  b: \"2\"\n");
