@@ -22,9 +22,9 @@ use crate::domain::time::Timestamp;
 /// looked for in whatever version their kind is served.
 ///
 /// # Guarantees
-/// A settled unit costs no request, but one in ten minutes for each custom kind that it does not define. What could not
-/// be seen makes the view partial, never empty: an owned object is absent only when it was looked for, or when its kind
-/// is proved not to be there.
+/// A settled unit costs no request, but one in ten minutes for each custom kind that it does not define, and a few for
+/// each kind that went while objects of it are owned. What could not be seen makes the view partial, never empty: an
+/// owned object is absent only when it was looked for, or when its kind is proved not to be there.
 ///
 /// # Errors
 /// [`EngineError::Cluster`] when the target does not answer at all.

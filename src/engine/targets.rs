@@ -99,30 +99,34 @@ impl Targets {
     /// Asks a target whether it answers still, and whether its Secret is the same, unless it was asked a moment ago.
     ///
     /// # Guarantees
-    /// The session with a target that does not answer is forgotten, as is one that was made from another Secret.
+    /// The session with a target that does not answer is forgotten, as is one that was made from another Secret. When
+    /// the management cluster does not answer, nothing is known of the target, and its session stays.
     ///
     /// # Errors
     /// As [`Targets::session`].
     pub async fn check(&self, management: &Cluster, target: &Target, now: Timestamp) -> Result<Answer, EngineError> {
-        let checked = self.checked(management, target, now).await;
-        if checked.is_err() {
-            self.sessions().remove(&key(target));
-        }
-        checked
-    }
-
-    async fn checked(&self, management: &Cluster, target: &Target, now: Timestamp) -> Result<Answer, EngineError> {
-        let session = self.session(management, target).await?;
+        let session = self.or_forget(target, self.session(management, target).await)?;
         if let Some(answer) = session.answer(now) {
             return Ok(answer);
         }
-        if session.secret != version_of(secret(management, target).await?.as_ref()) {
+        let found = match secret(management, target).await {
+            Err(error @ EngineError::Cluster(_)) => return Err(error),
+            found => self.or_forget(target, found)?,
+        };
+        if session.secret != version_of(found.as_ref()) {
             self.sessions().remove(&key(target));
-            let session = self.session(management, target).await?;
-            return Ok(session.told(now, None));
+            return Ok(self.session(management, target).await?.told(now, None));
         }
-        let version = session.cluster.version().await?;
+        let version = self.or_forget(target, session.cluster.version().await.map_err(EngineError::from))?;
         Ok(session.told(now, Some(version)))
+    }
+
+    /// Forgets the session with a target for which something failed.
+    fn or_forget<T>(&self, target: &Target, result: Result<T, EngineError>) -> Result<T, EngineError> {
+        if result.is_err() {
+            self.sessions().remove(&key(target));
+        }
+        result
     }
 
     /// Ends what is kept for Targets and for Syncs that are gone.

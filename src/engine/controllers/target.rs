@@ -26,6 +26,7 @@ pub(super) async fn reconcile(context: Arc<Context>, target: Arc<Target>) -> Res
     let old = target.status.clone().unwrap_or_default();
     let (says, version) = match &answer {
         Ok(answer) => (Says::new("Ready", true, "Answers", "it answers"), Some(answer.version.clone())),
+        Err(error) if after.is_some() => (Says::unknown("Ready", "NotAsked", error.to_string()), old.version.clone()),
         Err(error) => (Says::new("Ready", false, "Unreachable", error.to_string()), old.version.clone()),
     };
     let generation = target.metadata.generation.unwrap_or_default();

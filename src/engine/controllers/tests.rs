@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use tokio_util::sync::DropGuard;
-use tower::{BoxError, Service as _, service_fn};
 
 use super::*;
 use crate::adapters::git;
@@ -14,7 +13,7 @@ use crate::domain::krm::Gvk;
 use crate::domain::source::{File, FileTree};
 use crate::domain::time::Timestamp;
 use crate::engine::gather::location;
-use crate::engine::targets::testing::{Clock, engine, engine_over, put, server, target};
+use crate::engine::targets::testing::{Clock, engine, engine_over, faltering, put, server, target};
 use crate::ports::git::{NewCommit, Person, RefUpdate};
 
 /// Objects as a watch that has read them once shows them.
@@ -151,19 +150,7 @@ fn edge(spec: &Value) -> Value {
 #[tokio::test]
 async fn a_target_that_goes_down_is_noticed() {
     let (down, clock) = (Arc::new(AtomicBool::new(false)), Clock::new());
-    let (server, is_down) = (server("management").service(), down.clone());
-    let management = Cluster::from_service(
-        "management",
-        service_fn(move |request: http::Request<kube::client::Body>| {
-            let (mut server, is_down) = (server.clone(), is_down.load(Ordering::Acquire));
-            async move {
-                if is_down && request.uri().path() == "/version" {
-                    return Err(BoxError::from("it is down"));
-                }
-                server.call(request).await.map_err(BoxError::from)
-            }
-        }),
-    );
+    let management = faltering(&server("management"), "/version", &down);
     let engine = engine_over(management, clock.clone()).await;
     put(&engine.management, edge(&json!({}))).await;
     let context = context(&engine, &[], &[]);
@@ -197,7 +184,8 @@ async fn served(name: &str) -> (String, Cluster, DropGuard) {
 #[tokio::test]
 async fn a_kubeconfig_that_is_replaced_is_used() {
     let clock = Clock::new();
-    let management = Cluster::from_service("management", server("management").service());
+    let falters = Arc::new(AtomicBool::new(false));
+    let management = faltering(&server("management"), "/secrets/", &falters);
     let engine = engine_over(management, clock.clone()).await;
     let ((old, _, _old), (new, second, _new)) = (served("old").await, served("new").await);
     put(&second, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "second"}})).await;
@@ -213,6 +201,11 @@ async fn a_kubeconfig_that_is_replaced_is_used() {
     clock.pass(SignedDuration::from_mins(1));
     assert_eq!(look(&context).await, "True");
     assert!(Arc::ptr_eq(&first, &engine.targets.all()[0]), "nothing is new");
+    falters.store(true, Ordering::Release);
+    clock.pass(SignedDuration::from_mins(1));
+    assert_eq!(look(&context).await, "Unknown", "nobody can say");
+    assert!(Arc::ptr_eq(&first, &engine.targets.all()[0]), "it is not the target's fault");
+    falters.store(false, Ordering::Release);
 
     put(&engine.management, secret(&new)).await;
     clock.pass(SignedDuration::from_mins(1));

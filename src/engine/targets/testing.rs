@@ -1,9 +1,11 @@
 //! What tests of the engine share: API servers without sockets, and an engine that may write.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tower::{BoxError, Service as _, service_fn};
 
 use crate::apiserver::{ApiServer, Options};
 use crate::cluster::{Apply, Cluster};
@@ -26,6 +28,21 @@ pub(crate) fn server(name: &str) -> ApiServer {
         simulate_workloads: false,
     };
     ApiServer::open(options).unwrap()
+}
+
+/// A connection to a server that does not answer, while it is down, when a path with this part is asked for.
+pub(crate) fn faltering(server: &ApiServer, part: &'static str, down: &Arc<AtomicBool>) -> Cluster {
+    let (server, down) = (server.service(), down.clone());
+    let answer = move |request: http::Request<kube::client::Body>| {
+        let (mut server, is_down) = (server.clone(), down.load(Ordering::Acquire));
+        async move {
+            if is_down && request.uri().path().contains(part) {
+                return Err(BoxError::from("it is down"));
+            }
+            server.call(request).await.map_err(BoxError::from)
+        }
+    };
+    Cluster::from_service("management", service_fn(answer))
 }
 
 /// A claim that lasts an hour.
