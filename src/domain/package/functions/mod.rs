@@ -251,7 +251,7 @@ const NATIVE: &[Native] = &[
 
 impl Catalog {
     /// Version of the built-in functions; part of every render's digest.
-    pub const VERSION: &'static str = "4";
+    pub const VERSION: &'static str = "5";
 
     /// The functions, by name.
     #[must_use]
