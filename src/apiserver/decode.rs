@@ -374,7 +374,7 @@ impl Walk<'_> {
         match scalar::fault(format, field, value) {
             None => {}
             Some(FormatError::Integer { wanted, .. } | FormatError::OutOfRange { wanted, .. }) => {
-                self.refuse(&format!("number {value}"), path, wanted)
+                self.refuse(&format!("number {value}"), path, wanted);
             }
             Some(error) => {
                 self.wrong.get_or_insert(error.to_string());

@@ -316,7 +316,7 @@ impl Reader<'_> {
     }
 
     /// A key with its text.
-    fn labelled(&mut self, entry: &Entry, value: &Value, path: &mut Vec<String>) -> (String, Value) {
+    fn labelled(&mut self, entry: &Entry, value: &Value, path: &[String]) -> (String, Value) {
         let name = entry.key_node.scalar().unwrap_or(&entry.key);
         let text = match entry.value.scalar() {
             _ if value.is_null() => String::new(),

@@ -24,7 +24,8 @@ pub fn disputed_boolean(text: &str) -> Option<bool> {
 #[must_use]
 pub fn is_typed_by_chance(text: &str) -> bool {
     let meaning = resolve::plain(text);
-    matches!(meaning, Value::Bool(_) | Value::Number(_)) && meaning.to_string() != text
+    let spelled = meaning.to_string();
+    matches!(meaning, Value::Bool(_) | Value::Number(_)) && spelled != text
 }
 
 /// A scalar of a file, or a key.
@@ -156,7 +157,7 @@ fn without_end_marks(text: &str) -> Cow<'_, str> {
     let stays = |line: &&str| {
         let mark = is_mark(line);
         is_behind |= mark;
-        !mark && !(is_behind && line.starts_with('%'))
+        !(mark || is_behind && line.starts_with('%'))
     };
     if text.lines().any(is_mark) {
         Cow::Owned(text.split_inclusive('\n').filter(stays).collect())

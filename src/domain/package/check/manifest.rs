@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    fn told(object: Value) -> Vec<(&'static str, bool, String)> {
+    fn told(object: &Value) -> Vec<(&'static str, bool, String)> {
         let definition = json!({
             "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "things.x.y"},
             "spec": {
@@ -143,7 +143,7 @@ mod tests {
             },
         });
         let schemas = Schemas::builtin().with_crd(&definition).unwrap();
-        let found = remarks(&object, &schemas, &Scopes::of([&definition]));
+        let found = remarks(object, &schemas, &Scopes::of([&definition]));
         found.into_iter().map(|one| (one.code, one.is_error, one.path.join("."))).collect()
     }
 
@@ -181,16 +181,16 @@ mod tests {
             (named("v1", "ConfigMap", json!({"creationTimestamp": null})), vec![]),
         ];
         for (object, expected) in rows {
-            assert_eq!(told(object.clone()), expected, "{object}");
+            assert_eq!(told(&object), expected, "{object}");
         }
         let mut secret = named("v1", "Secret", none());
         secret["data"] = json!({"k": "", "l": ""});
         secret["stringData"] = json!({"k": "", "m": ""});
-        assert_eq!(told(secret), doubt("k8s.secret_encoding", "stringData.k"));
+        assert_eq!(told(&secret), doubt("k8s.secret_encoding", "stringData.k"));
         let mut dumped = named("apps/v1", "Deployment", none());
         dumped["status"] = json!({"replicas": 1});
-        assert_eq!(told(dumped.clone()), doubt("k8s.server_field", "status"));
+        assert_eq!(told(&dumped), doubt("k8s.server_field", "status"));
         dumped["status"] = json!({});
-        assert_eq!(told(dumped), vec![]);
+        assert_eq!(told(&dumped), vec![]);
     }
 }
