@@ -117,7 +117,6 @@ fn each_wrong_package_is_told_exactly() {
     let lock = |commit: &str| {
         format!("{HEAD}upstreamLock:\n  type: git\n  git:\n    repo: r.git\n    directory: /\n    commit: {commit}\n")
     };
-    let function = |lines: &str| format!("{HEAD}pipeline:\n  mutators:\n  - {lines}\n");
     let table: Vec<(String, &str)> = vec![
         (
             old.to_owned(),
@@ -155,6 +154,37 @@ fn each_wrong_package_is_told_exactly() {
              [path.escape]\n",
         ),
         (
+            format!("{HEAD}pipeline:\n  mutators:\n{}", "  - image: set-labels\n".repeat(1000)),
+            "p/Kptfile:1: pipeline: the pipeline has more than 100 functions [fn.limit]\n",
+        ),
+    ];
+    for (kptfile, expected) in table {
+        assert_eq!(rendered(&made(&[("Kptfile", &kptfile)])), expected);
+    }
+    let rows: [Row<'_>; 3] = [
+        (
+            &[("a.yaml", "a: 1\n")],
+            "p/Kptfile:1: the package has no Kptfile (a directory becomes a package with a Kptfile) [kptfile.missing]\n",
+        ),
+        (&[("Kptfile", HEAD), ("kptfile", HEAD)], "p/kptfile:1: the file must be called Kptfile [kptfile.ambiguous]\n"),
+        (
+            &[("Kptfile", HEAD), ("sub/KPTFILE", HEAD)],
+            "p/sub/KPTFILE:1: the file must be called Kptfile [kptfile.ambiguous]\n",
+        ),
+    ];
+    for (files, expected) in rows {
+        assert_eq!(rendered(&made(files)), expected);
+    }
+}
+
+fn function(lines: &str) -> String {
+    format!("{HEAD}pipeline:\n  mutators:\n  - {lines}\n")
+}
+
+#[test]
+fn each_field_of_a_kptfile_has_its_shape() {
+    let table: Vec<(String, &str)> = vec![
+        (
             function("image: set-labels\n    selectors: {kind: Service}\n    exclude: {name: a}\n    configMap: [x]"),
             "p/Kptfile:8: pipeline.mutators.0.selectors: it must be a list, not a map [kptfile.value]\n\
              p/Kptfile:9: pipeline.mutators.0.exclude: it must be a list, not a map [kptfile.value]\n\
@@ -178,27 +208,9 @@ fn each_wrong_package_is_told_exactly() {
             format!("{HEAD}pipeline:\n  mutators: {{image: set-labels}}\n"),
             "p/Kptfile:6: pipeline.mutators: it must be a list, not a map [kptfile.value]\n",
         ),
-        (
-            format!("{HEAD}pipeline:\n  mutators:\n{}", "  - image: set-labels\n".repeat(1000)),
-            "p/Kptfile:1: pipeline: the pipeline has more than 100 functions [fn.limit]\n",
-        ),
     ];
     for (kptfile, expected) in table {
         assert_eq!(rendered(&made(&[("Kptfile", &kptfile)])), expected);
-    }
-    let rows: [Row<'_>; 3] = [
-        (
-            &[("a.yaml", "a: 1\n")],
-            "p/Kptfile:1: the package has no Kptfile (a directory becomes a package with a Kptfile) [kptfile.missing]\n",
-        ),
-        (&[("Kptfile", HEAD), ("kptfile", HEAD)], "p/kptfile:1: the file must be called Kptfile [kptfile.ambiguous]\n"),
-        (
-            &[("Kptfile", HEAD), ("sub/KPTFILE", HEAD)],
-            "p/sub/KPTFILE:1: the file must be called Kptfile [kptfile.ambiguous]\n",
-        ),
-    ];
-    for (files, expected) in rows {
-        assert_eq!(rendered(&made(files)), expected);
     }
 }
 
