@@ -104,7 +104,7 @@ mod tests {
             .iter()
             .map(|head| Digest::new(format!("{head:0<64}")).unwrap())
             .collect();
-        let meant = |digits: &str| only(&beginning(digits, digests.iter().chain(&digests))?).map(|one| one.cloned());
+        let meant = |digits: &str| only(&beginning(digits, digests.iter().chain(&digests))?).map(Option::<&_>::cloned);
         assert_eq!(meant("89abcdef").unwrap(), Some(digests[2].clone()));
         assert_eq!(meant("012345678").unwrap(), Some(digests[0].clone()));
         assert_eq!(meant("ffffffff").unwrap(), None);

@@ -23,8 +23,11 @@ pub fn disputed_boolean(text: &str) -> Option<bool> {
 /// and `0644`, not `5` and `true`.
 #[must_use]
 pub fn is_typed_by_chance(text: &str) -> bool {
-    let meaning = resolve::plain(text);
-    matches!(meaning, Value::Bool(_) | Value::Number(_)) && meaning.to_string() != text
+    match resolve::plain(text) {
+        Value::Bool(_) => !matches!(text, "true" | "false"),
+        Value::Number(number) => number.to_string() != text,
+        _ => false,
+    }
 }
 
 /// A scalar of a file, or a key.
@@ -156,7 +159,7 @@ fn without_end_marks(text: &str) -> Cow<'_, str> {
     let stays = |line: &&str| {
         let mark = is_mark(line);
         is_behind |= mark;
-        !mark && !(is_behind && line.starts_with('%'))
+        !(mark || is_behind && line.starts_with('%'))
     };
     if text.lines().any(is_mark) {
         Cow::Owned(text.split_inclusive('\n').filter(stays).collect())
