@@ -281,3 +281,54 @@ async fn a_package_of_the_same_name_elsewhere_is_another_one() {
     bench.has(&[&mine, &same]);
     assert_eq!(bench.world.taken_by(&mine).map(|by| by.name), Some("a".to_owned()));
 }
+
+/// How often something was written to a target, by the history.
+async fn written(bench: &Bench, target: &str) -> usize {
+    let history = bench.state("upf").await.history;
+    let is_write = |event: &str| matches!(event, "applied" | "drift corrected");
+    history
+        .iter()
+        .filter(|record| is_write(&record.event) && record.target.as_ref().is_some_and(|t| t.as_str() == target))
+        .count()
+}
+
+/// A target on which something changes each time what was applied is written ever more rarely, is told of, and holds
+/// nobody up.
+#[tokio::test]
+async fn a_target_that_does_not_stay_as_it_was_made_is_written_ever_more_rarely() {
+    let bench = Bench::new().await;
+    let sync = sync("upf", &json!({}));
+    bench.publish(1, &[&config("one")]);
+    for _ in 0..600 {
+        bench.round(&sync).await.unwrap();
+        if bench.says("a").await == "one" {
+            bench.meddles("a", "other").await;
+        }
+        bench.pass(1);
+    }
+    let times = written(&bench, "a").await;
+    assert!((7..=11).contains(&times), "{times} times in ten minutes");
+    assert_eq!(bench.says("b").await, "one", "the next wave came");
+    let round = bench.rounds(&sync).await;
+    let row = round.rollout.targets.iter().find(|row| row.target.as_str() == "a").unwrap();
+    assert!(row.message.contains("does not stay so") && row.message.contains("spec.ignore"), "{round:#?}");
+
+    bench.pass(400);
+    bench.settled(&sync).await;
+    assert_eq!(bench.says("a").await, "one", "when it is left alone it is as it was declared");
+}
+
+/// A person's change is taken back within a second, however often they try.
+#[tokio::test]
+async fn a_change_by_hand_is_taken_back_soon() {
+    let bench = Bench::new().await;
+    let sync = sync("upf", &json!({}));
+    bench.publish(1, &[&config("one")]);
+    bench.settled(&sync).await;
+    for _ in 0..5 {
+        bench.pass(120);
+        bench.meddles("a", "other").await;
+        bench.rounds(&sync).await;
+        assert_eq!(bench.says("a").await, "one");
+    }
+}

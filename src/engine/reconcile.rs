@@ -7,7 +7,7 @@ use super::agenda::Wanted;
 use super::gather::{Situation, World, taken};
 use super::propose::{Asked, Asking, REVERTS};
 use super::retire::Retired;
-use super::rollout::{Rollout, RolloutReport};
+use super::rollout::{Rollout, RolloutReport, TargetReport};
 use super::{Engine, EngineError, Outcome};
 use crate::domain::error::Classify as _;
 use crate::domain::id::{NamespacedName, WorkspaceName};
@@ -246,7 +246,9 @@ fn outcome(situation: &Situation, report: &RolloutReport, asked: &Asked, reverti
         return Outcome::Waiting { reason: "drafting a revert".to_owned(), after: Some(SignedDuration::ZERO) };
     }
     if let Some(after) = report.again {
-        let waiting = report.targets.iter().find(|row| !row.reachable || matches!(row.proof, Proof::Waiting { .. }));
+        let waits = |row: &&TargetReport| !row.reachable || matches!(row.proof, Proof::Waiting { .. });
+        let told = |row: &&TargetReport| !row.message.is_empty();
+        let waiting = report.targets.iter().find(waits).or_else(|| report.targets.iter().find(told));
         let reason = waiting.map_or_else(|| "rolling out".to_owned(), |row| format!("{}: {}", row.target, row.message));
         return Outcome::Waiting { reason, after: Some(after) };
     }

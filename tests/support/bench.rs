@@ -306,6 +306,14 @@ impl Bench {
         found.map_or_else(String::new, |object| object.value()["data"]["is"].as_str().unwrap().to_owned())
     }
 
+    /// Something on a target makes other of the `ConfigMap`, as a webhook or another controller does.
+    pub(crate) async fn meddles(&self, target: &str, version: &str) {
+        let kind = Gvk::new("", "v1", "ConfigMap");
+        let found = self.there(target, &kind).await.unwrap();
+        let patch = json!({"data": {"is": version}});
+        self.served[target].connect().merge(None, &kind, &found.id(), "", &patch).await.unwrap();
+    }
+
     pub(crate) async fn has_deployment(&self, target: &str) -> bool {
         self.there(target, &Gvk::new("apps", "v1", "Deployment")).await.is_some()
     }
