@@ -8,7 +8,7 @@ mod bench;
 mod git;
 
 use bench::{Bench, DEPLOYMENT, config, sync};
-use loggia::domain::id::NamespacedName;
+use loggia::domain::id::{Digest, NamespacedName};
 use loggia::domain::intent::Sync;
 use loggia::engine::Outcome;
 use loggia::engine::propose::Asked;
@@ -330,5 +330,24 @@ async fn a_change_by_hand_is_taken_back_soon() {
         bench.meddles("a", "other").await;
         bench.rounds(&sync).await;
         assert_eq!(bench.says("a").await, "one");
+    }
+}
+
+/// What a person wants is not lost because the controller writes much, and is told when it cannot be written.
+#[tokio::test]
+async fn a_hold_is_written_although_others_write_too() {
+    let bench = Bench::new().await;
+    let sync = sync("upf", &json!({}));
+    bench.publish(1, &[&config("one")]);
+    bench.settled(&sync).await;
+    let name = NamespacedName { namespace: "default".to_owned(), name: "upf".to_owned() };
+    for (times, held) in [(5, true), (50, false)] {
+        let digest = Digest::of(format!("{times}").as_bytes());
+        bench.contends(times);
+        let done = bench.engine.hold(&name, &digest, "no", "a person").await;
+        let error = done.map_err(|error| error.to_string()).err();
+        assert_eq!(error, (!held).then(|| "state of default/upf changed since it was read".to_owned()));
+        bench.contends(0);
+        assert_eq!(bench.state("upf").await.holds.contains_key(&digest), held, "{times}");
     }
 }

@@ -20,10 +20,14 @@ use crate::domain::intent::sync::{SyncSpec, ignore_rules};
 use crate::domain::intent::{CNFDeployment, SOURCE_REPOSITORY, Sync, expand};
 use crate::domain::krm::{Gvk, IgnoreRule, ObjectDiff, ObjectId};
 use crate::domain::plan::{DeclaredObject, Plan, declared_digest, differences};
-use crate::domain::rollout::{Hold, Record};
+use crate::domain::rollout::{Hold, Record, SyncState};
 use crate::domain::source::FileTree;
 use crate::ports::forge::{Forge, Proposal};
 use crate::ports::revisions::{DraftContent, PackageRevision};
+use crate::ports::state::StateError;
+
+/// How often a state is read and written again before somebody else's writes are told as a conflict.
+const ATTEMPTS: u32 = 10;
 
 /// Rules of `spec.ignore` that are about no object: often a kind that is misspelt.
 fn idle_rules(spec: &SyncSpec, objects: &[DeclaredObject]) -> Vec<String> {
@@ -254,13 +258,31 @@ impl Engine {
         reason: &str,
         by: &str,
     ) -> Result<(), EngineError> {
-        let mut state = self.state.get(sync).await?;
         let (at, revision) = (self.now(), String::new());
         let hold = Hold { reason: reason.to_owned(), by: by.to_owned(), at, revision, reverted: false };
-        state.value.holds.insert(digest.clone(), hold);
-        state.value.record(self.said("held", Some(digest), by, reason));
-        self.state.put(None, sync, &state).await?;
+        self.amend(sync, |state| {
+            state.holds.insert(digest.clone(), hold.clone());
+            state.record(self.said("held", Some(digest), by, reason));
+        })
+        .await?;
         self.request(sync).await
+    }
+
+    /// Changes what is remembered of a Sync, again where the controller wrote it in between: what a person wants is not
+    /// lost because much happens.
+    async fn amend<T>(&self, sync: &NamespacedName, change: impl Fn(&mut SyncState) -> T) -> Result<T, EngineError> {
+        let mut left = ATTEMPTS;
+        loop {
+            let mut state = self.state.get(sync).await?;
+            let said = change(&mut state.value);
+            match self.state.put(None, sync, &state).await {
+                Err(StateError::Conflict(_)) if left > 1 => left -= 1,
+                put => {
+                    put?;
+                    return Ok(said);
+                }
+            }
+        }
     }
 
     /// What a person did, for the history.
@@ -282,9 +304,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Cluster`], also when there is no such Sync.
     pub async fn suspend(&self, sync: &NamespacedName, suspend: bool, by: &str, why: &str) -> Result<(), EngineError> {
-        let mut state = self.state.get(sync).await?;
-        state.value.record(self.said(if suspend { "suspended" } else { "resumed" }, None, by, why));
-        self.state.put(None, sync, &state).await?;
+        let event = if suspend { "suspended" } else { "resumed" };
+        self.amend(sync, |state| state.record(self.said(event, None, by, why))).await?;
         let kind = Gvk::new("loggia.dev", "v1alpha1", "Sync");
         let NamespacedName { namespace, name } = sync.clone();
         let id = ObjectId { group: kind.group.clone(), kind: kind.kind.clone(), namespace, name };
@@ -300,13 +321,22 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub async fn resume(&self, sync: &NamespacedName, digest: Option<&Digest>, by: &str) -> Result<usize, EngineError> {
-        let mut state = self.state.get(sync).await?;
-        let before = state.value.holds.len();
-        state.value.holds.retain(|held, _| digest.is_some_and(|digest| digest != held));
-        let lifted = before - state.value.holds.len();
+        let is_meant = |held: &Digest| digest.is_none_or(|digest| digest == held);
+        if !self.state.get(sync).await?.value.holds.keys().any(is_meant) {
+            return Ok(0);
+        }
+        let lifted = self
+            .amend(sync, |state| {
+                let before = state.holds.len();
+                state.holds.retain(|held, _| !is_meant(held));
+                let lifted = before - state.holds.len();
+                if lifted > 0 {
+                    state.record(self.said("resumed", None, by, &format!("{lifted} held digests let go")));
+                }
+                lifted
+            })
+            .await?;
         if lifted > 0 {
-            state.value.record(self.said("resumed", None, by, &format!("{lifted} held digests let go")));
-            self.state.put(None, sync, &state).await?;
             self.request(sync).await?;
         }
         Ok(lifted)

@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use loggia::apiserver::{ApiServer, Options};
@@ -25,6 +26,7 @@ use loggia::domain::rollout::SyncState;
 use loggia::domain::time::{SignedDuration, Timestamp};
 use loggia::engine::gather::World;
 use loggia::engine::reconcile::Round;
+use loggia::engine::targets::Session;
 use loggia::engine::{Engine, EngineError, Outcome};
 use loggia::ports::clock::Clock;
 use loggia::ports::forge::{Decision, Forge, Proposal};
@@ -53,6 +55,8 @@ impl Clock for Hands {
 pub(crate) struct Memory {
     kept: Mutex<BTreeMap<NamespacedName, (SyncState, u64)>>,
     loses_answer: AtomicBool,
+    /// How often somebody else writes between a person's reading and writing.
+    contended: AtomicU32,
 }
 
 #[async_trait]
@@ -64,12 +68,17 @@ impl StateStore for Memory {
 
     async fn put(
         &self,
-        _: Option<&Claim>,
+        claim: Option<&Claim>,
         sync: &NamespacedName,
         state: &Versioned<SyncState>,
     ) -> Result<String, StateError> {
         let mut kept = self.kept.lock().unwrap();
         let (value, version) = kept.entry(sync.clone()).or_default();
+        let left = self.contended.load(Ordering::Acquire);
+        if claim.is_none() && left > 0 {
+            self.contended.store(left - 1, Ordering::Release);
+            *version += 1;
+        }
         if state.version != if *version == 0 { String::new() } else { version.to_string() } {
             return Err(StateError::Conflict(sync.clone()));
         }
@@ -258,6 +267,11 @@ impl Bench {
         self.memory.loses_answer.store(true, Ordering::Release);
     }
 
+    /// So often somebody else writes the state while a person does.
+    pub(crate) fn contends(&self, times: u32) {
+        self.memory.contended.store(times, Ordering::Release);
+    }
+
     pub(crate) async fn state(&self, sync: &str) -> SyncState {
         self.memory.get(&named(sync)).await.unwrap().value
     }
@@ -311,7 +325,10 @@ impl Bench {
         let kind = Gvk::new("", "v1", "ConfigMap");
         let found = self.there(target, &kind).await.unwrap();
         let patch = json!({"data": {"is": version}});
-        self.served[target].connect().merge(None, &kind, &found.id(), "", &patch).await.unwrap();
+        let changed = self.served[target].connect().merge(None, &kind, &found.id(), "", &patch).await.unwrap();
+        // The next round is to know of it.
+        let session = self.engine.targets.known(&named(target)).unwrap();
+        session.mirror.seen(&Session::members(&kind), &changed, Duration::from_mins(1)).await.unwrap();
     }
 
     pub(crate) async fn has_deployment(&self, target: &str) -> bool {

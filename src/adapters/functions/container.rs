@@ -48,6 +48,19 @@ pub struct Containers {
     pub as_current_user: bool,
 }
 
+/// With this code docker, podman and nerdctl say that they failed themselves, before the function ran.
+const ENGINES_OWN: i32 = 125;
+
+fn without_service(engine: &Path, image: &str, failure: Failure) -> Failure {
+    let why = failure.stderr.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it did not say why");
+    let message = format!(
+        "{} could not run {image}: {why}; start its service and see that you may use it, or use a function that is built \
+         in (`loggia fn list`)",
+        engine.display()
+    );
+    Failure { code: "fn.no_runner", message, ..failure }
+}
+
 /// Tells containers of one process apart.
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -76,7 +89,10 @@ impl Containers {
             let limits = Limits { time: REMOVAL, ..*limits };
             drop(process::run(remove, "rm", "", (&limits, &Ending::default()), Rest::Left));
         }
-        answer
+        answer.map_err(|failure| match failure.exit_code {
+            Some(ENGINES_OWN) => without_service(&engine, image, failure),
+            _ => failure,
+        })
     }
 
     /// The engine's program.

@@ -125,6 +125,18 @@ fn what_was_allowed_is_passed_on() {
 }
 
 #[test]
+fn an_engine_that_fails_itself_is_told_with_what_helps() {
+    let dir = tempfile::tempdir().unwrap();
+    script(&dir.path().join("docker"), "cat > /dev/null; echo; echo 'no daemon here' >&2; exit 125");
+    let containers = Containers { path: dir.path().as_os_str().to_owned(), ..Containers::default() };
+    let failure = image(containers, "f:v1").unwrap_err();
+    assert_eq!((failure.code, failure.exit_code), ("fn.no_runner", Some(125)));
+    for words in ["docker could not run f:v1: no daemon here;", "service", "loggia fn list"] {
+        assert!(failure.message.contains(words), "{words}: {failure}");
+    }
+}
+
+#[test]
 fn a_missing_engine_is_told_with_what_helps() {
     let dir = tempfile::tempdir().unwrap();
     let none = Containers { path: dir.path().as_os_str().to_owned(), ..Containers::default() };

@@ -96,6 +96,9 @@ fn rule(directory: &str, line: &str) -> Option<Rule> {
     let (directories, line) = line.strip_suffix('/').map_or((false, line), |rest| (true, rest));
     // A pattern with a slash is about a path from its own directory, one without about names anywhere below.
     let pattern = if line.contains('/') { line.trim_start_matches('/').to_owned() } else { format!("**/{line}") };
+    // What is below a directory is not the directory, which would take all of it along for good.
+    let pattern = if pattern.ends_with("/**") { format!("{pattern}/*") } else { pattern };
+    let pattern = pattern.replace('{', "\\{").replace('}', "\\}");
     let depth = directory.split('/').filter(|part| !part.is_empty()).count();
     Some(Rule { depth, directory: directory.to_owned(), pattern: Pattern::read(&pattern)?, negated, directories })
 }
@@ -115,6 +118,8 @@ mod tests {
             ("x/**/a.yaml", &["x/a.yaml", "x/y/z/a.yaml"], &["a.yaml"]),
             ("*.yaml\n!keep.yaml", &["a.yaml"], &["keep.yaml", "x/keep.yaml"]),
             ("dir/\n!dir/keep.yaml", &["dir/keep.yaml"], &[]),
+            ("dir/**\n!dir/keep.yaml", &["dir/a.yaml", "dir/x/a.yaml"], &["dir/keep.yaml", "dir"]),
+            ("{a,b}.yaml", &["{a,b}.yaml"], &["a.yaml", "b.yaml"]),
             ("# a comment\n\nname", &["name", "x/name/y.yaml"], &["names"]),
         ];
         for (patterns, ignored, kept) in table {
