@@ -220,7 +220,7 @@ fn texts_of_a_kptfile_need_no_quotes() {
     let kptfile = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: 123\n  annotations:\n    \
                    kpt.dev/bfs-rendering: true\npipeline:\n  mutators:\n  - image: set-labels\n    tag: 0.9\n";
     let said = rendered(&made(&[("Kptfile", kptfile)]));
-    assert!(said.contains("set-labels:0.9") && !said.contains("kptfile."), "{said}");
+    assert!(said.contains("set-labels with tag 0.9 ") && !said.contains("kptfile."), "{said}");
     let outer = format!("{HEAD}  annotations:\n    kpt.dev/bfs-rendering: true\n{}", labels("root"));
     let inner = format!("{HEAD}{}", labels("sub"));
     let folder = made(&[("Kptfile", &outer), ("sub/Kptfile", &inner), ("sub/map.yaml", MAP)]);
