@@ -80,7 +80,30 @@ const EXCEPTIONS: &[Exception] = &[
         lines: "get pod lone",
         rewrite: |real, ours| [real, ours].into_iter().for_each(forget_account),
     },
+    Exception {
+        reason: "managers stand in the order of the seconds in which they wrote, then of their names; both servers hear the \
+                 script at their own pace (the order itself is judged by the unit tests of `krm::apply`)",
+        lines: "--show-managed-fields",
+        rewrite: |real, ours| [real, ours].into_iter().for_each(sort_managers),
+    },
 ];
+
+/// Puts the entries of `managedFields` in the order of their texts.
+fn sort_managers(text: &mut String) {
+    const HEAD: &str = "  managedFields:\n";
+    let Some(start) = text.find(HEAD).map(|at| at + HEAD.len()) else { return };
+    let is_inside = |line: &&str| line.starts_with("  - ") || line.starts_with("    ");
+    let length: usize = text[start..].split_inclusive('\n').take_while(is_inside).map(str::len).sum();
+    let mut entries: Vec<String> = Vec::new();
+    for line in text[start..start + length].split_inclusive('\n') {
+        match entries.last_mut().filter(|_| !line.starts_with("  - ")) {
+            Some(entry) => entry.push_str(line),
+            None => entries.push(line.to_owned()),
+        }
+    }
+    entries.sort();
+    text.replace_range(start..start + length, &entries.concat());
+}
 
 /// Cuts a text behind a word.
 fn cut_after(text: &mut String, word: &str) {

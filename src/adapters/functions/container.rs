@@ -54,8 +54,8 @@ const ENGINES_OWN: i32 = 125;
 fn without_service(engine: &Path, image: &str, failure: Failure) -> Failure {
     let why = failure.stderr.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it did not say why");
     let message = format!(
-        "{} could not run {image}: {why}; start its service and see that you may use it, or use a function that is built \
-         in (`loggia fn list`)",
+        "{} could not run {image} (exit code {ENGINES_OWN}): {why}; see that there is such an image and that the engine's \
+         service runs, or use a function that is built in (`loggia fn list`)",
         engine.display()
     );
     Failure { code: "fn.no_runner", message, ..failure }

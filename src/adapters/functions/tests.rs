@@ -131,7 +131,7 @@ fn an_engine_that_fails_itself_is_told_with_what_helps() {
     let containers = Containers { path: dir.path().as_os_str().to_owned(), ..Containers::default() };
     let failure = image(containers, "f:v1").unwrap_err();
     assert_eq!((failure.code, failure.exit_code), ("fn.no_runner", Some(125)));
-    for words in ["docker could not run f:v1: no daemon here;", "service", "loggia fn list"] {
+    for words in ["docker could not run f:v1 (exit code 125): no daemon here;", "service", "loggia fn list"] {
         assert!(failure.message.contains(words), "{words}: {failure}");
     }
 }

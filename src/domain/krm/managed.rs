@@ -231,6 +231,36 @@ pub fn field_owners(live: &Value, path: &Path) -> Vec<(String, Operation)> {
 mod tests {
     use super::*;
 
+    /// Appliers, then who wrote earlier, then by name. Source: `sortEncodedManagedFields` of apimachinery.
+    #[test]
+    fn entries_stand_in_the_order_of_the_server() {
+        let entry = |manager: &str, operation: &str, second: u32, part: &str| {
+            let time = format!("2026-11-21T10:00:{second:02}Z");
+            json!({"manager": manager, "operation": operation, "apiVersion": "v1", "time": time, "subresource": part,
+                "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}}})
+        };
+        let ordered = [
+            entry("z", "Apply", 9, ""),
+            entry("b", "Update", 1, ""),
+            entry("a", "Update", 2, ""),
+            entry("a", "Update", 2, "status"),
+            entry("c", "Update", 2, ""),
+        ];
+        for turn in 0..ordered.len() {
+            let mut mixed = ordered.to_vec();
+            mixed.rotate_left(turn);
+            mixed.swap(0, 2);
+            let mut object = json!({"metadata": {"managedFields": mixed}});
+            let entries = read(&object).unwrap();
+            write(&mut object, entries);
+            let told = |entry: &Value| ["manager", "operation", "time", "subresource"].map(|name| entry[name].clone());
+            let found: Vec<_> = object["metadata"]["managedFields"].as_array().unwrap().iter().map(told).collect();
+            let wanted: Vec<_> = ordered.iter().map(told).collect();
+            let texts = |rows: &[[Value; 4]]| format!("{rows:?}").replace("Null", "String(\"\")");
+            assert_eq!(texts(&found), texts(&wanted));
+        }
+    }
+
     #[test]
     fn times_alone_make_no_difference() {
         let object = |time: &str, manager: &str, value: &str| {
