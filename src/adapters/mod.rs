@@ -1,6 +1,7 @@
 //! Implementations of the ports. Adapters never import each other.
 
 pub mod clock;
+mod family;
 pub mod forge;
 pub mod functions;
 pub mod git;

@@ -6,7 +6,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, kill_process_group, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use super::family::{self, Rest};
 
 /// What a program may take.
 #[derive(Debug, Clone, Copy)]
@@ -17,30 +19,37 @@ pub(super) struct Bounds {
     pub(super) bytes: u64,
 }
 
-/// Asks a program; gives how it ended and what it printed, or nothing when it took longer than it may and was killed,
-/// with its group when it leads one.
+/// Asks a program; gives how it ended and what it printed, or nothing when it took longer than it may and was killed.
 ///
 /// # Errors
 ///
 /// It cannot be started or waited for. No error holds a word of the question or of the answer.
 pub(super) fn ask(command: &mut Command, question: &str, bounds: Bounds) -> io::Result<Option<Output>> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut child = piped(command).spawn()?;
     let answer = converse(&mut child, question.to_owned(), bounds.bytes).recv_timeout(bounds.patience).ok();
     if answer.is_none() {
-        kill(&mut child);
+        // It may have ended by itself.
+        let _ = child.kill();
     }
     // It has ended, or was killed: this does not wait for long.
     let status = child.wait()?;
     Ok(answer.map(|(stdout, stderr)| Output { status, stdout, stderr }))
 }
 
-/// It, and what it started, may have ended by themselves.
-fn kill(child: &mut Child) {
-    let pid = Pid::from_child(child);
-    if getpgid(Some(pid)) == Ok(pid) {
-        let _ = kill_process_group(pid, Signal::KILL);
-    }
-    let _ = child.kill();
+/// Asks a program that leads a group of its own, of which nothing is left.
+///
+/// # Errors
+///
+/// As [`ask`].
+pub(super) fn ask_apart(command: &mut Command, question: &str, bounds: Bounds) -> io::Result<Option<Output>> {
+    let mut child = family::start(piped(command))?;
+    let answer = converse(&mut child, question.to_owned(), bounds.bytes).recv_timeout(bounds.patience).ok();
+    let status = family::end(&mut child, Rest::Killed)?;
+    Ok(answer.map(|(stdout, stderr)| Output { status, stdout, stderr }))
+}
+
+fn piped(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped())
 }
 
 /// Says the question; the answer comes when the program has closed what it writes to and ended.
@@ -78,15 +87,13 @@ fn listen(mut stderr: impl Read + Send + 'static, most: u64) -> JoinHandle<Vec<u
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::CommandExt as _;
-
     use super::*;
 
     const PATIENCE: Duration = Duration::from_mins(1);
 
     fn shell(script: &str, bounds: Bounds) -> Option<Output> {
         let mut command = Command::new("sh");
-        ask(command.args(["-c", script]).stderr(Stdio::piped()).process_group(0), "", bounds).unwrap()
+        ask_apart(command.args(["-c", script]).stderr(Stdio::piped()), "", bounds).unwrap()
     }
 
     #[test]
@@ -125,5 +132,21 @@ mod tests {
             "{}",
             state()
         );
+    }
+
+    #[test]
+    fn nobody_takes_it_for_what_another_left_behind() {
+        let bounds = Bounds { patience: PATIENCE, bytes: 10 };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    assert!(shell("setsid sleep 60 >&- 2>&- & exit 0", bounds).is_some());
+                }
+            });
+            for _ in 0..50 {
+                let said = shell("sleep 0.02; echo out", bounds);
+                assert_eq!(said.map(|said| said.stdout), Some(b"out\n".to_vec()));
+            }
+        });
     }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Ending;
-use super::family::Rest;
 use super::process::{self, Limits};
+use crate::adapters::family::Rest;
 use crate::domain::package::external::{Answer, Failure};
 
 /// Programs of container engines, the first that is found is used.

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use super::Ending;
 use super::container::is_program;
-use super::family::Rest;
 use super::process::{self, Limits};
+use crate::adapters::family::Rest;
 use crate::adapters::scratch::Scratch;
 use crate::domain::host;
 use crate::domain::package::external::{Answer, Failure, Request};

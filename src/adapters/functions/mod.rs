@@ -3,7 +3,6 @@
 mod container;
 mod ending;
 mod evaluator;
-mod family;
 mod generators;
 mod process;
 mod wasm;
@@ -12,7 +11,7 @@ mod words;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::family::Rest;
+use super::family::Rest;
 use crate::domain::package::Catalog;
 use crate::domain::package::external::{Answer, Failure, Program, Request};
 use crate::ports::function::{FunctionRunner, ModuleSource};

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use super::family::Rest;
-use super::{Ending, family};
+use super::Ending;
+use crate::adapters::family;
+use crate::adapters::family::Rest;
 use crate::domain::package::external::{Answer, Failure};
 
 /// What one function may use.

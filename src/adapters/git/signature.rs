@@ -2,7 +2,6 @@
 //! judge it. Nothing of this machine's settings counts, nor of the repository's: who may sign is told by one file.
 
 use std::collections::BTreeSet;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -210,11 +209,11 @@ impl Check<'_> {
     fn run(&self, name: &'static str, arguments: &[&str]) -> Result<Output, SignatureError> {
         let mut command = Command::new(name);
         let home = self.home.path();
-        command.args(arguments).env_clear().current_dir(home).process_group(0).stderr(Stdio::piped());
+        command.args(arguments).env_clear().current_dir(home).stderr(Stdio::piped());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", home).env("GNUPGHOME", home).env("LC_ALL", "C");
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        let said = program::ask(&mut command, "", BOUNDS).map_err(|error| self.failed(name, &error))?;
+        let said = program::ask_apart(&mut command, "", BOUNDS).map_err(|error| self.failed(name, &error))?;
         said.ok_or_else(|| self.failed(name, &format!("it did not end within {:?}", BOUNDS.patience)))
     }
 

@@ -1,4 +1,4 @@
-//! Programs that are started, and what they leave behind.
+//! Programs that are started apart, and what they leave behind.
 //!
 //! A program leads a group of processes, which is killed when its run is over. What left the group (`setsid`) or
 //! outlived who started it comes to this process, which asked the system to be given such orphans (Linux: a child
@@ -9,14 +9,13 @@
 //! systems without `/proc`, everything that left its group.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getpgid, getpgrp, getsid, kill_process, kill_process_group, waitid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 /// How long orphans are killed for, so that whoever starts others for ever is not killed for ever, and the pause between
 /// two looks.
@@ -87,6 +86,10 @@ fn adopt() {}
 
 /// The children of this process, those that ended and were not asked about among them.
 fn children() -> BTreeSet<i32> {
+    // A `/proc` of another container counts processes by other numbers.
+    if std::fs::read_link("/proc/self").ok() != Some(std::process::id().to_string().into()) {
+        return BTreeSet::new();
+    }
     let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return BTreeSet::new() };
     let lists = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()).collect()
@@ -111,8 +114,34 @@ fn end_orphans(strangers: &BTreeSet<i32>) {
 
 /// The process when it is an orphan: what this process starts elsewhere is in its own group.
 fn orphan(pid: i32) -> Option<Pid> {
-    let pid = Pid::from_raw(pid)?;
-    let is_near = getpgid(Some(pid)).is_ok_and(|group| group == getpgrp());
-    let is_of_session = getsid(Some(pid)).ok()? == getsid(None).ok()?;
-    (!(is_near && is_of_session)).then_some(pid)
+    (circle(pid)? != circle("self")?).then_some(Pid::from_raw(pid)?)
+}
+
+/// The group and the session of a process.
+fn circle(pid: impl Display) -> Option<(i32, i32)> {
+    parse_circle(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads `PID (NAME) STATE PARENT GROUP SESSION ...` (proc(5)). Either is 0 where its leader is outside of the
+/// container, which the functions of the system that ask for one process do not provide for.
+fn parse_circle(stat: &str) -> Option<(i32, i32)> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(2).map(str::parse);
+    Some((fields.next()?.ok()?, fields.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaders_may_be_outside_of_the_container() {
+        for (stat, expected) in [
+            ("7 (sh) S 1 0 0 0 -1 4194304", Some((0, 0))),
+            ("7 (a ) b) R 1 7 5 34816 7", Some((7, 5))),
+            ("7 (sh) S 1", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_circle(stat), expected, "{stat}");
+        }
+    }
 }
