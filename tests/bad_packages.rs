@@ -136,6 +136,16 @@ fn each_wrong_package_is_told_exactly() {
              directory of the repository) [path.name_invalid]\n",
         ),
         (
+            upstream("directory: /\n    ref: --output=x"),
+            "p/Kptfile:10: upstream.git.ref: \"--output=x\" names no branch, tag, commit or range of versions: it begins \
+             with a dash or a slash, or ends with a slash or a dot [git.ref_invalid]\n",
+        ),
+        (
+            upstream("directory: /\n    ref: +main:other"),
+            "p/Kptfile:10: upstream.git.ref: \"+main:other\" is a refspec, which moves or deletes refs; name one branch, \
+             tag, commit or range of versions [git.refspec_denied]\n",
+        ),
+        (
             lock("f00"),
             "p/Kptfile:10: upstreamLock.git.commit: \"f00\" is no commit (give the whole id, 40 or 64 hexadecimal \
              digits, or take upstreamLock away and fetch the package again) [kptfile.lock_invalid]\n",
@@ -280,6 +290,44 @@ fn what_is_applied_is_what_kubectl_would_send() {
         "{}",
         said.err
     );
+}
+
+/// Of packages that say the same id of an inventory, kpt would prune in one what it applied from the other.
+#[test]
+fn an_inventory_belongs_to_one_package() {
+    let group = |id: &str| {
+        format!(
+            "apiVersion: kpt.dev/v1alpha1\nkind: ResourceGroup\nmetadata:\n  name: inv\n  namespace: ns\n  labels:\n    \
+             cli-utils.sigs.k8s.io/inventory-id: {id}\n"
+        )
+    };
+    let with = |id: &str| format!("{HEAD}inventory:\n  namespace: ns\n  name: inv\n  inventoryID: {id}\n");
+    let (own, other) = (group("one"), group("two"));
+    let files = [
+        ("Kptfile", with("one")),
+        ("resourcegroup.yaml", own.clone()),
+        ("a/Kptfile", with("one")),
+        ("b/Kptfile", HEAD.to_owned()),
+        ("b/sub/resourcegroup.yaml", own),
+        ("c/Kptfile", with("three")),
+        ("c/d/Kptfile", HEAD.to_owned()),
+        ("c/d/resourcegroup.yaml", other.clone()),
+        ("c/e/Kptfile", with("two")),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let folder = made(&files);
+    let said = Said::of(folder.loggia().args(["validate", "p"]).output().unwrap()).failed(&[]);
+    let hint = "(give each package an id of its own; kpt would prune what the other applied) [inventory.conflict]";
+    let label = "metadata.labels.cli-utils.sigs.k8s.io/inventory-id";
+    let expected = format!(
+        "p/a/Kptfile:8: inventory.inventoryID: the id \"one\" is that of the inventory in Kptfile:8 {hint}\n\
+         p/b/sub/resourcegroup.yaml:7: {label}: the id \"one\" is that of the inventory in Kptfile:8 {hint}\n\
+         p/c/e/Kptfile:8: inventory.inventoryID: the id \"two\" is that of the inventory in \
+         c/d/resourcegroup.yaml:7 {hint}\n"
+    );
+    assert!(said.err.starts_with(&expected), "{}", said.err);
+    let alone = made(&[("Kptfile", HEAD), ("resourcegroup.yaml", &other)]);
+    Said::of(alone.loggia().args(["validate", "p"]).output().unwrap()).fine();
 }
 
 /// A value of a Secret is not shown where something else is wrong.

@@ -11,6 +11,7 @@ use super::condition::Condition;
 use super::violation::Violation;
 use crate::domain::id::PackageName;
 use crate::domain::package::artifact::{ImageName, SCHEME};
+use crate::domain::package::reference;
 
 /// Annotation that tells what a repository holds; `intents` makes it a repository of intents.
 pub const CONTENT: &str = "loggia.dev/content";
@@ -203,6 +204,9 @@ fn check_git(spec: &RepositorySpec, found: &mut Vec<Violation>) {
     if spec.git.is_none() {
         found.push(Violation::new("spec.git", "is missing").hint("say where: git: {repo: URL}"));
     }
+    if let Some(Err(error)) = spec.git.as_ref().map(|git| reference::check(&git.branch)) {
+        found.push(Violation::new("spec.git.branch", error.to_string()).hint("name a branch"));
+    }
     if let Some(git) = spec.git.as_ref().filter(|git| git.secret_ref.is_some()) {
         check_secret(&git.repo, found);
     }
@@ -362,6 +366,9 @@ mod tests {
                 r#"{"type":"oci","oci":{"registry":"r.example","secretRef":{"name":"kube-system/s"}}}"#.to_owned(),
                 "spec.oci.secretRef.name: is no name",
             ),
+            (r#"{"git":{"repo":"/r","branch":":main"}}"#.to_owned(), "spec.git.branch: \":main\" is a refspec"),
+            (r#"{"git":{"repo":"/r","branch":"+a:b"}}"#.to_owned(), "[git.refspec_denied]"),
+            (r#"{"git":{"repo":"/r","branch":"--upload-pack=x"}}"#.to_owned(), "[git.ref_invalid]"),
             (format!(r#"{{"deployment":true,{git},"verify":{{"keys":["{SSH}"]}}}}"#), "not of deployments"),
         ];
         for (wrong, words) in table {

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::Problem;
 use super::artifact::SCHEME;
-use super::reference::Location;
+use super::reference::{self, Location};
+use super::versions::Versions;
 use crate::domain::id::CommitId;
 use crate::domain::krm::document::{Entry, Limits, Node, NodeKind, YamlFile};
 use crate::domain::source::check_path;
@@ -416,7 +417,8 @@ fn selector(value: &Value) -> Selector {
     }
 }
 
-/// What is wrong with where a package says it comes from: a directory outside of the repository, a commit that is none.
+/// What is wrong with where a package says it comes from: a directory outside of the repository, a version or a commit
+/// that is none.
 pub(super) fn misplaced(file: &str, root: &Node, value: &Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     for place in [["upstream", "git"], ["upstream", "oci"], ["upstreamLock", "git"], ["upstreamLock", "oci"]] {
@@ -426,6 +428,15 @@ pub(super) fn misplaced(file: &str, root: &Node, value: &Value) -> Vec<Problem> 
         if let Err(error) = if inner.is_empty() { Ok(()) } else { check_path(inner) } {
             let problem = Problem::new(error.code, file, root.line_of(&path), error.to_string());
             problems.push(problem.field(path.join(".")).hint("name a directory of the repository"));
+        }
+    }
+    for path in [["upstream", "git", "ref"], ["upstreamLock", "git", "ref"]] {
+        let reference = text(value, &format!("/{}", path.join("/")));
+        let is_range = reference.is_empty() || Versions::parse_marked(&reference).is_some();
+        if let Some(error) = reference::check(&reference).err().filter(|_| !is_range) {
+            let message = error.to_string();
+            let message = message.strip_suffix(&format!(" [{}]", error.code())).unwrap_or(&message);
+            problems.push(Problem::new(error.code(), file, root.line_of(&path), message).field(path.join(".")));
         }
     }
     let path = ["upstreamLock", "git", "commit"];

@@ -12,6 +12,7 @@ pub mod external;
 pub mod functions;
 pub mod generate;
 mod ignore;
+mod inventory;
 mod kin;
 pub mod kptfile;
 mod layout;

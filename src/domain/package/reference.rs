@@ -68,6 +68,15 @@ pub enum ReferenceError {
         /// The rule.
         why: &'static str,
     },
+    /// What tells git to move or delete refs.
+    #[error(
+        "{reference:?} is a refspec, which moves or deletes refs; name one branch, tag, commit or range of versions \
+         [git.refspec_denied]"
+    )]
+    Refspec {
+        /// What was given.
+        reference: String,
+    },
     /// A branch and a tag of the same name.
     #[error(
         "{reference} is both a branch ({branch}) and a tag ({tag}); name one: refs/heads/{reference} or refs/tags/{reference} [git.ref_ambiguous]"
@@ -108,6 +117,14 @@ pub enum ReferenceError {
 
 /// Forges whose repositories are the first two parts of a path.
 const FORGES: [&str; 3] = ["https://github.com/", "https://gitlab.com/", "https://bitbucket.org/"];
+
+impl ReferenceError {
+    /// The code of what [`check`] says.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        if matches!(self, Self::Refspec { .. }) { "git.refspec_denied" } else { "git.ref_invalid" }
+    }
+}
 
 impl Location {
     /// Reads `REPO[/DIR][@REF]`, or `oci://HOST/REPOSITORY[//DIR]` with `:TAG`, `@DIGEST` or `:RANGE` behind it.
@@ -319,17 +336,24 @@ fn known(refs: &BTreeMap<String, CommitId>) -> String {
     }
 }
 
-/// git's rules for names (`git check-ref-format`), and none that a program could take for a flag.
-fn check(reference: &str) -> Result<(), ReferenceError> {
-    let refuse = |why| Err(ReferenceError::Invalid { reference: reference.chars().take(120).collect(), why });
+/// git's rules for names (`git check-ref-format`), and none that a program could take for a flag or a refspec.
+///
+/// # Errors
+/// [`ReferenceError::Invalid`] and [`ReferenceError::Refspec`].
+pub fn check(reference: &str) -> Result<(), ReferenceError> {
+    let shown = || reference.chars().take(120).collect();
+    let refuse = |why| Err(ReferenceError::Invalid { reference: shown(), why });
+    if reference.starts_with('+') || reference.contains(':') {
+        return Err(ReferenceError::Refspec { reference: shown() });
+    }
     if reference.is_empty() {
         return refuse("it is empty");
     }
     if reference.starts_with(['-', '/']) || reference.ends_with(['/', '.']) {
         return refuse("it begins with a dash or a slash, or ends with a slash or a dot");
     }
-    if reference.chars().any(|c| c.is_control() || " ~^:?*[\\".contains(c)) {
-        return refuse("it holds a space, a control character or one of ~^:?*[\\");
+    if reference.chars().any(|c| c.is_control() || " ~^?*[\\".contains(c)) {
+        return refuse("it holds a space, a control character or one of ~^?*[\\");
     }
     if reference.contains("..") || reference.contains("@{") || reference.contains("//") {
         return refuse("it holds .., @{ or //");
@@ -435,6 +459,9 @@ mod tests {
             ["", "--output=x", "-q", "refs/heads/../../x", "a..b", "a.lock", "@{", "a/", "a b", "a~1", "a\n", "a\\b"];
         for reference in bad {
             assert_eq!(found(&BTreeMap::new(), "", Some(reference)), "git.ref_invalid", "{reference:?}");
+        }
+        for reference in [":main", "+main", "+a:b", "a:b"] {
+            assert_eq!(found(&BTreeMap::new(), "", Some(reference)), "git.refspec_denied", "{reference:?}");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::check::{Findings, findings};
 use super::functions::Catalog;
+use super::ignore::Ignored;
+use super::inventory::conflicts;
 use super::render::declared;
 use super::rendering::{Rendering, Turn};
 use crate::domain::source::FileTree;
@@ -33,7 +35,8 @@ pub fn survey(tree: &FileTree, catalog: Catalog) -> Survey {
     let (objects, wrong) = declared(rendering.resources());
     let found = findings(rendering.resources());
     let mut told = Vec::new();
-    for problem in errors.into_iter().chain(wrong).chain(found.errors) {
+    let shared = conflicts(tree, &Ignored::read(tree));
+    for problem in errors.into_iter().chain(shared).chain(wrong).chain(found.errors) {
         if !told.contains(&problem) {
             told.push(problem);
         }
