@@ -56,6 +56,13 @@ impl World {
         Some(world)
     }
 
+    /// What is said with the certificates of a file as those of the system.
+    fn trusting(&self, certificates: &Path, args: &[&str]) -> Said {
+        let mut loggia = self.loggia();
+        let loggia = loggia.arg("pkg").args(args).env("DOCKER_CONFIG", self.registry.credentials());
+        Said::of(loggia.env("SSL_CERT_FILE", certificates).output().unwrap())
+    }
+
     fn run(&self, args: &[&str]) -> Said {
         let mut loggia = self.loggia();
         Said::of(loggia.arg("pkg").args(args).env("DOCKER_CONFIG", self.registry.credentials()).output().unwrap())
@@ -70,6 +77,30 @@ impl World {
     fn fails(&self, args: &[&str], words: &[&str]) {
         self.run(args).failed(words);
     }
+}
+
+/// As Docker has them: a folder with certificates for each registry.
+#[test]
+fn a_registry_may_have_an_authority_of_its_own() {
+    let Some(mut world) = World::new(false) else { return };
+    if Command::new("openssl").arg("version").output().is_err() {
+        println!("not run: there is no openssl");
+        return;
+    }
+    let authority = world.registry.secure();
+    let place = world.registry.place("packages/web:v1.0.0");
+    let name = world.registry.name("");
+    let folder = world.registry.credentials().join("certs.d").join(name.trim_end_matches('/'));
+    world.fails(&["get", &place, "mine"], &["the registry answered 400", "[oci.answer]"]);
+    fs::create_dir_all(&folder).unwrap();
+    world.fails(&["get", &place, "mine"], &["UnknownIssuer", "[oci.unreachable]"]);
+    world.trusting(&authority, &["get", &place, "mine"]).fine();
+    assert!(world.read("mine/web.yaml").contains("color: blue"));
+    fs::copy(&authority, folder.join("ca.crt")).unwrap();
+    world.done(&["get", &place, "other"]);
+    assert_eq!(world.read("other/web.yaml"), world.read("mine/web.yaml"));
+    fs::write(folder.join("ca.crt"), "none").unwrap();
+    world.fails(&["get", &place, "third"], &["ca.crt: it holds no certificate in PEM [oci.unreachable]"]);
 }
 
 #[test]

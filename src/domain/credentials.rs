@@ -23,6 +23,8 @@ pub enum SignIn {
     },
     /// A token alone.
     Token(String),
+    /// An identity token of `docker login`: it is sent to nobody but the one who gives tokens for it.
+    Identity(String),
 }
 
 impl fmt::Debug for SignIn {
@@ -33,14 +35,15 @@ impl fmt::Debug for SignIn {
 
 impl SignIn {
     /// The value of the header `Authorization`: RFC 7617 for a password, RFC 6750 for a token. To be sent, never to be
-    /// told.
+    /// told. An identity token goes into none.
     #[must_use]
-    pub fn authorization(&self) -> String {
+    pub fn authorization(&self) -> Option<String> {
         match self {
             Self::Password { user, password } => {
-                format!("Basic {}", base64::encode(format!("{user}:{password}").as_bytes()))
+                Some(format!("Basic {}", base64::encode(format!("{user}:{password}").as_bytes())))
             }
-            Self::Token(token) => format!("Bearer {token}"),
+            Self::Token(token) => Some(format!("Bearer {token}")),
+            Self::Identity(_) => None,
         }
     }
 
@@ -49,7 +52,7 @@ impl SignIn {
     pub fn secret(&self) -> &str {
         match self {
             Self::Password { password, .. } => password,
-            Self::Token(token) => token,
+            Self::Token(token) | Self::Identity(token) => token,
         }
     }
 }
@@ -92,9 +95,6 @@ pub enum CredentialsError {
     /// What such a program does not say.
     #[error("its answer holds no Username and Secret")]
     Kept,
-    /// A kind of token that takes another protocol.
-    #[error("an identity token is not supported; sign in with user and password")]
-    IdentityToken,
     /// A damaged pair.
     #[error("the field auth is not base64 of user:password")]
     Auth,
@@ -155,12 +155,12 @@ struct Kept {
 /// What a program that keeps credentials answered to `get`.
 ///
 /// # Errors
-/// [`CredentialsError::Kept`], and [`CredentialsError::IdentityToken`] for the user `<token>`.
+/// [`CredentialsError::Kept`].
 pub fn in_helper_answer(text: &[u8]) -> Result<SignIn, CredentialsError> {
     // An error of the parser could hold a part of a password.
     let kept: Kept = serde_json::from_slice(text).map_err(|_| CredentialsError::Kept)?;
     if kept.username == "<token>" {
-        return Err(CredentialsError::IdentityToken);
+        return Ok(SignIn::Identity(kept.secret));
     }
     Ok(SignIn::Password { user: kept.username, password: kept.secret })
 }
@@ -194,7 +194,7 @@ fn host(key: &str) -> &str {
 
 fn pair(auth: &Auth) -> Result<SignIn, CredentialsError> {
     if !auth.identitytoken.is_empty() {
-        return Err(CredentialsError::IdentityToken);
+        return Ok(SignIn::Identity(auth.identitytoken.clone()));
     }
     if auth.encoded.is_empty() {
         return Ok(SignIn::Password { user: auth.username.clone(), password: auth.password.clone() });
@@ -307,8 +307,10 @@ mod tests {
 
     #[test]
     fn credentials_are_sent_and_not_shown() {
-        assert_eq!(password("u", "p").authorization(), "Basic dTpw");
-        assert_eq!(SignIn::Token("t".to_owned()).authorization(), "Bearer t");
+        assert_eq!(password("u", "p").authorization().as_deref(), Some("Basic dTpw"));
+        assert_eq!(SignIn::Token("t".to_owned()).authorization().as_deref(), Some("Bearer t"));
+        assert_eq!(SignIn::Identity("t".to_owned()).authorization(), None);
+        assert_eq!(format!("{:?}", SignIn::Identity("t".to_owned())), "SignIn(..)");
         assert_eq!(format!("{:?}", password("u", "p")), "SignIn(..)");
     }
 }

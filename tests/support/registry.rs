@@ -68,6 +68,27 @@ impl Registry {
         self.child = launch(&self.program, &self.home, &format!("127.0.0.1:{}", self.port)).0;
     }
 
+    /// Speaks https from now on, under an authority of its own; gives the authority's certificate.
+    pub(crate) fn secure(&mut self) -> PathBuf {
+        self.down();
+        let openssl = |args: &str| {
+            let args: Vec<&str> = args.split(' ').collect();
+            checked("openssl", &args, &Command::new("openssl").args(&args).current_dir(&self.home).output().unwrap());
+        };
+        let new = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+        openssl(&format!("req -x509 {new} -keyout ca.key -out ca.crt -subj /CN=authority -days 2"));
+        openssl(&format!("req {new} -keyout tls.key -out tls.csr -subj /CN=registry"));
+        fs::write(self.home.join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+        openssl("x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out tls.crt");
+        let path = self.home.join("config.yml");
+        let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let tls = json!({"certificate": self.home.join("tls.crt"), "key": self.home.join("tls.key")});
+        config["http"]["tls"] = tls;
+        fs::write(path, config.to_string()).unwrap();
+        self.up();
+        self.home.join("ca.crt")
+    }
+
     /// Where a repository is, without a scheme.
     pub(crate) fn name(&self, repository: &str) -> String {
         format!("127.0.0.1:{}/{repository}", self.port)

@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn an_answer_has_a_user_and_a_password() {
         let answer = "protocol=https\nhost=h\nusername=u\npassword=p=w\n";
-        assert_eq!(in_answer(answer).unwrap().authorization(), "Basic dTpwPXc=");
+        assert_eq!(in_answer(answer).unwrap().authorization().unwrap(), "Basic dTpwPXc=");
         assert!(in_answer("username=u\n").is_none() && in_answer("").is_none());
     }
 }

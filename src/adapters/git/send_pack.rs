@@ -47,8 +47,8 @@ impl Receiver {
     /// credentials that are given.
     pub(super) fn new(url: &str, sign_in: Option<&SignIn>) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
-        if let Some(sign_in) = sign_in {
-            let value = HeaderValue::from_str(&sign_in.authorization());
+        if let Some(authorization) = sign_in.and_then(SignIn::authorization) {
+            let value = HeaderValue::from_str(&authorization);
             let mut value = value.map_err(|_| "the credentials fit into no header".to_owned())?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);

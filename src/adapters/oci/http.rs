@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
-use super::OciError;
 use super::auth::{Challenge, challenge, realm, token};
+use super::{OciError, authorities};
 use crate::domain::credentials::{Door, SignIn};
 use crate::domain::host::{is_loopback, is_private, without_port};
 use crate::domain::package::artifact::ImageName;
@@ -70,7 +72,9 @@ impl Exchange {
             act: "preparing to ask".to_owned(),
             reason,
         };
-        let scheme = if is_loopback(without_port(&image.registry)) { "http" } else { "https" };
+        let authorities = authorities::of(&image.registry).map_err(unreachable)?;
+        let is_plain = is_loopback(without_port(&image.registry)) && !authorities.are_kept;
+        let scheme = if is_plain { "http" } else { "https" };
         let host = if image.registry == "docker.io" { "registry-1.docker.io" } else { &image.registry };
         let base = Url::parse(&format!("{scheme}://{host}/")).map_err(|error| unreachable(error.to_string()))?;
         let client = Client::builder()
@@ -78,6 +82,7 @@ impl Exchange {
             .timeout(PATIENCE)
             .connect_timeout(CONNECT)
             .redirect(reqwest::redirect::Policy::none())
+            .tls_certs_merge(authorities.certificates)
             .build()
             .map_err(|error| unreachable(said(&error)))?;
         let (registry, scope) = (image.registry.clone(), pull(&image.repository));
@@ -224,9 +229,13 @@ impl Exchange {
         let told: Vec<&str> =
             headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
         match challenge(&told) {
-            Some(Challenge::Basic) => {
-                sign_in.cloned().ok_or_else(|| self.denied(act, "the registry wants a user and a password"))
-            }
+            Some(Challenge::Basic) => match sign_in {
+                Some(SignIn::Identity(_)) => {
+                    Err(self.denied(act, "the registry wants a user and a password, not an identity token"))
+                }
+                Some(sign_in) => Ok(sign_in.clone()),
+                None => Err(self.denied(act, "the registry wants a user and a password")),
+            },
             Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref(), sign_in, act),
             None => Err(self.denied(act, "the registry wants what is not supported: neither a password nor a token")),
         }
@@ -234,8 +243,8 @@ impl Exchange {
 
     /// The header for credentials; nothing that prints requests shows it.
     fn header_of(&self, sign_in: Option<&SignIn>, act: &str) -> Result<Option<HeaderValue>, OciError> {
-        let Some(sign_in) = sign_in else { return Ok(None) };
-        let mut value = HeaderValue::from_str(&sign_in.authorization())
+        let Some(authorization) = sign_in.and_then(SignIn::authorization) else { return Ok(None) };
+        let mut value = HeaderValue::from_str(&authorization)
             .map_err(|_| self.denied(act, "the credentials fit into no header"))?;
         value.set_sensitive(true);
         Ok(Some(value))
@@ -249,17 +258,13 @@ impl Exchange {
         act: &str,
     ) -> Result<SignIn, OciError> {
         let authorization = self.header_of(sign_in, act)?;
-        let mut url = realm(place, &self.base).map_err(|why| OciError::Realm {
+        let url = realm(place, &self.base).map_err(|why| OciError::Realm {
             image: self.image.clone(),
             realm: Url::parse(place).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default(),
             why,
         })?;
-        // Only what is needed is asked for, whatever the registry proposes.
-        url.query_pairs_mut()
-            .extend_pairs(service.map(|service| ("service", service)))
-            .append_pair("scope", &self.scope);
         let answer = self.send(act, || {
-            let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
+            let request = self.token_request(&url, service, sign_in).header(ACCEPT, "application/json");
             match &authorization {
                 Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
                 None => request,
@@ -272,6 +277,22 @@ impl Exchange {
         let body = self.body(answer, act, WORDS)?;
         let found = token(&body).ok_or_else(|| self.denied(act, "the answer of its realm holds no token"))?;
         Ok(SignIn::Token(found))
+    }
+
+    /// Asks for a token; with an identity token as OAuth 2 does, of which Docker wrote down what registries take.
+    fn token_request(&self, realm: &Url, service: Option<&str>, sign_in: Option<&SignIn>) -> RequestBuilder {
+        // Only what is needed is asked for, whatever the registry proposes.
+        let mut pairs: Vec<(&str, &str)> = service.map(|service| ("service", service)).into_iter().collect();
+        pairs.push(("scope", &self.scope));
+        let mut url = realm.clone();
+        let Some(SignIn::Identity(identity)) = sign_in else {
+            url.query_pairs_mut().extend_pairs(pairs);
+            return self.client.get(url);
+        };
+        pairs.extend([("grant_type", "refresh_token"), ("client_id", "loggia"), ("refresh_token", identity)]);
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+        let form = url.query().unwrap_or_default().to_owned();
+        self.client.post(realm.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form)
     }
 
     fn read(&self, answer: Response, act: &str, limit: u64) -> Result<Answer, OciError> {

@@ -4,6 +4,7 @@
 //! (pages). Nothing is pushed; no program is run but those that keep a user's credentials.
 
 mod auth;
+mod authorities;
 mod bundle;
 mod cosign;
 mod helper;
@@ -188,7 +189,7 @@ pub struct Pulled {
 ///
 /// *Guarantees*: every byte is hashed before it is used; answers, layers and pages are limited; credentials go to the
 /// registry and to its own realm only, never to where it redirects; they appear in no error. Hosts on this machine are
-/// asked by http, all others by https. What can be asked again is asked three times at most.
+/// asked by http unless there are certificates for them, all others by https. What can be asked again is asked three times at most.
 ///
 /// *Assumptions*: called outside async code (`spawn_blocking`).
 pub struct Registry {

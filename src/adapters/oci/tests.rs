@@ -1,7 +1,7 @@
 //! A registry that lies, and one that asks for tokens. A real one is in `tests/oci.rs`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,12 +14,13 @@ use tar::{Builder, Header};
 
 use super::*;
 use crate::adapters::script::script;
-use crate::domain::credentials::docker_key;
+use crate::domain::credentials::{SignIn, docker_key};
 
-/// A request as the server sees it: path with query, and headers in lower case.
+/// A request as the server sees it: path with query, headers in lower case, and body.
 struct Asked {
     path: String,
     headers: BTreeMap<String, String>,
+    body: String,
 }
 
 /// Status, headers and body.
@@ -84,12 +85,16 @@ impl Drop for Server {
 }
 
 fn asked(stream: &TcpStream) -> Option<Asked> {
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let mut reader = BufReader::new(stream);
+    let mut lines = reader.by_ref().lines().map_while(Result::ok);
     let path = lines.next()?.split(' ').nth(1)?.to_owned();
     let headers = lines.take_while(|line| !line.is_empty());
-    let headers =
+    let headers: BTreeMap<String, String> =
         headers.filter_map(|line| line.split_once(": ").map(|(k, v)| (k.to_lowercase(), v.to_owned()))).collect();
-    Some(Asked { path, headers })
+    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = String::new();
+    reader.take(length).read_to_string(&mut body).unwrap();
+    Some(Asked { path, headers, body })
 }
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -349,6 +354,46 @@ fn tokens_are_fetched_with_credentials_and_for_pulling_only() {
     assert!(!error.replace("secretRef", "").contains("secret") && !error.contains("t0"));
 }
 
+/// Docker's protocol for who has signed in elsewhere.
+#[test]
+fn identity_tokens_buy_tokens() {
+    let dir = tempfile::tempdir().unwrap();
+    let contents = contents(&tar("Kptfile", "k\n"));
+    let server = Server::start(move |asked, port| {
+        let user = asked.headers.get("authorization").map_or("", String::as_str);
+        if asked.path.starts_with("/token") {
+            let wanted = "service=reg&scope=repository%3Apackages%2Fweb%3Apull&grant_type=refresh_token\
+                          &client_id=loggia&refresh_token=s3cret%2B";
+            let is_right = asked.path == "/token?a=b" && asked.body == wanted && user.is_empty();
+            let status = if is_right { 200 } else { 401 };
+            return (status, Vec::new(), json!({"access_token": "t0"}).to_string().into_bytes());
+        }
+        if user == "Bearer t0" {
+            return found(&contents, &asked.path);
+        }
+        let challenge = format!("Bearer realm=\"http://127.0.0.1:{port}/token?a=b\",service=\"reg\"");
+        (401, vec![("www-authenticate", challenge)], Vec::new())
+    });
+    let path = dir.path().join("config.json");
+    let with = |token: &str| {
+        let host = format!("127.0.0.1:{}", server.port);
+        let entry = json!({"auth": STANDARD.encode("<token>:"), "identitytoken": token});
+        std::fs::write(&path, json!({"auths": {host: entry}}).to_string()).unwrap();
+        server.registry(&Keychain::at(&path)).pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), &[])
+    };
+    assert_eq!(with("s3cret+").unwrap().resolved, "v1");
+    let error = with("other").unwrap_err().to_string();
+    assert!(error.contains("no token is given: 401") && error.ends_with("[oci.auth]"), "{error}");
+    assert!(server.seen().iter().all(|seen| !seen.contains("s3cret")), "it is in no header and no path");
+    let basic = Server::start(|_, _| (401, vec![("www-authenticate", "Basic realm=x".to_owned())], Vec::new()));
+    let entry = json!({"auths": {format!("127.0.0.1:{}", basic.port): {"identitytoken": "s3cret"}}});
+    std::fs::write(&path, entry.to_string()).unwrap();
+    let pulled = basic.registry(&Keychain::at(&path)).pull(&Wanted::Tag("v1".to_owned()), &Budget::default(), &[]);
+    let error = pulled.unwrap_err().to_string();
+    assert!(error.contains("a user and a password, not an identity token"), "{error}");
+    assert_eq!(basic.seen().len(), 1);
+}
+
 #[test]
 fn tokens_are_not_asked_for_elsewhere() {
     for realm in ["https://elsewhere.example/token", "http://169.254.169.254/latest", "nonsense"] {
@@ -434,7 +479,7 @@ fn files_of_credentials_are_read_as_docker_writes_them() {
     let of = |value: &Value, registry: &str| {
         std::fs::write(&path, value.to_string()).unwrap();
         let found = Keychain::at(&path).sign_in(Door::Registry(registry)).map_err(|error| error.to_string())?;
-        Ok::<_, String>(found.map(|found| found.authorization()))
+        Ok::<_, String>(found.and_then(|found| found.authorization()))
     };
     let pair =
         |user: &str, password: &str| Ok(Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))));
@@ -445,7 +490,6 @@ fn files_of_credentials_are_read_as_docker_writes_them() {
     assert_eq!(of(&json!({"auths": {"h.io": {}}, "psFormat": "x"}), "h.io"), Ok(None));
     for wrong in [
         json!({"auths": {"h.io": {"auth": "!"}}}),
-        json!({"auths": {"h.io": {"identitytoken": "x"}}}),
         json!({"credHelpers": {"h.io": "none-of-ours"}}),
         json!({"credHelpers": {"h.io": "../bin/x"}}),
         json!({"auths": ["secret"]}),
@@ -471,7 +515,7 @@ fn programs_that_keep_credentials_are_asked() {
         std::fs::write(&path, value.to_string()).unwrap();
         let keychain = Keychain::at(&path).with_programs(dir.path());
         let found = keychain.sign_in(Door::Registry(registry)).map_err(|error| error.to_string())?;
-        Ok::<_, String>(found.map(|found| found.authorization()))
+        Ok::<_, String>(found.and_then(|found| found.authorization()))
     };
     let pair = |text: &str| Ok(Some(format!("Basic {}", STANDARD.encode(text))));
     let auth = STANDARD.encode("u:p");
@@ -481,7 +525,10 @@ fn programs_that_keep_credentials_are_asked() {
     assert_eq!(of(&store, "docker.io"), pair(&format!("get:{}", docker_key("docker.io"))));
     let empty = json!({"auths": {"h.io": {"auth": auth}}, "credsStore": "empty"});
     assert_eq!((of(&empty, "h.io"), of(&empty, "other.io")), (pair("u:p"), Ok(None)));
-    for name in ["broken", "wordy", "token"] {
+    std::fs::write(&path, json!({"credHelpers": {"h.io": "token"}}).to_string()).unwrap();
+    let identity = Keychain::at(&path).with_programs(dir.path()).sign_in(Door::Registry("h.io"));
+    assert_eq!(identity.unwrap(), Some(SignIn::Identity("secret".to_owned())));
+    for name in ["broken", "wordy"] {
         let error = of(&json!({"credHelpers": {"h.io": name}}), "h.io").unwrap_err();
         let program = format!("docker-credential-{name}");
         assert!(error.contains(&program) && error.ends_with("[oci.auth]") && !error.contains("secret"), "{error}");

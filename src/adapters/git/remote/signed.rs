@@ -84,8 +84,8 @@ impl RemoteRepository {
     /// The mirror, of which every request carries these credentials.
     pub(super) fn local(&self, sign_in: Option<&SignIn>) -> gix::Result<gix::Repository> {
         let mut repo = self.shared.to_thread_local();
-        if let Some(sign_in) = sign_in {
-            let header = format!("Authorization: {}", sign_in.authorization());
+        if let Some(authorization) = sign_in.and_then(SignIn::authorization) {
+            let header = format!("Authorization: {authorization}");
             let mut config = repo.config_snapshot_mut();
             config.set_raw_value("http.extraHeader", header.as_str())?;
             config.commit()?;

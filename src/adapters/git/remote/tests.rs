@@ -501,7 +501,7 @@ fn who_has_credentials_is_let_in() {
     for (wanted, kept) in
         [(&right, kept(&right, &right)), (&right, kept(&wrong, &right)), (&token, kept(&token, &token))]
     {
-        std::fs::write(server.path().join("authorization"), wanted.authorization()).unwrap();
+        std::fs::write(server.path().join("authorization"), wanted.authorization().unwrap()).unwrap();
         let repo = server.open().with_sign_ins(kept).unwrap();
         assert_eq!(repo.refs().unwrap()["refs/heads/main"], one);
         assert_eq!(repo.fetch().unwrap()["refs/heads/main"], one);
@@ -583,7 +583,7 @@ fn credentials_do_not_follow_a_redirect() {
         }
     }
     let told = asked.lock().unwrap().join("\n");
-    assert!(told.contains(&secret.authorization()) && told.contains("Bearer t0ken"), "{told}");
+    assert!(told.contains(&secret.authorization().unwrap()) && told.contains("Bearer t0ken"), "{told}");
     assert!(heard.lock().unwrap().is_empty(), "{heard:?}");
 }
 
