@@ -94,11 +94,9 @@ fn names_of_versions_are_refused_as_git_refuses_them() {
         ("refs/heads/../../x", "it holds .., @{ or //"),
         ("a..b", "it holds .., @{ or //"),
         ("a.lock", "a part begins with a dot or ends with .lock"),
-        ("a b", "it holds a space, a control character or one of ~^:?*[\\"),
-        ("a~1", "it holds a space, a control character or one of ~^:?*[\\"),
-        ("a\nb", "it holds a space, a control character or one of ~^:?*[\\"),
-        (":main", "it holds a space, a control character or one of ~^:?*[\\"),
-        ("+main:other", "it holds a space, a control character or one of ~^:?*[\\"),
+        ("a b", "it holds a space, a control character or one of ~^?*[\\"),
+        ("a~1", "it holds a space, a control character or one of ~^?*[\\"),
+        ("a\nb", "it holds a space, a control character or one of ~^?*[\\"),
     ];
     for (reference, why) in table {
         let expected = format!(
@@ -107,6 +105,14 @@ fn names_of_versions_are_refused_as_git_refuses_them() {
             world.path().display()
         );
         assert_eq!(world.refused(&format!("r.git@{reference}")), expected);
+    }
+    for refspec in [":main", "+main:other", "main:other", "+main"] {
+        let expected = format!(
+            "loggia: fetching package the root: {}: {refspec:?} is a refspec, which moves or deletes refs; name one \
+             branch, tag, commit or range of versions [git.refspec_denied]\n",
+            world.path().display()
+        );
+        assert_eq!(world.refused(&format!("r.git@{refspec}")), expected);
     }
 }
 
@@ -221,14 +227,27 @@ fn commits_that_are_none_or_too_large_are_refused() {
     let expected =
         format!("the commit in {commit} is refused: it has {size} bytes; the limit is 1048576 [git.object_limit]\n");
     assert_eq!(world.reason(), expected);
-    for (author, words) in [("A Person person@example.com", "author"), ("", "author")] {
+    let who = "A Person <person@example.com>";
+    for author in [
+        "A Person person@example.com".to_owned(),
+        String::new(),
+        format!("{who} tomorrow +0000"),
+        format!("{who} 99999999999999999999999 +0000"),
+        "A\0Person <person@example.com> 1700000000 +0000".to_owned(),
+    ] {
         let text = format!("tree {EMPTY_TREE}\nauthor {author}\ncommitter {author}\n\nx\n");
         let commit = world.object("commit", text.as_bytes());
         world.branch("main", &commit);
         let reason = world.reason();
         let front = format!("object {commit} cannot be read: it is no proper commit: ");
-        assert!(reason.starts_with(&front) && reason.ends_with(" [git.object_malformed]\n"), "{words}: {reason}");
+        assert!(reason.starts_with(&front) && reason.ends_with(" [git.object_malformed]\n"), "{author:?}: {reason}");
     }
+    let parents = format!("parent {}\n", "a".repeat(40)).repeat(30_000);
+    let text = format!("tree {EMPTY_TREE}\n{parents}author {who} 1 +0000\ncommitter {who} 1 +0000\n\nx\n");
+    let commit = world.object("commit", text.as_bytes());
+    world.branch("main", &commit);
+    let front = format!("the commit in {commit} is refused: it has {} bytes; the limit is 1048576 ", text.len());
+    assert_eq!(world.reason(), format!("{front}[git.object_limit]\n"));
 }
 
 #[test]
@@ -259,6 +278,8 @@ fn places_that_could_run_or_tell_something_are_refused() {
     let allowed = "allowed are paths, file://, http:// and https:// [git.url_scheme]";
     let local =
         "allowed are paths and file://, and http:// and https:// where there is a cache folder [git.url_scheme]";
+    let percent = "it holds a control character that is percent-encoded [git.url_invalid]";
+    let user = "its user begins with a dash [git.url_invalid]";
     let dash = "it is empty, starts with a dash or holds a control character [git.url_invalid]";
     let table = [
         ("ext::sh -c touch% x.git", "ext::sh -c touch% x.git", format!("remote helpers are not run; {allowed}")),
@@ -273,6 +294,14 @@ fn places_that_could_run_or_tell_something_are_refused() {
             "user and password are not sent in clear text; use https [git.url_credentials]".to_owned(),
         ),
         ("https:///r.git", "https:///r.git", "it names no host [git.url_invalid]".to_owned()),
+        ("https://host/a%0ab/r.git", "https://host/a%0ab/r.git", percent.to_owned()),
+        ("https://-x@host/r.git", "https://host/r.git", user.to_owned()),
+        ("https://u%0d:p@host/r.git", "https://host/r.git", percent.to_owned()),
+        (
+            "https://[fe80::1%25eth0]/r.git",
+            "(not shown)",
+            "it is no URL; special characters in a password are percent-encoded [git.url_invalid]".to_owned(),
+        ),
         (
             "http://169.254.169.254/latest/r.git",
             "http://169.254.169.254/latest/r.git",

@@ -8,7 +8,7 @@ use gix::ObjectId;
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
 use gix::refs::{FullName, Target};
 
-use super::tree;
+use super::{tree, with_code};
 use crate::domain::id::{CommitId, TreeId};
 use crate::domain::lease::Claim;
 use crate::domain::source::FileTree;
@@ -89,11 +89,11 @@ impl LocalRepository {
     }
 
     fn io(&self, act: &'static str) -> impl Fn(String) -> GitError + '_ {
-        move |reason| GitError::Io { url: self.url.clone(), act, reason }
+        move |reason| GitError::Io { url: self.url.clone(), act, reason: with_code(reason) }
     }
 
     fn missing(&self, id: &dyn std::fmt::Display, reason: String) -> GitError {
-        GitError::Missing { url: self.url.clone(), id: id.to_string(), reason }
+        GitError::Missing { url: self.url.clone(), id: id.to_string(), reason: with_code(reason) }
     }
 
     fn read_commit(&self, repo: &gix::Repository, id: ObjectId) -> Result<Commit, GitError> {
@@ -112,13 +112,15 @@ impl LocalRepository {
         let commit = repo.find_commit(id).map_err(|error| failed(error.to_string()))?;
         let decoded = commit.decode().map_err(|error| malformed(error.to_string()))?;
         let author = decoded.author().map_err(|error| malformed(error.to_string()))?;
-        let seconds = commit.time().map_err(|error| malformed(error.to_string()))?.seconds;
+        let committer = decoded.committer().map_err(|error| malformed(error.to_string()))?;
+        let written = |by: &gix::actor::SignatureRef<'_>| written_at(by).map_err(|why| malformed(why.to_owned()));
+        let (_, committed_at) = (written(&author)?, written(&committer)?);
         Ok(Commit {
             id: commit_id(id)?,
             tree: tree_id(decoded.tree())?,
             parents: decoded.parents().map(commit_id).collect::<Result<_, _>>()?,
             author: Person { name: author.name.to_string(), email: author.email.to_string() },
-            committed_at: Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH),
+            committed_at,
             message: decoded.message.to_string(),
         })
     }
@@ -155,6 +157,16 @@ impl LocalRepository {
         };
         Ok(RefEdit { change, name, deref: false })
     }
+}
+
+/// When somebody says to have written a commit. Zones are as old programs wrote them, and tell nothing here.
+fn written_at(by: &gix::actor::SignatureRef<'_>) -> Result<Timestamp, &'static str> {
+    if [by.name, by.email].iter().any(|text| text.contains(&0)) {
+        return Err("an author or a committer has a NUL in the name");
+    }
+    let seconds = by.time.trim().split(' ').next().and_then(|seconds| seconds.parse().ok());
+    let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.ok_or("an author or a committer has a date that is none")
 }
 
 fn own_id(repo: &gix::Repository, name: &str, peeled: &CommitId) -> Result<ObjectId, GitError> {

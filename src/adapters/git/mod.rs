@@ -119,5 +119,13 @@ pub fn without_credentials(url: &str) -> String {
     }
 }
 
+/// What gix says, with the code for bytes that were made to have the id of others.
+fn with_code(reason: String) -> String {
+    let is_collision = reason.contains("SHA-1 collision attack") && !reason.ends_with(COLLISION);
+    if is_collision { reason + COLLISION } else { reason }
+}
+
+const COLLISION: &str = " [git.collision]";
+
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! A repository behind http(s): a bare mirror in a cache folder answers every read; asking and fetching are gix,
 //! pushing is ours.
 
+mod meter;
 mod signed;
 mod turn;
 
@@ -19,6 +20,7 @@ use gix::refs::transaction::{Change, PreviousValue, RefEdit, RefLog};
 use gix::remote::fetch::Tags;
 use gix::remote::{Direction, ref_map};
 
+use self::meter::{Limits, Meter};
 use self::turn::Turn;
 use super::local::{LocalRepository, object_id};
 use super::pack::pack;
@@ -59,6 +61,7 @@ pub struct RemoteRepository {
     shared: gix::ThreadSafeRepository,
     fetching: Mutex<()>,
     sign_ins: Option<Arc<dyn SignIns>>,
+    limits: Limits,
 }
 
 /// A ref at the remote: its own id, and the one that a tag leads to.
@@ -76,6 +79,10 @@ impl RemoteRepository {
     /// # Errors
     /// [`GitError::Url`] unless it is a plain http or https URL, [`GitError::Open`] when the mirror cannot be made.
     pub fn open(url: &str, cache_dir: &Path) -> Result<Self, GitError> {
+        Self::limited(url, cache_dir, Limits::DEFAULT)
+    }
+
+    fn limited(url: &str, cache_dir: &Path, limits: Limits) -> Result<Self, GitError> {
         check_url(url)?;
         let printable = without_credentials(url);
         let dir = mirror_of(url, cache_dir);
@@ -85,11 +92,14 @@ impl RemoteRepository {
         }
         let damaged = |reason: String| failed(format!("{reason}; remove {} to fetch again", dir.display()));
         let mirror = LocalRepository::open(&dir).map_err(|error| damaged(error.to_string()))?;
-        let shared =
-            gix::open_opts(&dir, gix::open::Options::isolated()).map_err(|error| damaged(said(&error)))?.into_sync();
+        // What the server says of an object's size is believed up to here.
+        let bounded = [format!("gitoxide.objects.allocLimit={}", limits.object)];
+        let options = gix::open::Options::isolated().config_overrides(bounded);
+        let shared = gix::open_opts(&dir, options).map_err(|error| damaged(said(&error)))?.into_sync();
         // gix and reqwest share one TLS provider; whoever comes first installs the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { url: printable, full: url.to_owned(), dir, mirror, shared, fetching: Mutex::new(()), sign_ins: None })
+        let (full, fetching) = (url.to_owned(), Mutex::new(()));
+        Ok(Self { url: printable, full, dir, mirror, shared, fetching, sign_ins: None, limits })
     }
 
     fn failed(&self, act: &'static str) -> impl Fn(String) -> GitError + '_ {
@@ -139,7 +149,14 @@ impl RemoteRepository {
             let gone = here.keys().filter(|name| !there.contains_key(*name));
             let committer = repo.committer().transpose()?;
             repo.edit_references_as(gone.filter_map(|name| deletion(name)), committer)?;
-            within(FETCH_DEADLINE, |stop| fetch.receive(Discard, stop))?;
+            within(FETCH_DEADLINE, |stop| {
+                let meter = Meter::new(self.limits, stop.clone());
+                let witness = meter.witness();
+                fetch.receive(meter, stop).map_err(|error| witness.told(error))
+            })?;
+            if let Some((name, _)) = there.iter().find(|(_, at)| !repo.has_object(at.own)) {
+                return Err(meter::lacking(name));
+            }
         }
         Ok(there)
     }
@@ -218,14 +235,15 @@ fn is_rule(refusal: &str) -> bool {
 }
 
 /// Runs `act`, which is asked to stop when `limit` has passed.
-fn within<T>(limit: Duration, act: impl FnOnce(&AtomicBool) -> T) -> T {
-    let stop = AtomicBool::new(false);
+fn within<T>(limit: Duration, act: impl FnOnce(&Arc<AtomicBool>) -> T) -> T {
+    let stop = Arc::new(AtomicBool::new(false));
     let (done, finished) = channel::<()>();
     std::thread::scope(|scope| {
         let flag = &stop;
         scope.spawn(move || {
-            let late = finished.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
-            flag.store(late, Ordering::Relaxed);
+            if finished.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                flag.store(true, Ordering::Relaxed);
+            }
         });
         let result = act(&stop);
         drop(done);
@@ -250,6 +268,13 @@ fn check_url(url: &str) -> Result<(), GitError> {
     }
     if parsed.query().is_some() || parsed.fragment().is_some() || url.chars().any(char::is_control) {
         return refuse(shown, "it holds a query, a fragment or a control character [git.url_invalid]");
+    }
+    let lower = url.to_ascii_lowercase();
+    if ["%0", "%1", "%7f"].iter().any(|control| lower.contains(control)) {
+        return refuse(shown, "it holds a control character that is percent-encoded [git.url_invalid]");
+    }
+    if parsed.username().starts_with('-') {
+        return refuse(shown, "its user begins with a dash [git.url_invalid]");
     }
     if parsed.scheme() == "http" && !(parsed.username().is_empty() && parsed.password().is_none()) {
         return refuse(shown, "user and password are not sent in clear text; use https [git.url_credentials]");

@@ -10,7 +10,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use gix::ObjectId;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 
 use crate::domain::credentials::SignIn;
 
@@ -70,6 +70,12 @@ impl Receiver {
         parse_offer(&read(answer, "application/x-git-receive-pack-advertisement")?)
     }
 
+    /// Where who asks for refs is sent instead, if anywhere.
+    pub(super) fn redirection(&self) -> Option<String> {
+        let url = format!("{}/info/refs?service=git-upload-pack", self.base);
+        redirection(&self.client.get(url).send().ok()?)
+    }
+
     /// Sends the commands, all to be done or none; gives what was refused as `ref: reason`.
     pub(super) fn send(&self, commands: &[Command], offer: &Offer, pack: &[u8]) -> Result<Vec<String>, String> {
         let mut body = request(commands, offer)?;
@@ -105,7 +111,23 @@ fn request(commands: &[Command], offer: &Offer) -> Result<Vec<u8>, String> {
     Ok(text.into_bytes())
 }
 
+/// Where an answer leads instead of being one.
+fn redirection(answer: &reqwest::blocking::Response) -> Option<String> {
+    let to = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection())?;
+    let to = answer.url().join(to.to_str().ok()?).ok()?;
+    let host = |url: &reqwest::Url| url.host_str().unwrap_or("no host").to_owned();
+    Some(format!(
+        "it is redirected from {} to {}; this is followed by http(s) only, and neither by credentials nor by what is \
+         pushed: name the address where it is now [net.redirect_denied]",
+        host(answer.url()),
+        host(&to)
+    ))
+}
+
 fn read(answer: reqwest::blocking::Response, expected: &str) -> Result<Vec<u8>, String> {
+    if let Some(away) = redirection(&answer) {
+        return Err(away);
+    }
     let status = answer.status();
     if !status.is_success() {
         return Err(format!("the server answered {status}; check that the user may push there"));

@@ -284,4 +284,7 @@ fn bytes_made_to_collide_get_no_id() {
     let error = id(&bytes).unwrap_err();
     assert!(error.contains("collision attack with digest 8ac60ba76f1999a1ab70223f225aefdc78d4ddc0"), "{error}");
     assert!(id(&bytes[..512]).is_ok(), "the prefix alone is harmless");
+    let said = with_code(error);
+    assert!(said.ends_with(" [git.collision]") && with_code(said.clone()) == said, "{said}");
+    assert_eq!(with_code("a disk is full".to_owned()), "a disk is full");
 }

@@ -10,9 +10,6 @@ use crate::domain::host::is_loopback;
 use crate::ports::git::GitError;
 use crate::ports::sign_in::SignIns;
 
-/// The words of gix for a redirect that credentials would have to follow.
-const REDIRECT_REFUSED: &str = "refusing to follow redirect";
-
 /// Why a request failed, and whether for want of credentials.
 pub(super) struct Failure {
     is_denied: bool,
@@ -63,10 +60,10 @@ impl RemoteRepository {
         if let Some(sign_in) = sign_in {
             reason = reason.replace(sign_in.secret(), "***");
         }
-        if reason.contains(REDIRECT_REFUSED) {
-            reason.push_str(
-                "; credentials go to the named address only: name the one where it is now [net.redirect_denied]",
-            );
+        // What has a code is told; an answer with another status is no redirect.
+        if !(failure.is_denied || reason.ends_with(']') || reason.contains("HTTP status")) {
+            let away = Receiver::new(&self.full, sign_in).ok().and_then(|receiver| receiver.redirection());
+            reason.extend(away.map(|away| format!(": {away}")));
         }
         if !failure.is_denied {
             return self.failed(act)(reason);

@@ -14,6 +14,7 @@ use crate::ports::sign_in::{SignInError, SignIns};
 
 #[path = "../../../../tests/support/git_server.rs"]
 mod git_server;
+mod packs;
 
 use git_server::{GitServer, Moment};
 
@@ -577,9 +578,14 @@ fn credentials_do_not_follow_a_redirect() {
         let repo = RemoteRepository::open(&format!("{away}/r.git"), dir.path()).unwrap();
         let repo = repo.with_sign_ins(kept(sign_in, sign_in)).unwrap();
         let push = repo.push(None, &[update("refs/heads/two", None, Some(&one))]);
-        assert!(push.is_err());
+        let push = push.unwrap_err().to_string();
+        assert!(push.contains("from 127.0.0.1 to 127.0.0.1;") && push.ends_with("[net.redirect_denied]"), "{push}");
         for error in [repo.refs().unwrap_err(), repo.fetch().unwrap_err()] {
-            assert!(error.to_string().contains("[net.redirect_denied]"), "{error}");
+            let error = error.to_string();
+            assert!(
+                error.contains("from 127.0.0.1 to 127.0.0.1;") && error.ends_with("[net.redirect_denied]"),
+                "{error}"
+            );
         }
     }
     let told = asked.lock().unwrap().join("\n");
@@ -625,8 +631,10 @@ fn redirects_lead_to_http_only() {
     for place in [format!("file://{path}"), "ssh://127.0.0.1/r.git".to_owned(), format!("ext::cat {path}")] {
         let (url, asked) = redirecting(move |asked| format!("{place}{}", asked.trim_start_matches("/r.git")));
         let repo = RemoteRepository::open(&format!("{url}/r.git"), dir.path()).unwrap();
-        repo.refs().unwrap_err();
-        repo.fetch().unwrap_err();
+        for error in [repo.refs().unwrap_err(), repo.fetch().unwrap_err()] {
+            let error = error.to_string();
+            assert!(error.contains("from 127.0.0.1 to ") && error.ends_with(" [net.redirect_denied]"), "{error}");
+        }
         assert!(!asked.lock().unwrap().is_empty());
     }
 }

@@ -1,0 +1,184 @@
+//! Limits on what a fetch brings: gix tells how far it is, and is asked to stop where that is too far.
+
+use std::error::Error;
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use gix::progress::{Id, MessageLevel, Step, StepShared, UNKNOWN, Unit};
+use gix::{Count, NestedProgress, Progress};
+
+use super::super::send_pack::said;
+use super::super::with_code;
+
+/// What gix calls the bytes of a pack as they arrive, its objects, and the bytes in them.
+///
+/// Source: `ProgressId` of `bundle::write` and `index::write` in gix-pack.
+const PACKED: Id = *b"BWRB";
+const OBJECTS: Id = *b"IWIO";
+const UNPACKED: Id = *b"IWDB";
+
+/// How much one fetch may bring.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Bytes of the pack.
+    pub(super) packed: usize,
+    /// Its objects.
+    pub(super) objects: usize,
+    /// Bytes of all of them, of which some are differences to others.
+    pub(super) unpacked: usize,
+    /// Bytes of one.
+    pub(super) object: usize,
+}
+
+impl Limits {
+    pub(super) const DEFAULT: Self =
+        Self { packed: 512 << 20, objects: 1_000_000, unpacked: 16 << 30, object: 256 << 20 };
+
+    fn of(&self, id: Id) -> Option<(usize, &'static str)> {
+        match id {
+            PACKED => Some((self.packed, "bytes")),
+            OBJECTS => Some((self.objects, "objects")),
+            UNPACKED => Some((self.unpacked, "bytes in its objects")),
+            _ => None,
+        }
+    }
+}
+
+/// What all meters of one fetch know.
+#[derive(Debug)]
+struct Fetch {
+    limits: Limits,
+    stop: Arc<AtomicBool>,
+    /// Whether a pack came at all.
+    began: AtomicBool,
+    exceeded: OnceLock<String>,
+}
+
+/// Counts one thing, and has others beside it.
+#[derive(Debug)]
+pub(super) struct Meter {
+    fetch: Arc<Fetch>,
+    id: Id,
+    steps: StepShared,
+}
+
+impl Meter {
+    /// Sets `stop` as soon as a limit is exceeded.
+    pub(super) fn new(limits: Limits, stop: Arc<AtomicBool>) -> Self {
+        let fetch = Fetch { limits, stop, began: AtomicBool::new(false), exceeded: OnceLock::new() };
+        Self::part(&Arc::new(fetch), UNKNOWN)
+    }
+
+    fn part(fetch: &Arc<Fetch>, id: Id) -> Self {
+        Self { fetch: fetch.clone(), id, steps: Arc::new(AtomicUsize::new(0)) }
+    }
+
+    /// The same fetch, to be asked what went wrong once the meter is given away.
+    pub(super) fn witness(&self) -> Self {
+        Self::part(&self.fetch, UNKNOWN)
+    }
+
+    fn check(&self, steps: usize) {
+        if let Some((limit, what)) = self.fetch.limits.of(self.id).filter(|(limit, _)| steps > *limit) {
+            self.fetch.exceeded.get_or_init(|| format!("it has more than {limit} {what}"));
+            self.fetch.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The error of the fetch, with what is wrong with the pack when it is the pack.
+    pub(super) fn told(&self, error: gix::Error) -> gix::Error {
+        let reason = said(&error);
+        if let Some(exceeded) = self.fetch.exceeded.get() {
+            return told(format!("the server's pack is refused: {exceeded} [git.pack_limit]"));
+        }
+        if !self.fetch.began.load(Ordering::Relaxed) || is_of_the_way(&error) {
+            return error;
+        }
+        if error.is_resource_exhausted() {
+            let limit = self.fetch.limits.object;
+            return told(format!(
+                "the server's pack is refused: one of its objects, or their list, has more than {limit} bytes [git.pack_limit]"
+            ));
+        }
+        let reason = with_code(format!("the server's pack is damaged: {reason}"));
+        told(if reason.ends_with(']') { reason } else { format!("{reason} [git.pack_invalid]") })
+    }
+}
+
+/// A pack without what was asked for.
+pub(super) fn lacking(name: &str) -> gix::Error {
+    told(format!("the server's pack is damaged: what {name} leads to is not in it [git.pack_invalid]"))
+}
+
+fn told(reason: String) -> gix::Error {
+    gix::Error::from_error(std::io::Error::other(reason))
+}
+
+/// Whether the connection or this machine failed, not the pack.
+fn is_of_the_way(error: &gix::Error) -> bool {
+    let own = [ErrorKind::UnexpectedEof, ErrorKind::InvalidData, ErrorKind::InvalidInput];
+    let fails = |error: &(dyn Error + 'static)| match error.downcast_ref::<std::io::Error>() {
+        Some(error) if error.kind() == ErrorKind::Other => {
+            error.get_ref().is_some_and(|inner| inner.is::<reqwest::Error>())
+        }
+        Some(error) => !own.contains(&error.kind()),
+        None => error.is::<reqwest::Error>(),
+    };
+    error.iter_errors().any(fails)
+}
+
+impl Count for Meter {
+    fn set(&self, step: Step) {
+        self.steps.store(step, Ordering::Relaxed);
+        self.check(step);
+    }
+
+    fn step(&self) -> Step {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    fn inc_by(&self, step: Step) {
+        self.check(self.steps.fetch_add(step, Ordering::Relaxed).saturating_add(step));
+    }
+
+    fn counter(&self) -> StepShared {
+        self.steps.clone()
+    }
+}
+
+impl Progress for Meter {
+    /// How many objects there are is known before the first is read.
+    fn init(&mut self, max: Option<Step>, _: Option<Unit>) {
+        if self.id == OBJECTS {
+            self.check(max.unwrap_or_default());
+        }
+    }
+
+    fn set_name(&mut self, _: String) {}
+
+    fn name(&self) -> Option<String> {
+        None
+    }
+
+    fn id(&self) -> Id {
+        self.id
+    }
+
+    fn message(&self, _: MessageLevel, _: String) {}
+}
+
+impl NestedProgress for Meter {
+    type SubProgress = Self;
+
+    fn add_child(&mut self, name: impl Into<String>) -> Self {
+        self.add_child_with_id(name, UNKNOWN)
+    }
+
+    fn add_child_with_id(&mut self, _: impl Into<String>, id: Id) -> Self {
+        if id == PACKED {
+            self.fetch.began.store(true, Ordering::Relaxed);
+        }
+        Self::part(&self.fetch, id)
+    }
+}
