@@ -92,7 +92,7 @@ fn commits_and_tags_are_signed_with_ssh() {
         ("v2", "ours", "the tag v2: "),
         ("light", "ours", "light is no annotated tag"),
         ("main", "theirs", "main is no annotated tag"),
-        ("v1", "theirs", "the tag v1: "),
+        ("v1", "theirs", "the tag v1: Good \"git\" signature with ED25519 key SHA256:"),
         ("main", "nowhere", "reading who may sign"),
         ("main", "repo/Kptfile", "neither an armoured OpenPGP key nor lines"),
     ] {
