@@ -120,7 +120,7 @@ fn is_of_the_way(error: &gix::Error) -> bool {
     let own = [ErrorKind::UnexpectedEof, ErrorKind::InvalidData, ErrorKind::InvalidInput];
     let fails = |error: &(dyn Error + 'static)| match error.downcast_ref::<std::io::Error>() {
         Some(error) if error.kind() == ErrorKind::Other => {
-            error.get_ref().is_some_and(|inner| inner.is::<reqwest::Error>())
+            error.get_ref().and_then(|inner| inner.downcast_ref::<reqwest::Error>()).is_some()
         }
         Some(error) => !own.contains(&error.kind()),
         None => error.is::<reqwest::Error>(),
@@ -180,5 +180,34 @@ impl NestedProgress for Meter {
             self.fetch.began.store(true, Ordering::Relaxed);
         }
         Self::part(&self.fetch, id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is told of an error while a pack arrives, or before one does.
+    fn said_of(error: std::io::Error, arrives: bool) -> String {
+        let mut meter = Meter::new(Limits::DEFAULT, Arc::default());
+        let witness = meter.witness();
+        if arrives {
+            meter.add_child_with_id("", PACKED);
+        }
+        said(&witness.told(gix::Error::from_error(error)))
+    }
+
+    #[test]
+    fn a_line_that_breaks_is_no_damage() {
+        let broken = |kind: ErrorKind| std::io::Error::new(kind, "why");
+        assert_eq!(said_of(broken(ErrorKind::UnexpectedEof), false), "why");
+        for kind in [ErrorKind::ConnectionReset, ErrorKind::TimedOut, ErrorKind::StorageFull, ErrorKind::Interrupted] {
+            assert_eq!(said_of(broken(kind), true), "why", "{kind}");
+        }
+        for kind in [ErrorKind::UnexpectedEof, ErrorKind::InvalidData, ErrorKind::Other] {
+            assert_eq!(said_of(broken(kind), true), "the server's pack is damaged: why [git.pack_invalid]", "{kind}");
+        }
+        let collision = std::io::Error::other("Detected SHA-1 collision attack with digest 1");
+        assert!(said_of(collision, true).ends_with("with digest 1 [git.collision]"));
     }
 }
