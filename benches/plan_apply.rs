@@ -13,7 +13,6 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loggia::apiserver::{ApiServer, Options};
@@ -24,7 +23,6 @@ use loggia::domain::id::{NamespacedName, TargetName, UnitId};
 use loggia::domain::krm::Object;
 use loggia::domain::plan::{Declared, DeclaredObject, PlanPolicy, declare};
 use loggia::domain::rollout::SyncState;
-use loggia::domain::time::Timestamp;
 use loggia::engine::MANAGER;
 use loggia::engine::apply::apply;
 use loggia::engine::planning::{Planned, plan_target};
@@ -32,14 +30,7 @@ use serde_json::json;
 use support::{claim, target};
 
 fn cluster(name: &str) -> Cluster {
-    let options = Options {
-        name: name.to_owned(),
-        data_dir: None,
-        token: None,
-        now: Arc::new(Timestamp::now),
-        simulate_workloads: false,
-    };
-    Cluster::from_service(name, ApiServer::open(options).unwrap().service())
+    Cluster::from_service(name, ApiServer::open(Options::in_memory(name)).unwrap().service())
 }
 
 /// A package as it is declared on the target: a configuration, a service, a workload.

@@ -14,8 +14,6 @@
 mod dice;
 mod support;
 
-use std::sync::Arc;
-
 use dice::Dice;
 use loggia::apiserver::{ApiServer, Options};
 use loggia::cluster::{Apply, Cluster, ClusterError};
@@ -788,14 +786,7 @@ fn pairs() -> u64 {
 
 /// An embedded API server to which nobody but the test writes.
 fn embedded() -> Cluster {
-    let options = Options {
-        name: "embedded".to_owned(),
-        data_dir: None,
-        token: None,
-        now: Arc::new(Timestamp::now),
-        simulate_workloads: false,
-    };
-    Cluster::from_service("embedded", ApiServer::open(options).unwrap().service())
+    Cluster::from_service("embedded", ApiServer::open(Options::in_memory("embedded")).unwrap().service())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,6 +72,7 @@ use self::counts::Counted;
 use self::handle::{Handler, failed};
 use self::request::{MAX_BODY, Request};
 use self::status::ApiError;
+use crate::domain::time::Timestamp;
 
 /// How a server starts.
 #[derive(Clone)]
@@ -87,6 +88,15 @@ pub struct Options {
     pub now: Clock,
     /// Whether deployments get pods, pods get ready, and so on.
     pub simulate_workloads: bool,
+}
+
+impl Options {
+    /// In memory, with the time of this machine; everybody is let in, and nothing is simulated.
+    #[must_use]
+    pub fn in_memory(name: impl Into<String>) -> Self {
+        let now = Arc::new(Timestamp::now);
+        Self { name: name.into(), data_dir: None, token: None, now, simulate_workloads: false }
+    }
 }
 
 impl std::fmt::Debug for Options {

@@ -5,7 +5,6 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
@@ -106,10 +105,7 @@ pub(crate) struct Embedded(Service);
 
 impl Embedded {
     pub(crate) fn start() -> Self {
-        let now = Arc::new(loggia::domain::time::Timestamp::now);
-        let options =
-            Options { name: "embedded".to_owned(), data_dir: None, token: None, now, simulate_workloads: false };
-        Self(ApiServer::open(options).unwrap().bare_service())
+        Self(ApiServer::open(Options::in_memory("embedded")).unwrap().bare_service())
     }
 
     /// The events of a watch until none comes for a moment: they all are there already.

@@ -17,7 +17,6 @@ mod same;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use loggia::apiserver::{ApiServer, Options};
 use tokio::net::TcpListener;
@@ -72,9 +71,7 @@ impl Desk {
 
 /// Ours, on a loopback port.
 async fn ours(shutdown: CancellationToken) -> std::net::SocketAddr {
-    let now = Arc::new(loggia::domain::time::Timestamp::now);
-    let options = Options { name: "desk".to_owned(), data_dir: None, token: None, now, simulate_workloads: false };
-    let server = ApiServer::open(options).unwrap();
+    let server = ApiServer::open(Options::in_memory("desk")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { server.serve(listener, shutdown).await.unwrap() });

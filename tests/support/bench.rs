@@ -105,14 +105,7 @@ struct Served {
 
 impl Served {
     async fn start(name: &str) -> Self {
-        let options = Options {
-            name: name.to_owned(),
-            data_dir: None,
-            token: None,
-            now: Arc::new(Timestamp::now),
-            simulate_workloads: false,
-        };
-        let server = ApiServer::open(options).unwrap();
+        let server = ApiServer::open(Options::in_memory(name)).unwrap();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use loggia::apiserver::{ApiServer, Options};
-use loggia::domain::time::Timestamp;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt as _;
@@ -32,14 +31,7 @@ pub(crate) struct Embedded {
 
 impl Embedded {
     pub(crate) async fn start(tap: Tap) -> Self {
-        let options = Options {
-            name: "embedded".to_owned(),
-            data_dir: None,
-            token: None,
-            now: Arc::new(Timestamp::now),
-            simulate_workloads: true,
-        };
-        let server = ApiServer::open(options).unwrap();
+        let server = ApiServer::open(Options { simulate_workloads: true, ..Options::in_memory("embedded") }).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

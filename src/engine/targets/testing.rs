@@ -20,14 +20,7 @@ use crate::ports::clock;
 
 /// An API server to which nobody but the test writes.
 pub(crate) fn server(name: &str) -> ApiServer {
-    let options = Options {
-        name: name.to_owned(),
-        data_dir: None,
-        token: None,
-        now: Arc::new(Timestamp::now),
-        simulate_workloads: false,
-    };
-    ApiServer::open(options).unwrap()
+    ApiServer::open(Options::in_memory(name)).unwrap()
 }
 
 /// A connection to a server that does not answer, while it is down, when a path with this part is asked for.
