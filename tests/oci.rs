@@ -19,6 +19,8 @@ use registry::{Registry, checked, tool};
 mod program;
 #[path = "support/registry.rs"]
 mod registry;
+#[path = "support/wasm.rs"]
+mod wasm;
 
 const KPTFILE: &str = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: web\n";
 const CONFIG: &str =
@@ -258,24 +260,7 @@ fn charts_that_helm_pushed_are_packages() {
 
 /// A module that answers with what it is given, and says a word of five letters.
 fn module(word: &str) -> Vec<u8> {
-    let text = format!(
-        "(module
-          (import \"wasi_snapshot_preview1\" \"fd_read\" (func $read (param i32 i32 i32 i32) (result i32)))
-          (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
-          (memory (export \"memory\") 1)
-          (data (i32.const 16) \"{word}\")
-          (func (export \"_start\")
-            (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 5))
-            (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
-            (block $done (loop $more
-              (i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 1000))
-              (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
-              (br_if $done (i32.eqz (i32.load (i32.const 8))))
-              (i32.store (i32.const 4) (i32.load (i32.const 8)))
-              (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
-              (br $more)))))"
-    );
-    wat::parse_str(text).unwrap()
+    wat::parse_str(wasm::command(word, wasm::COPY)).unwrap()
 }
 
 impl World {

@@ -5,31 +5,15 @@ use std::time::Duration;
 
 use super::*;
 
-/// A command with this body and this data.
-fn command(body: &str) -> String {
-    format!(
-        "(module
-          (import \"wasi_snapshot_preview1\" \"fd_read\" (func $read (param i32 i32 i32 i32) (result i32)))
-          (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
-          (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))
-          (import \"wasi_snapshot_preview1\" \"sock_accept\" (func $sock (param i32 i32 i32) (result i32)))
-          (memory (export \"memory\") 1)
-          (data (i32.const 16) \"said\\n\")
-          (func (export \"_start\") {body}))"
-    )
-}
+#[path = "../../../../tests/support/wasm.rs"]
+mod wasm;
 
-/// Copies the input to the output, and says something.
-const COPY: &str = "
-    (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 5))
-    (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
-    (block $done (loop $more
-      (i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 1000))
-      (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
-      (br_if $done (i32.eqz (i32.load (i32.const 8))))
-      (i32.store (i32.const 4) (i32.load (i32.const 8)))
-      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
-      (br $more)))";
+use wasm::COPY;
+
+/// A command with this body, which has a line to say.
+fn command(body: &str) -> String {
+    wasm::command("said\\n", body)
+}
 
 fn ran(bytes: &[u8], list: &str, limits: &Limits) -> Result<Answer, Failure> {
     let dir = tempfile::tempdir().unwrap();
