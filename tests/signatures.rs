@@ -13,7 +13,7 @@ use std::process::Command;
 
 use program::{Folder, Said};
 use registry::{Registry, checked};
-use signing::{attach, cosign, cosign_key, is_there, message, statement};
+use signing::{attach, cosign, cosign_key, is_there, message, ssh_key, statement};
 
 #[path = "support/program.rs"]
 mod program;
@@ -57,32 +57,38 @@ fn get(folder: &Folder, reference: &str, signers: &str) -> Said {
     Said::of(folder.loggia().args(["pkg", "get", &place, "p", "--signed-by", signers]).output().unwrap())
 }
 
-fn ssh_key(folder: &Folder, name: &str) -> String {
-    let path = folder.path(&format!("home/{name}"));
-    run(folder, "home", "ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path.to_str().unwrap()]);
-    folder.read(&format!("home/{name}.pub")).trim().to_owned()
+/// A folder with a repository in which git signs with ssh, keys of `ours` and `theirs`, and files of signers by their
+/// names; `None` where there is no ssh-keygen.
+fn signable() -> Option<Folder> {
+    if !is_there("ssh-keygen") {
+        return None;
+    }
+    let folder = Folder::new();
+    folder.write("home/x", "");
+    let home = folder.path("home");
+    let (ours, theirs) = (ssh_key(&home, "ours"), ssh_key(&home, "theirs"));
+    repository(&folder, "[gpg]\n\tformat = ssh\n");
+    folder.write("ours", &format!("# who may sign\nperson@example.com namespaces=\"git\" {ours}\n"));
+    folder.write("theirs", &format!("person@example.com {theirs}\n"));
+    Some(folder)
+}
+
+/// The setting that makes git sign with a key.
+fn key(folder: &Folder, name: &str) -> String {
+    format!("user.signingkey={}", folder.path(&format!("home/{name}")).display())
 }
 
 #[test]
 fn commits_and_tags_are_signed_with_ssh() {
-    if !is_there("ssh-keygen") {
-        return;
-    }
-    let folder = Folder::new();
-    folder.write("home/x", "");
-    let (ours, theirs) = (ssh_key(&folder, "ours"), ssh_key(&folder, "theirs"));
-    let key = |name: &str| format!("user.signingkey={}", folder.path(&format!("home/{name}")).display());
-    repository(&folder, "[gpg]\n\tformat = ssh\n");
-    folder.write("ours", &format!("# who may sign\nperson@example.com namespaces=\"git\" {ours}\n"));
-    folder.write("theirs", &format!("person@example.com {theirs}\n"));
+    let Some(folder) = signable() else { return };
     let git = |args: &[&str]| run(&folder, "repo", "git", args);
     let none = commit(&folder, "none", &["--no-gpg-sign"]);
-    git(&["-c", &key("ours"), "tag", "-s", "-m", "signed", "v1"]);
+    git(&["-c", &key(&folder, "ours"), "tag", "-s", "-m", "signed", "v1"]);
     git(&["tag", "-m", "annotated", "v2"]);
     git(&["tag", "light"]);
     folder.write("repo/notes.txt", "signed");
     git(&["add", "-A"]);
-    git(&["-c", &key("ours"), "commit", "-q", "-S", "-m", "signed"]);
+    git(&["-c", &key(&folder, "ours"), "commit", "-q", "-S", "-m", "signed"]);
     let signed = git(&["rev-parse", "HEAD"]);
     for reference in ["main", signed.as_str(), "v1"] {
         get(&folder, reference, "ours").fine();
@@ -144,18 +150,10 @@ fn commits_and_tags_are_signed_with_ssh() {
 /// Each look at a tag goes by what the first one found.
 #[test]
 fn a_tag_that_moves_meanwhile_signs_nothing() {
-    if !is_there("ssh-keygen") {
-        return;
-    }
-    let folder = Folder::new();
-    folder.write("home/x", "");
-    let ours = ssh_key(&folder, "ours");
-    repository(&folder, "[gpg]\n\tformat = ssh\n");
-    folder.write("ours", &format!("person@example.com namespaces=\"git\" {ours}\n"));
+    let Some(folder) = signable() else { return };
     let git = |args: &[&str]| run(&folder, "repo", "git", args);
     commit(&folder, "good", &[]);
-    let key = format!("user.signingkey={}", folder.path("home/ours").display());
-    git(&["-c", &key, "tag", "-s", "-m", "signed", "v1"]);
+    git(&["-c", &key(&folder, "ours"), "tag", "-s", "-m", "signed", "v1"]);
     let signed = git(&["rev-parse", "v1"]);
     commit(&folder, "evil", &[]);
     git(&["tag", "-f", "-m", "not signed", "v1"]);
@@ -185,18 +183,10 @@ fn a_tag_that_moves_meanwhile_signs_nothing() {
 
 #[test]
 fn a_tag_has_a_limit() {
-    if !is_there("ssh-keygen") {
-        return;
-    }
-    let folder = Folder::new();
-    folder.write("home/x", "");
-    let ours = ssh_key(&folder, "ours");
-    repository(&folder, "[gpg]\n\tformat = ssh\n");
-    folder.write("ours", &format!("person@example.com namespaces=\"git\" {ours}\n"));
+    let Some(folder) = signable() else { return };
     commit(&folder, "one", &[]);
     folder.write("message", &"x".repeat(1 << 20));
-    let key = format!("user.signingkey={}", folder.path("home/ours").display());
-    run(&folder, "repo", "git", &["-c", &key, "tag", "-s", "-F", "../message", "v1"]);
+    run(&folder, "repo", "git", &["-c", &key(&folder, "ours"), "tag", "-s", "-F", "../message", "v1"]);
     get(&folder, "v1", "ours").failed(&["the tag v1 has ", "the limit is 1048576", "[git.signature]"]);
 }
 
