@@ -189,7 +189,8 @@ pub struct Pulled {
 ///
 /// *Guarantees*: every byte is hashed before it is used; answers, layers and pages are limited; credentials go to the
 /// registry and to its own realm only, never to where it redirects; they appear in no error. Hosts on this machine are
-/// asked by http unless there are certificates for them, all others by https. What can be asked again is asked three times at most.
+/// asked by http unless there are certificates for them, all others by https. What can be asked again is asked three
+/// times at most.
 ///
 /// *Assumptions*: called outside async code (`spawn_blocking`).
 pub struct Registry {

@@ -98,7 +98,8 @@ impl Meter {
         if error.is_resource_exhausted() {
             let limit = self.fetch.limits.object;
             return told(format!(
-                "the server's pack is refused: one of its objects, or their list, has more than {limit} bytes [git.pack_limit]"
+                "the server's pack is refused: one of its objects, or their list, has more than {limit} \
+                 bytes [git.pack_limit]"
             ));
         }
         let reason = with_code(format!("the server's pack is damaged: {reason}"));
