@@ -5,16 +5,23 @@
 mod amounts;
 mod containers;
 mod definition;
+mod environment;
 mod ingress;
 mod kinds;
+mod mounts;
 mod network;
+mod placement;
+mod pod_spec;
 mod pod_update;
 mod pods;
+mod resources;
 mod scales;
 mod schedule;
 mod schemas;
+mod security;
 mod selectors;
 mod services;
+mod volumes;
 
 use std::borrow::Cow;
 
@@ -51,7 +58,7 @@ const FIXED: &[(&str, &str, &[&str])] = &[
 pub fn validate(gvk: &Gvk, object: &Value) -> Vec<Cause> {
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Pod") => pods::pod(object),
-        ("", "ReplicationController") => pods::pod_spec(object, "spec.template.spec"),
+        ("", "ReplicationController") => pod_spec::faults(object, "spec.template.spec"),
         ("", "Service") => services::faults(object),
         ("", "ConfigMap" | "Secret") => data_keys(object).into_iter().chain(kinds::faults(gvk, object)).collect(),
         ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet") => pods::workload(&gvk.kind, object),
@@ -82,15 +89,22 @@ pub fn refused(gvk: &Gvk, old: Option<&Value>, new: &Value, schema: &Schema) -> 
         found.extend(labels_of_pods(new));
     }
     let listed = unlisted(new, schema).into_iter().map(|violation| unsupported_at(violation, new));
-    let is_new = |cause: &Cause| found.iter().all(|known| !is_at_or_below(&cause.field, &known.field));
+    let is_new = |cause: &Cause| found.iter().all(|known| !is_told(cause, known));
     let listed: Vec<Cause> = listed.filter(is_new).collect();
     found.extend(listed);
     found
 }
 
-/// Whether a field is another one, or an item of it.
-fn is_at_or_below(field: &str, other: &str) -> bool {
-    field.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+/// Whether what is told of a field says the same as what is known of it, or of the list that it is in. The server leaves
+/// positions out of some fields; then it tells every one of them.
+fn is_told(cause: &Cause, known: &Cause) -> bool {
+    let is_item = cause.field.strip_prefix(&known.field).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));
+    is_item || (known.reason == cause.reason && without_positions(&cause.field) == without_positions(&known.field))
+}
+
+fn without_positions(field: &str) -> String {
+    let parts = field.split('[').enumerate();
+    parts.map(|(at, part)| if at == 0 { part } else { part.split_once(']').map_or(part, |(_, rest)| rest) }).collect()
 }
 
 /// A text that is none of those that the schema lists for its place, as the server names the place.
@@ -178,23 +192,26 @@ fn letters(text: &str) -> usize {
 /// Longest key of a config map or a secret, in bytes.
 const MAX_KEY: usize = 253;
 
-fn data_keys(object: &Value) -> Vec<Cause> {
+/// What is wrong with the key of a config map or a secret.
+fn config_key_faults(key: &str) -> impl Iterator<Item = &'static str> {
     let detail = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or \
                   'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-    let plain = |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    let faults = |key: &str| {
-        let long = (key.len() > MAX_KEY).then_some("must be no more than 253 characters");
-        let dots = match key {
-            "." => Some("must not be '.'"),
-            ".." => Some("must not be '..'"),
-            _ => key.starts_with("..").then_some("must not start with '..'"),
-        };
-        long.into_iter().chain((!plain(key)).then_some(detail)).chain(dots)
+    let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let long = (key.len() > MAX_KEY).then_some("must be no more than 253 characters");
+    let dots = match key {
+        "." => Some("must not be '.'"),
+        ".." => Some("must not be '..'"),
+        _ => key.starts_with("..").then_some("must not start with '..'"),
     };
+    long.into_iter().chain((!plain).then_some(detail)).chain(dots)
+}
+
+fn data_keys(object: &Value) -> Vec<Cause> {
     let mut found = Vec::new();
     for part in ["data", "binaryData"] {
         for (key, _) in get(object, part).and_then(Value::as_object).into_iter().flatten() {
-            found.extend(faults(key).map(|fault| Cause::invalid(format!("{part}[{key}]"), &json!(key), fault)));
+            let faults = config_key_faults(key);
+            found.extend(faults.map(|fault| Cause::invalid(format!("{part}[{key}]"), &json!(key), fault)));
         }
     }
     found
@@ -283,7 +300,7 @@ mod tests {
             ]
         );
         let pod = json!({"spec": {"containers": [{"name": "a"}, {"name": "a", "image": "x", "ports": [{"containerPort": 0}],
-            "volumeMounts": [{"name": "v"}]}]}});
+            "volumeMounts": [{"name": "v", "mountPath": "/v"}]}]}});
         assert_eq!(
             faults("", "Pod", &pod),
             [

@@ -1,176 +1,175 @@
-//! The rules of what containers and their pods hold: volumes, resources, probes, hooks, environments.
+//! The rules of containers, their ports, probes and hooks.
 //!
-//! Source: `ValidateVolumes`, `validateContainerCommon` and `validateProbe` of `pkg/apis/core/validation`.
+//! Source: the answers of the API server; `validateContainerCommon` and `validateProbe` of
+//! `pkg/apis/core/validation`.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::kinds::{at, unsupported};
-use super::{get, items, port_fault, text};
-use crate::domain::krm::Quantity;
+use super::{environment, get, items, mounts, port_fault, resources, security, text};
 use crate::domain::krm::cause::Cause;
 use crate::domain::krm::metadata;
 
+const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
+const MESSAGES: [&str; 2] = ["File", "FallbackToLogsOnError"];
+const RESTARTS: [&str; 3] = ["Always", "Never", "OnFailure"];
+const RESIZED: [&str; 2] = ["cpu", "memory"];
+const RESIZES: [&str; 2] = ["NotRequired", "RestartContainer"];
 const HANDLER: &str = "must specify a handler type";
 const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
 pub(super) const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
-const PULLS: [&str; 3] = ["Always", "IfNotPresent", "Never"];
+pub(super) const PULLS: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 
-/// What volumes come from, in the order in which the server looks for it; those of single clouds are left out.
-const SOURCES: [&str; 13] = [
-    "emptyDir",
-    "hostPath",
-    "gitRepo",
-    "secret",
-    "nfs",
-    "iscsi",
-    "persistentVolumeClaim",
-    "downwardAPI",
-    "configMap",
-    "projected",
-    "csi",
-    "ephemeral",
-    "image",
-];
+/// What of a pod matters to its containers.
+pub(super) struct Around<'a> {
+    /// The volumes that they may mount.
+    pub volumes: BTreeSet<&'a str>,
+    /// The claims of resources that they may use.
+    pub claims: BTreeSet<&'a str>,
+    /// Whether users of the pod are those of its node.
+    pub host_users: bool,
+    /// How many seconds the pod has to end.
+    pub grace: i64,
+}
 
-/// What is wrong with the names and sources of volumes.
-pub(super) fn volumes(pod: &Value, path: &str) -> Vec<Cause> {
-    let path = format!("{path}.volumes");
+/// What is wrong with a container beside its hooks and probes.
+pub(super) fn faults(container: &Value, around: &Around<'_>, path: &str) -> Vec<Cause> {
+    let missing = |name: &str| text(container, name).is_empty().then(|| Cause::required(format!("{path}.{name}"), ""));
+    let name = missing("name").or_else(|| container_name(container, path));
+    let mut found: Vec<Cause> = name.into_iter().chain(missing("image")).collect();
+    found.extend(one_of(container, "terminationMessagePolicy", &MESSAGES, path));
+    found.extend(ports(container, path));
+    found.extend(environment::faults(container, path));
+    found.extend(mounts::faults(container, &around.volumes, path));
+    found.extend(one_of(container, "imagePullPolicy", &PULLS, path));
+    found.extend(resources::faults(container, &around.claims, path));
+    found.extend(resize(container, path));
+    found.extend(security::of_container(container, around.host_users, path));
+    found
+}
+
+/// A word that is none of those that are known.
+fn one_of(object: &Value, name: &str, known: &[&str], path: &str) -> Option<Cause> {
+    let value = object.get(name)?;
+    (!known.contains(&value.as_str()?)).then(|| unsupported(&format!("{path}.{name}"), value, known))
+}
+
+/// A container has a name that can be part of a host name.
+fn container_name(container: &Value, path: &str) -> Option<Cause> {
+    let name = text(container, "name");
+    if name.is_empty() {
+        return None;
+    }
+    metadata::label_fault(name).map(|detail| Cause::invalid(format!("{path}.name"), &json!(name), detail))
+}
+
+fn ports(container: &Value, path: &str) -> Vec<Cause> {
+    let mut found = Vec::new();
     let mut names = BTreeSet::new();
-    let mut found = Vec::new();
-    for (index, volume) in items(pod, &path).iter().enumerate() {
-        let (field, name) = (format!("{path}[{index}].name"), text(volume, "name"));
-        if name.is_empty() {
-            found.push(Cause::required(field, ""));
-        } else if let Some(detail) = metadata::label_fault(name) {
-            found.push(Cause::invalid(field, &json!(name), detail));
-        } else if !names.insert(name) {
-            found.push(Cause::duplicate(field, &json!(name)));
+    for (index, port) in items(container, "ports").iter().enumerate() {
+        let path = format!("{path}.ports[{index}]");
+        let name = text(port, "name");
+        let odd = name_faults(name).into_iter().filter(|_| !name.is_empty());
+        let odd: Vec<Cause> = odd.map(|detail| Cause::invalid(format!("{path}.name"), &json!(name), detail)).collect();
+        if odd.is_empty() && !name.is_empty() && !names.insert(name) {
+            found.push(Cause::duplicate(format!("{path}.name"), &json!(name)));
         }
-        let sources = SOURCES.into_iter().filter(|source| given(volume, source).is_some()).skip(1);
-        let detail = "may not specify more than 1 volume type";
-        found.extend(sources.map(|source| Cause::forbidden(format!("{path}[{index}].{source}"), detail)));
+        found.extend(odd);
+        let number = |name: &str| port.get(name).filter(|number| **number != json!(0));
+        found.extend(port_fault(number("containerPort"), &format!("{path}.containerPort")));
+        let outside = number("hostPort").filter(|number| !number.is_null());
+        found.extend(outside.and_then(|number| port_fault(Some(number), &format!("{path}.hostPort"))));
+        found.extend(one_of(port, "protocol", &PROTOCOLS, &path));
     }
     found
 }
 
-/// What is wrong with the labels of nodes that a pod asks for, and with the name of its service account.
-pub(super) fn nodes(pod: &Value, path: &str) -> Vec<Cause> {
-    let selector = get(pod, &format!("{path}.nodeSelector")).and_then(Value::as_object).into_iter().flatten();
-    let field = format!("{path}.nodeSelector");
+/// Ports of the node that several containers ask for.
+pub(super) fn host_ports(containers: &[Value], path: &str) -> Vec<Cause> {
+    let mut taken = BTreeSet::new();
     let mut found = Vec::new();
-    for (key, value) in selector {
-        found.extend(metadata::key_fault(key).map(|detail| Cause::invalid(field.as_str(), &json!(key), &detail)));
-        let fault = value.as_str().and_then(metadata::label_value_fault);
-        found.extend(fault.map(|detail| Cause::invalid(field.as_str(), value, detail)));
-    }
-    let field = format!("{path}.serviceAccountName");
-    let account = get(pod, &field).and_then(Value::as_str).filter(|name| !name.is_empty());
-    let fault = account.and_then(|name| Some((name, metadata::subdomain_fault(name)?)));
-    found.extend(fault.map(|(name, detail)| Cause::invalid(field.as_str(), &json!(name), detail)));
-    found
-}
-
-/// What is wrong with a container beside its name, image, ports and mounts, in the order of the server, which looks at
-/// probes last.
-pub(super) fn environment(container: &Value, path: &str) -> Vec<Cause> {
-    let mut found = Vec::new();
-    for (index, variable) in items(container, "env").iter().enumerate() {
-        let (path, name) = (format!("{path}.env[{index}]"), text(variable, "name"));
-        let printable = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'=';
-        if name.is_empty() {
-            found.push(Cause::required(format!("{path}.name"), ""));
-        } else if !name.bytes().all(printable) {
-            let detail =
-                "a valid environment variable name must consist only of printable ASCII characters other than '='";
-            found.push(Cause::invalid(format!("{path}.name"), &json!(name), detail));
-        }
-        if !at(variable, "valueFrom").is_null() && !text(variable, "value").is_empty() {
-            let detail = "may not be specified when `value` is not empty";
-            found.push(Cause::invalid(format!("{path}.valueFrom"), &json!(""), detail));
-        }
-    }
-    found
-}
-
-/// What is wrong with how the image of a container is pulled.
-pub(super) fn pull_policy(container: &Value, path: &str) -> Option<Cause> {
-    let value = get(container, "imagePullPolicy")?;
-    (!PULLS.contains(&value.as_str()?)).then(|| unsupported(&format!("{path}.imagePullPolicy"), value, &PULLS))
-}
-
-/// What is wrong with what a container asks for and may have at most.
-pub(super) fn resources(container: &Value, path: &str) -> Vec<Cause> {
-    let mut found = Vec::new();
-    for part in ["limits", "requests"] {
-        let amounts = at(container, &format!("resources.{part}")).as_object().into_iter().flatten();
-        for (name, value) in amounts {
-            let field = format!("{path}.resources.{part}");
-            found.extend(resource_name(name).into_iter().map(|detail| entry(&field, name, &json!(name), &detail)));
-            let Some(amount) = Quantity::of(value) else { continue };
-            if amount.nanos() < 0 {
-                found.push(entry(&field, name, value, NOT_NEGATIVE));
-            }
-            let limit = (part == "requests").then(|| at(container, "resources.limits").get(name)).flatten();
-            if let Some(limit) = limit.and_then(Quantity::of).filter(|limit| amount > *limit) {
-                let detail = format!("must be less than or equal to {name} limit of {limit}");
-                found.push(Cause::invalid(field, value, &detail));
+    for (at, container) in containers.iter().enumerate() {
+        for (index, port) in items(container, "ports").iter().enumerate() {
+            let number = port.get("hostPort").and_then(Value::as_i64).unwrap_or_default();
+            let shown = format!("{}/{}/{number}", text(port, "protocol"), text(port, "hostIP"));
+            if number != 0 && !taken.insert(shown.clone()) {
+                found.push(Cause::duplicate(format!("{path}[{at}].ports[{index}].hostPort"), &json!(shown)));
             }
         }
     }
     found
 }
 
-fn entry(field: &str, name: &str, value: &Value, detail: &str) -> Cause {
-    Cause::invalid(format!("{field}[{name}]"), value, detail)
-}
-
-fn resource_name(name: &str) -> Vec<String> {
-    const STANDARD: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
-    if let Some(fault) = metadata::key_fault(name) {
-        return vec![fault];
+fn resize(container: &Value, path: &str) -> Vec<Cause> {
+    let path = format!("{path}.resizePolicy");
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for (index, one) in items(container, "resizePolicy").iter().enumerate() {
+        let (name, policy) = (text(one, "resourceName"), text(one, "restartPolicy"));
+        if !seen.insert(name) {
+            found.push(Cause::duplicate(format!("{path}[{index}]"), &json!(name)));
+        }
+        if !RESIZED.contains(&name) {
+            found.push(unsupported(&path, &json!(name), &RESIZED));
+        }
+        match policy {
+            "" => found.push(Cause::required(path.as_str(), "")),
+            known if RESIZES.contains(&known) => {}
+            other => found.push(unsupported(&path, &json!(other), &RESIZES)),
+        }
     }
-    if name.contains('/') || STANDARD.contains(&name) || name.starts_with("hugepages-") {
-        return Vec::new();
-    }
-    let details = ["must be a standard resource type or fully qualified", "must be a standard resource for containers"];
-    details.map(str::to_owned).to_vec()
+    found
 }
 
 /// What is wrong with the hooks and probes of a container.
-pub(super) fn probes(container: &Value, path: &str) -> Vec<Cause> {
+pub(super) fn probes(container: &Value, around: &Around<'_>, path: &str) -> Vec<Cause> {
     let mut found = Vec::new();
     for name in ["postStart", "preStop"] {
         if let Some(hook) = given(container, &format!("lifecycle.{name}")) {
-            found.extend(handler(
-                hook,
-                &["exec", "httpGet", "tcpSocket", "sleep"],
-                &format!("{path}.lifecycle.{name}"),
-            ));
+            let path = format!("{path}.lifecycle.{name}");
+            found.extend(handler(hook, &["exec", "httpGet", "tcpSocket", "sleep"], around.grace, &path));
         }
     }
-    for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
+    for name in PROBES {
         if let Some(one) = given(container, name) {
             found.extend(probe(one, name != "readinessProbe", &format!("{path}.{name}")));
         }
     }
+    found.extend(one_of(container, "restartPolicy", &RESTARTS, path));
     found
 }
 
-fn given<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+/// What a container has that must end before others begin.
+pub(super) fn too_early(container: &Value, path: &str) -> Vec<Cause> {
+    let detail = "may not be set for init containers without restartPolicy=Always";
+    let parts = ["lifecycle"].into_iter().chain(PROBES).filter(|name| given(container, name).is_some());
+    let parts = parts.map(|name| Cause::forbidden(format!("{path}.{name}"), detail));
+    parts.chain(one_of(container, "restartPolicy", &RESTARTS, path)).collect()
+}
+
+pub(super) fn given<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     get(object, path).filter(|value| !value.is_null())
 }
 
 fn probe(probe: &Value, succeeds_once: bool, path: &str) -> Vec<Cause> {
     const COUNTS: [&str; 5] =
         ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"];
-    let mut found = handler(probe, &["exec", "httpGet", "tcpSocket", "grpc"], path);
+    let mut found = handler(probe, &["exec", "httpGet", "tcpSocket", "grpc"], i64::MAX, path);
     for name in COUNTS {
         let value = at(probe, name);
         if value.as_i64().is_some_and(|number| number < 0) {
             found.push(Cause::invalid(format!("{path}.{name}"), value, NOT_NEGATIVE));
         }
+    }
+    let (grace, field) =
+        (given(probe, "terminationGracePeriodSeconds"), format!("{path}.terminationGracePeriodSeconds"));
+    if let Some(grace) = grace.filter(|grace| grace.as_i64().is_some_and(|seconds| seconds < 1)) {
+        found.push(Cause::invalid(field.as_str(), grace, "must be greater than 0"));
+    }
+    if let Some(grace) = grace.filter(|_| !succeeds_once) {
+        found.push(Cause::invalid(field, grace, "must not be set for readinessProbes"));
     }
     let times = at(probe, "successThreshold");
     if succeeds_once && times.as_i64().is_some_and(|times| times != 1) {
@@ -179,8 +178,8 @@ fn probe(probe: &Value, succeeds_once: bool, path: &str) -> Vec<Cause> {
     found
 }
 
-/// Something is done in exactly one of some ways.
-fn handler(hook: &Value, ways: &[&str], path: &str) -> Vec<Cause> {
+/// Something is done in exactly one of some ways, within so many seconds.
+fn handler(hook: &Value, ways: &[&str], grace: i64, path: &str) -> Vec<Cause> {
     let mut found = Vec::new();
     let given: Vec<&str> = ways.iter().copied().filter(|way| given(hook, way).is_some()).collect();
     for (count, way) in given.iter().enumerate() {
@@ -195,7 +194,9 @@ fn handler(hook: &Value, ways: &[&str], path: &str) -> Vec<Cause> {
             }
             "httpGet" | "tcpSocket" | "grpc" => {
                 found.extend(port_or_name(at(hook, way).get("port"), &format!("{path}.port")));
+                found.extend(header(at(hook, way), &path));
             }
+            "sleep" => found.extend(nap(at(hook, "sleep.seconds"), grace, path)),
             _ => {}
         }
     }
@@ -203,6 +204,22 @@ fn handler(hook: &Value, ways: &[&str], path: &str) -> Vec<Cause> {
         found.push(Cause::required(path, HANDLER));
     }
     found
+}
+
+/// What is wrong with how a container is asked over HTTP, beside the port.
+fn header(get: &Value, path: &str) -> Vec<Cause> {
+    let detail = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used \
+                  for validation is '[-A-Za-z0-9]+')";
+    let fits = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let names = items(get, "httpHeaders").iter().map(|header| text(header, "name")).filter(|name| !fits(name));
+    let names = names.map(|name| Cause::invalid(format!("{path}.httpHeaders"), &json!(name), detail));
+    one_of(get, "scheme", &["HTTP", "HTTPS"], path).into_iter().chain(names).collect()
+}
+
+fn nap(seconds: &Value, grace: i64, path: String) -> Option<Cause> {
+    let length = seconds.as_i64().unwrap_or_default();
+    let detail = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
+    (!(0..=grace).contains(&length)).then(|| Cause::invalid(path, &json!(length), &detail))
 }
 
 /// What is wrong with a port that is a number or the name of one.
@@ -238,25 +255,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_asks_for_more_than_is_allowed() {
-        let container = json!({"resources": {"limits": {"cpu": "1", "a.io/b": "1"}, "requests": {"cpu": "1500m", "memory": "1Gi"}}});
-        assert_eq!(
-            told(&resources(&container, "c")),
-            [r#"c.resources.requests: Invalid value: "1500m": must be less than or equal to cpu limit of 1"#]
-        );
-        let container = json!({"resources": {"limits": {"cpu": "-1", "nope": "1"}}});
-        assert_eq!(resources(&container, "c").len(), 3);
-        assert!(
-            resources(&json!({"resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1000m"}}}), "c").is_empty()
-        );
-    }
-
-    #[test]
     fn a_probe_has_one_way() {
+        let around = Around { volumes: BTreeSet::new(), claims: BTreeSet::new(), host_users: true, grace: 30 };
         let container = json!({"livenessProbe": {}, "readinessProbe": {"exec": {}, "httpGet": {"port": 80}, "periodSeconds": -1},
             "startupProbe": {"tcpSocket": {"port": "X_"}, "successThreshold": 2}, "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}});
         assert_eq!(
-            told(&probes(&container, "c")),
+            told(&probes(&container, &around, "c")),
             [
                 "c.livenessProbe: Required value: must specify a handler type",
                 "c.readinessProbe.exec.command: Required value",
@@ -267,19 +271,5 @@ mod tests {
                 "c.startupProbe.successThreshold: Invalid value: 2: must be 1",
             ]
         );
-    }
-
-    #[test]
-    fn volumes_and_variables_have_names() {
-        let pod = json!({"spec": {"volumes": [{"name": "v"}, {"name": "v"}, {"name": "X"}, {}]}});
-        assert_eq!(volumes(&pod, "spec").len(), 3);
-        let pod = json!({"spec": {"volumes": [{"name": "v", "configMap": {}, "emptyDir": {}, "secret": null}]}});
-        assert_eq!(
-            told(&volumes(&pod, "spec")),
-            ["spec.volumes[0].configMap: Forbidden: may not specify more than 1 volume type"]
-        );
-        let container = json!({"env": [{"name": "A", "value": "1"}, {"name": "B=C"}, {}, {"name": "D", "value": "x", "valueFrom": {}}]});
-        assert_eq!(environment(&container, "c").len(), 3);
-        assert_eq!(pull_policy(&json!({"imagePullPolicy": "X"}), "c").into_iter().count(), 1);
     }
 }

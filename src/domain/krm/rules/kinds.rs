@@ -149,7 +149,7 @@ fn config_map(object: &Value) -> Vec<Cause> {
 
 const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 
-fn claim(object: &Value) -> Vec<Cause> {
+pub(super) fn claim(object: &Value) -> Vec<Cause> {
     let mut found = Vec::new();
     if items(object, "spec.accessModes").is_empty() {
         found.push(Cause::required("spec.accessModes", "at least 1 access mode is required"));
@@ -201,7 +201,7 @@ fn unsupported_text(path: &str, shown: &str, supported: &[&str]) -> Cause {
 }
 
 /// A structure with its fields in the order of its declaration.
-struct Shown<'a>(&'a [(&'a str, Value)]);
+pub(super) struct Shown<'a>(pub &'a [(&'a str, Value)]);
 
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -210,7 +210,7 @@ impl std::fmt::Display for Shown<'_> {
     }
 }
 
-fn invalid_text(path: &str, shown: &str, detail: &str) -> Cause {
+pub(super) fn invalid_text(path: &str, shown: &str, detail: &str) -> Cause {
     let cause = Cause::invalid(path, &Value::Null, detail);
     Cause { message: cause.message.replacen("null", shown, 1), ..cause }
 }

@@ -1,18 +1,14 @@
 //! The rules of pods and of what makes them.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::kinds::{self, unsupported};
-use super::{amounts, containers, get, items, port_fault, required, schedule, text};
+use super::pod_spec::faults as pod_spec;
+use super::{amounts, get, items, required, schedule, text};
 use crate::domain::krm::cause::Cause;
 use crate::domain::krm::metadata;
 use crate::domain::krm::selector::LabelSelector;
 use crate::domain::krm::value::is_void;
-
-const POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
-const DNS_POLICIES: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
 
 /// What is wrong with a workload of `apps`.
 pub(super) fn workload(kind: &str, object: &Value) -> Vec<Cause> {
@@ -38,6 +34,7 @@ pub(super) fn workload(kind: &str, object: &Value) -> Vec<Cause> {
     }
     found.extend(template(object, "spec.template.spec"));
     found.extend(lasting(object));
+    found.extend(unending(object));
     match kind {
         "Deployment" => {
             found.extend(kinds::strategy(object));
@@ -76,7 +73,10 @@ fn selector(object: &Value, word: &str) -> Vec<Cause> {
 /// What is wrong with a pod.
 pub(super) fn pod(object: &Value) -> Vec<Cause> {
     let ephemeral = no_ephemeral(object, "spec", "cannot be set on create");
-    pod_spec(object, "spec").into_iter().chain(padded_images(object)).chain(ephemeral).collect()
+    let held = !items(object, "spec.schedulingGates").is_empty() && !kinds::word(object, "spec.nodeName").is_empty();
+    let detail = "cannot be set until all schedulingGates have been cleared";
+    let held = held.then(|| Cause::forbidden("spec.nodeName", detail));
+    pod_spec(object, "spec").into_iter().chain(padded_images(object)).chain(ephemeral).chain(held).collect()
 }
 
 /// Spaces around the image of a container. A template may have them, as it always could.
@@ -209,100 +209,15 @@ fn lasting(object: &Value) -> Option<Cause> {
     (value != "Always").then(|| unsupported(path, value, &["Always"]))
 }
 
+/// What is kept running has no deadline.
+fn unending(object: &Value) -> Option<Cause> {
+    let path = "spec.template.spec.activeDeadlineSeconds";
+    let detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
+    (!kinds::at(object, path).is_null()).then(|| Cause::forbidden(path, detail))
+}
+
 /// A job ends, so its pods do not restart for ever. `Always` is what a template has that says nothing.
 fn restarts(object: &Value, path: &str) -> Option<Cause> {
     let forever = get(object, path)?.as_str() == Some("Always");
     forever.then(|| Cause::required(path, "valid values: \"OnFailure\", \"Never\""))
-}
-
-/// What is wrong with the spec of a pod at a path.
-pub(super) fn pod_spec(object: &Value, path: &str) -> Vec<Cause> {
-    let lists = ["initContainers", "containers"].map(|name| format!("{path}.{name}"));
-    let regular: BTreeSet<&str> = items(object, &lists[1]).iter().map(|container| text(container, "name")).collect();
-    let volumes = volumes(object, path);
-    let mut found = containers::volumes(object, path);
-    if items(object, &lists[1]).is_empty() {
-        found.push(Cause::required(lists[1].clone(), ""));
-    }
-    for (list, others) in lists.iter().zip([regular, BTreeSet::new()]) {
-        let mut names = BTreeSet::new();
-        for (index, container) in items(object, list).iter().enumerate() {
-            let path = format!("{list}[{index}]");
-            found.extend(container_faults(container, &volumes, &path));
-            let name = text(container, "name");
-            if !name.is_empty() && (!names.insert(name) || others.contains(name)) {
-                found.push(Cause::duplicate(format!("{path}.name"), &json!(name)));
-            }
-            found.extend(containers::probes(container, &path));
-        }
-    }
-    found.extend(one_of(object, &format!("{path}.restartPolicy"), &POLICIES));
-    found.extend(one_of(object, &format!("{path}.dnsPolicy"), &DNS_POLICIES));
-    found.extend(containers::nodes(object, path));
-    found
-}
-
-fn one_of(object: &Value, path: &str, known: &[&str]) -> Option<Cause> {
-    let value = get(object, path)?;
-    (!known.contains(&value.as_str()?)).then(|| unsupported(path, value, known))
-}
-
-fn container_faults(container: &Value, volumes: &BTreeSet<&str>, path: &str) -> Vec<Cause> {
-    let missing = |name: &str| text(container, name).is_empty().then(|| Cause::required(format!("{path}.{name}"), ""));
-    let name = missing("name").or_else(|| container_name(container, path));
-    let mut found: Vec<Cause> = name.into_iter().chain(missing("image")).collect();
-    found.extend(ports(container, path));
-    found.extend(containers::environment(container, path));
-    found.extend(mounts(container, volumes, path));
-    found.extend(containers::pull_policy(container, path));
-    found.extend(containers::resources(container, path));
-    found
-}
-
-fn ports(container: &Value, path: &str) -> Vec<Cause> {
-    let mut found = Vec::new();
-    let mut names = BTreeSet::new();
-    for (index, port) in items(container, "ports").iter().enumerate() {
-        let path = format!("{path}.ports[{index}]");
-        let name = text(port, "name");
-        let odd = containers::name_faults(name).into_iter().filter(|_| !name.is_empty());
-        let odd: Vec<Cause> = odd.map(|detail| Cause::invalid(format!("{path}.name"), &json!(name), detail)).collect();
-        if odd.is_empty() && !name.is_empty() && !names.insert(name) {
-            found.push(Cause::duplicate(format!("{path}.name"), &json!(name)));
-        }
-        found.extend(odd);
-        let number = port.get("containerPort").filter(|number| **number != json!(0));
-        found.extend(port_fault(number, &format!("{path}.containerPort")));
-        let protocol = one_of(port, "protocol", &containers::PROTOCOLS);
-        found.extend(protocol.map(|cause| Cause { field: format!("{path}.protocol"), ..cause }));
-    }
-    found
-}
-
-/// The volumes that a container may mount: those of the pod, and those that a stateful set claims.
-fn volumes<'a>(object: &'a Value, path: &str) -> BTreeSet<&'a str> {
-    let own = items(object, &format!("{path}.volumes")).iter().map(|volume| text(volume, "name"));
-    let claimed = items(object, "spec.volumeClaimTemplates").iter().map(|claim| metadata::text(claim, "name"));
-    own.chain(claimed).collect()
-}
-
-/// A mount needs a volume of its name.
-fn mounts(container: &Value, volumes: &BTreeSet<&str>, path: &str) -> Vec<Cause> {
-    let mounts = items(container, "volumeMounts").iter().enumerate();
-    let lost = mounts.filter(|(_, mount)| !volumes.contains(text(mount, "name")));
-    let cause = |(at, mount): (usize, &Value)| Cause {
-        reason: "FieldValueNotFound",
-        message: format!("Not found: {:?}", text(mount, "name")),
-        field: format!("{path}.volumeMounts[{at}].name"),
-    };
-    lost.map(cause).collect()
-}
-
-/// A container has a name that can be part of a host name.
-fn container_name(container: &Value, path: &str) -> Option<Cause> {
-    let name = text(container, "name");
-    if name.is_empty() {
-        return None;
-    }
-    metadata::label_fault(name).map(|detail| Cause::invalid(format!("{path}.name"), &json!(name), detail))
 }

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::{items, kinds::at, text};
 use crate::domain::krm::cause::Cause;
-use crate::domain::krm::metadata::{key_fault, label_value_fault};
+use crate::domain::krm::metadata::{key_faults, label_value_fault};
 
 /// What is wrong with a `metav1.LabelSelector` that stands at a path.
 pub(super) fn faults(selector: &Value, path: &str) -> Vec<Cause> {
     let mut found = Vec::new();
     let field = format!("{path}.matchLabels");
     for (key, value) in at(selector, "matchLabels").as_object().into_iter().flatten() {
-        found.extend(key_fault(key).map(|detail| Cause::invalid(field.as_str(), &json!(key), &detail)));
+        found.extend(key_faults(key).iter().map(|detail| Cause::invalid(field.as_str(), &json!(key), detail)));
         let fault = value.as_str().and_then(label_value_fault);
         found.extend(fault.map(|detail| Cause::invalid(field.as_str(), value, detail)));
     }
@@ -41,7 +41,7 @@ fn expression(expression: &Value, path: &str) -> Vec<Cause> {
         }
     }
     let key = text(expression, "key");
-    found.extend(key_fault(key).map(|detail| Cause::invalid(format!("{path}.key"), &json!(key), &detail)));
+    found.extend(key_faults(key).iter().map(|detail| Cause::invalid(format!("{path}.key"), &json!(key), detail)));
     for (index, value) in values.iter().enumerate() {
         let fault = value.as_str().and_then(label_value_fault);
         found.extend(fault.map(|detail| Cause::invalid(format!("{path}.values[{index}]"), value, detail)));
@@ -65,6 +65,7 @@ mod tests {
             "s.matchExpressions[0].values",
             "s.matchExpressions[1].values",
             "s.matchExpressions[2].operator",
+            "s.matchExpressions[2].key",
             "s.matchExpressions[2].key",
             "s.matchExpressions[3].values[1]",
         ];
