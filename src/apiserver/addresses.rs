@@ -8,7 +8,9 @@ use crate::apiserver::core::Core;
 use crate::apiserver::kinds::Resource;
 use crate::apiserver::metadata;
 use crate::domain::krm::Gvk;
-use crate::domain::krm::defaults::{keep_given, node_ports, wants_node_ports, without_node_port};
+use crate::domain::krm::defaults::{
+    keep_given, node_ports, wants_health_check_port, wants_node_ports, without_node_port,
+};
 
 /// How many addresses are tried before a service stays without one.
 const ATTEMPTS: u32 = 1000;
@@ -74,6 +76,12 @@ fn address(seed: &str, attempt: u32) -> String {
 fn assign_node_ports(object: &mut Value, mut taken: BTreeSet<u64>) {
     let (first, count) = NODE_PORTS;
     taken.extend(node_ports(object));
+    let health = object.pointer("/spec/healthCheckNodePort").and_then(Value::as_u64).unwrap_or_default();
+    let free = (first..first + count).rev().find(|number| !taken.contains(number));
+    if let Some(free) = free.filter(|_| health == 0 && wants_health_check_port(object)) {
+        taken.insert(free);
+        object["spec"]["healthCheckNodePort"] = json!(free);
+    }
     for port in without_node_port(object) {
         if let Some(free) = (first..first + count).find(|number| !taken.contains(number)) {
             taken.insert(free);

@@ -123,7 +123,7 @@ pub(super) fn quality(pod: &Value) -> &'static str {
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let has = |container: &Value, part: &str| {
         let part = container.pointer(&format!("/resources/{part}")).and_then(Value::as_object);
-        part.is_some_and(|resources| !resources.is_empty())
+        part.is_some_and(|resources| resources.contains_key("cpu") || resources.contains_key("memory"))
     };
     let guaranteed = |container: &Value| {
         let equal = |name: &str| {

@@ -14,7 +14,7 @@ use crate::apiserver::route::{Part, Target};
 use crate::apiserver::status::{ApiError, Cause};
 use crate::apiserver::store::{Key, StoreError, revision_of};
 use crate::apiserver::{addresses, admit, convert, decode, metadata, scale, zero};
-use crate::domain::krm::rules::{definition_warnings, keep_empties};
+use crate::domain::krm::rules::{definition_warnings, keep_empties, warnings};
 use crate::domain::krm::{ApplyOptions, Gvk, Path, managed, update};
 
 /// How often a write that names no revision is tried again after somebody else was faster.
@@ -307,8 +307,12 @@ impl Core {
 /// What the server warns of in an object that it takes.
 fn warnings_of(target: &Target, old: Option<&Value>, new: &Value) -> Vec<String> {
     let kind = &target.kind;
-    if target.part != Part::Whole {
+    if !matches!(target.part, Part::Whole | Part::Scale) {
         return Vec::new();
+    }
+    let of_kind = if kind.is_custom() { Vec::new() } else { warnings(&kind.gvk, old, new) };
+    if target.part == Part::Scale {
+        return of_kind;
     }
     let mut found = metadata::finalizer_warnings(kind, old, new);
     if old.is_none() && !kind.is_custom() {
@@ -317,11 +321,7 @@ fn warnings_of(target: &Target, old: Option<&Value>, new: &Value) -> Vec<String>
     if kind.stored_as == crds() {
         found.extend(definition_warnings(old, new));
     }
-    let is_service = kind.gvk == Gvk::new("", "v1", "Service");
-    let text = |pointer: &str| new.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    if is_service && text("/spec/type") != "ExternalName" && !text("/spec/externalName").is_empty() {
-        found.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".to_owned());
-    }
+    found.extend(of_kind);
     found
 }
 

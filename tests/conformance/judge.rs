@@ -263,7 +263,11 @@ fn hide_addresses(body: &mut Value) {
     static GIVEN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^10\.96\.\d+\.\d+$").unwrap());
     walk(body, &mut |name, value| match value {
         Value::String(text) if GIVEN.is_match(text) => *value = json!("some address"),
-        Value::Number(number) if name == "nodePort" && number.as_u64() >= Some(30_000) => *value = json!("some port"),
+        Value::Number(number)
+            if matches!(name, "nodePort" | "healthCheckNodePort") && number.as_u64() >= Some(30_000) =>
+        {
+            *value = json!("some port")
+        }
         _ => {}
     });
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use admission::admission;
 use pod::{pod, template};
 use service::service;
-pub use service::{keep_given, node_ports, wants_node_ports, without_node_port};
+pub use service::{keep_given, node_ports, wants_health_check_port, wants_node_ports, without_node_port};
 pub use structural::fill_structural;
 
 use crate::domain::krm::Gvk;

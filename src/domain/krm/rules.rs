@@ -22,6 +22,7 @@ mod security;
 mod selectors;
 mod services;
 mod volumes;
+mod warnings;
 
 use std::borrow::Cow;
 
@@ -37,6 +38,7 @@ use crate::domain::krm::{Gvk, Schema};
 
 pub use self::definition::{approval, stored_versions, warnings as definition_warnings};
 pub use self::pods::labels_of_pods;
+pub use self::warnings::warnings;
 
 const IMMUTABLE: &str = "field is immutable";
 

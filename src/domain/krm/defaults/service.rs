@@ -50,7 +50,9 @@ pub fn wants_node_ports(service: &Value) -> bool {
     matches!(kind_of(service), "NodePort" | "LoadBalancer")
 }
 
-fn wants_health_check_port(service: &Value) -> bool {
+/// Whether every node tells whether it has pods of a service.
+#[must_use]
+pub fn wants_health_check_port(service: &Value) -> bool {
     kind_of(service) == "LoadBalancer" && text(service, "/spec/externalTrafficPolicy") == "Local"
 }
 
@@ -70,7 +72,8 @@ fn node_port(port: &Value) -> Option<u64> {
 
 /// The ports of every node that a service has.
 pub fn node_ports(service: &Value) -> impl Iterator<Item = u64> {
-    ports(service).iter().filter_map(node_port)
+    let health = service.pointer("/spec/healthCheckNodePort").and_then(Value::as_u64).filter(|number| *number > 0);
+    ports(service).iter().filter_map(node_port).chain(health)
 }
 
 /// The ports of a service that are still to be given one of every node.

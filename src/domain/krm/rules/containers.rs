@@ -26,6 +26,8 @@ pub(super) const PULLS: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 pub(super) struct Around<'a> {
     /// The volumes that they may mount.
     pub volumes: BTreeSet<&'a str>,
+    /// Those of them that they may have as devices.
+    pub blocks: BTreeSet<&'a str>,
     /// The claims of resources that they may use.
     pub claims: BTreeSet<&'a str>,
     /// Whether users of the pod are those of its node.
@@ -42,7 +44,7 @@ pub(super) fn faults(container: &Value, around: &Around<'_>, path: &str) -> Vec<
     found.extend(one_of(container, "terminationMessagePolicy", &MESSAGES, path));
     found.extend(ports(container, path));
     found.extend(environment::faults(container, path));
-    found.extend(mounts::faults(container, &around.volumes, path));
+    found.extend(mounts::faults(container, around, path));
     found.extend(one_of(container, "imagePullPolicy", &PULLS, path));
     found.extend(resources::faults(container, &around.claims, path));
     found.extend(resize(container, path));
@@ -256,7 +258,13 @@ mod tests {
 
     #[test]
     fn a_probe_has_one_way() {
-        let around = Around { volumes: BTreeSet::new(), claims: BTreeSet::new(), host_users: true, grace: 30 };
+        let around = Around {
+            volumes: BTreeSet::new(),
+            blocks: BTreeSet::new(),
+            claims: BTreeSet::new(),
+            host_users: true,
+            grace: 30,
+        };
         let container = json!({"livenessProbe": {}, "readinessProbe": {"exec": {}, "httpGet": {"port": 80}, "periodSeconds": -1},
             "startupProbe": {"tcpSocket": {"port": "X_"}, "successThreshold": 2}, "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}});
         assert_eq!(

@@ -149,13 +149,12 @@ pub(super) fn field_ref(one: &Value, known: &[&str], path: &str) -> Vec<Cause> {
         return refused(format!("unsupported pod version: {version}"));
     }
     if let Some((map, key)) = field.strip_suffix("']").and_then(|field| field.split_once("['")) {
-        let lower = key.to_lowercase();
-        let key_faults = match map {
-            "metadata.annotations" => metadata::key_faults(&lower),
-            "metadata.labels" => metadata::key_faults(key),
+        let key = match map {
+            "metadata.annotations" => key.to_lowercase(),
+            "metadata.labels" => key.to_owned(),
             _ => return refused(format!("field label does not support subscript: {field}")),
         };
-        return key_faults.iter().map(|detail| Cause::invalid(path, &json!(key), detail)).collect();
+        return metadata::key_faults(&key).iter().map(|detail| Cause::invalid(path, &json!(key), detail)).collect();
     }
     if !SHOWN.contains(&field) && !NAMED.contains(&field) {
         return refused(format!("field label not supported: {field}"));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::containers::given;
+use super::containers::{Around, given};
 use super::kinds::{at, unsupported};
 use super::volumes::descending;
 use super::{items, text};
@@ -16,11 +16,21 @@ use crate::domain::krm::metadata;
 
 const PROPAGATIONS: [&str; 3] = ["Bidirectional", "HostToContainer", "None"];
 const READ_ONLY: [&str; 3] = ["Disabled", "Enabled", "IfPossible"];
+const BLOCK: &str = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
 const UNIQUE: &str = "must be unique";
 
 /// The volumes that a container may mount: those of the pod, and those that a stateful set claims.
 pub(super) fn volumes<'a>(object: &'a Value, path: &str) -> BTreeSet<&'a str> {
     let own = items(object, &format!("{path}.volumes")).iter().map(|volume| text(volume, "name"));
+    let claimed = items(object, "spec.volumeClaimTemplates").iter().map(|claim| metadata::text(claim, "name"));
+    own.chain(claimed).collect()
+}
+
+/// The volumes that can be devices: claims.
+pub(super) fn blocks<'a>(object: &'a Value, path: &str) -> BTreeSet<&'a str> {
+    let is_claim =
+        |volume: &&Value| ["persistentVolumeClaim", "ephemeral"].iter().any(|kind| given(volume, kind).is_some());
+    let own = items(object, &format!("{path}.volumes")).iter().filter(is_claim).map(|volume| text(volume, "name"));
     let claimed = items(object, "spec.volumeClaimTemplates").iter().map(|claim| metadata::text(claim, "name"));
     own.chain(claimed).collect()
 }
@@ -34,8 +44,8 @@ fn lost(name: &str, field: &str) -> Cause {
 }
 
 /// What is wrong with the mounts and devices of a container.
-pub(super) fn faults(container: &Value, volumes: &BTreeSet<&str>, path: &str) -> Vec<Cause> {
-    mounts(container, volumes, path).into_iter().chain(devices(container, volumes, path)).collect()
+pub(super) fn faults(container: &Value, around: &Around<'_>, path: &str) -> Vec<Cause> {
+    mounts(container, &around.volumes, path).into_iter().chain(devices(container, around, path)).collect()
 }
 
 fn mounts(container: &Value, volumes: &BTreeSet<&str>, path: &str) -> Vec<Cause> {
@@ -98,7 +108,7 @@ fn read_only(mount: &Value, field: &str) -> Vec<Cause> {
     }
 }
 
-fn devices(container: &Value, volumes: &BTreeSet<&str>, path: &str) -> Vec<Cause> {
+fn devices(container: &Value, around: &Around<'_>, path: &str) -> Vec<Cause> {
     let names = parts(container, "volumeMounts", "name");
     let paths = parts(container, "volumeMounts", "mountPath");
     let (mut seen, mut places) = (BTreeSet::new(), BTreeSet::new());
@@ -112,15 +122,23 @@ fn devices(container: &Value, volumes: &BTreeSet<&str>, path: &str) -> Vec<Cause
         } else if !seen.insert(name) {
             found.push(refuse("name", name, UNIQUE));
         }
-        found.extend((!volumes.contains(name)).then(|| lost(name, &at("name"))));
+        if !around.volumes.contains(name) {
+            found.push(lost(name, &at("name")));
+        } else if !around.blocks.contains(name) {
+            found.push(refuse("name", name, BLOCK));
+        }
         found.extend(place.is_empty().then(|| Cause::required(at("devicePath"), "")));
-        found.extend((!places.insert(place)).then(|| refuse("devicePath", place, UNIQUE)));
-        let steps_back = place.split('/').any(|step| step == "..");
-        found.extend(steps_back.then(|| refuse("devicePath", place, "can not contain backsteps ('..')")));
-        let taken = names.contains(name) && !name.is_empty();
-        found.extend(taken.then(|| refuse("name", name, "must not already exist in volumeMounts")));
-        let detail = "must not already exist as a path in volumeMounts";
-        found.extend(paths.contains(place).then(|| refuse("devicePath", place, detail)));
+        found.extend(places.contains(place).then(|| refuse("devicePath", place, UNIQUE)));
+        if place.split('/').any(|step| step == "..") {
+            found.push(refuse("devicePath", place, "can not contain backsteps ('..')"));
+        } else {
+            places.insert(place);
+        }
+        if names.contains(name) && !name.is_empty() {
+            found.push(refuse("name", name, "must not already exist in volumeMounts"));
+        } else if paths.contains(place) {
+            found.push(refuse("devicePath", place, "must not already exist as a path in volumeMounts"));
+        }
     }
     found
 }
@@ -131,7 +149,7 @@ mod tests {
 
     #[test]
     fn each_mount_has_a_place_of_its_own() {
-        let count = |mounts: Value| faults(&json!({"volumeMounts": mounts}), &BTreeSet::from(["v"]), "c").len();
+        let count = |mounts: Value| super::mounts(&json!({"volumeMounts": mounts}), &BTreeSet::from(["v"]), "c").len();
         assert_eq!(count(json!([{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/b"}])), 0);
         assert_eq!(count(json!([{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/a"}])), 1);
         assert_eq!(count(json!([{"name": "w", "mountPath": "/a", "subPath": "/x"}])), 2);

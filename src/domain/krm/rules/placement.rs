@@ -91,7 +91,7 @@ fn label_term(one: &Value, is_required: bool, path: &str) -> Vec<Cause> {
         _ => found.push(Cause::invalid(format!("{path}.operator"), &json!(operator), NO_OPERATOR)),
     }
     found.extend(key(text(one, "key"), &format!("{path}.key")));
-    if is_required && matches!(operator, "In" | "NotIn") {
+    if is_required {
         for (index, value) in values.iter().enumerate() {
             let faults = value.as_str().map(label_value_faults).unwrap_or_default();
             found.extend(faults.into_iter().map(|detail| Cause::invalid(format!("{field}[{index}]"), value, detail)));

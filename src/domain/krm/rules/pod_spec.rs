@@ -28,6 +28,7 @@ pub(super) fn faults(object: &Value, path: &str) -> Vec<Cause> {
     let claims = items(object, &format!("{path}.resourceClaims"));
     let around = Around {
         volumes: mounts::volumes(object, path),
+        blocks: mounts::blocks(object, path),
         claims: claims.iter().map(|claim| text(claim, "name")).collect(),
         host_users: !is_set("hostUsers", false),
         grace: at(object, &format!("{path}.terminationGracePeriodSeconds")).as_i64().unwrap_or(GRACE),
@@ -155,9 +156,13 @@ fn nodes(object: &Value, path: &str) -> Vec<Cause> {
 }
 
 /// What is wrong with an address, if it is none.
-fn no_address(text: &str) -> Option<&'static str> {
-    if text.parse::<IpAddr>().is_ok() {
-        return None;
+pub(super) fn no_address(text: &str) -> Option<&'static str> {
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
+            return Some("must not be an IPv4-mapped IPv6 address");
+        }
+        Ok(_) => return None,
+        Err(_) => {}
     }
     // What leading zeros mean differs between readers.
     let part =

@@ -32,9 +32,12 @@ pub(super) fn workload(kind: &str, object: &Value) -> Vec<Cause> {
             found.extend(selector(object, "deployment"));
         }
     }
-    found.extend(template(object, "spec.template.spec"));
+    // A stateful set names the hosts of its pods itself.
+    let own = |cause: &Cause| kind == "StatefulSet" && cause.field.ends_with(".hostname");
+    let named = |cause: &Cause| kind == "StatefulSet" && cause.field.ends_with(".subdomain");
+    found.extend(template(object, "spec.template.spec").into_iter().filter(|cause| !own(cause) && !named(cause)));
     found.extend(lasting(object));
-    found.extend(unending(object));
+    found.extend(unending(object, kind));
     match kind {
         "Deployment" => {
             found.extend(kinds::strategy(object));
@@ -210,10 +213,11 @@ fn lasting(object: &Value) -> Option<Cause> {
 }
 
 /// What is kept running has no deadline.
-fn unending(object: &Value) -> Option<Cause> {
+fn unending(object: &Value, kind: &str) -> Option<Cause> {
     let path = "spec.template.spec.activeDeadlineSeconds";
-    let detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
-    (!kinds::at(object, path).is_null()).then(|| Cause::forbidden(path, detail))
+    let kind = if kind == "Deployment" { "ReplicaSet" } else { kind };
+    let detail = format!("activeDeadlineSeconds in {kind} is not Supported");
+    (!kinds::at(object, path).is_null()).then(|| Cause::forbidden(path, &detail))
 }
 
 /// A job ends, so its pods do not restart for ever. `Always` is what a template has that says nothing.

@@ -40,10 +40,11 @@ pub(super) fn faults(container: &Value, claims: &BTreeSet<&str>, path: &str) -> 
     for part in ["limits", "requests"] {
         let field = format!("{path}.{part}");
         for (name, value) in amounts(container, part) {
-            found.extend(amount(name, value, &field));
+            found.extend(name_faults(name).iter().map(|detail| entry(&field, name, &json!(name), detail)));
             if part == "requests" {
                 found.extend(beside_limit(name, value, limits.get(name), &path));
             }
+            found.extend(number(name, value, &field));
         }
     }
     let names = || ["limits", "requests"].into_iter().flat_map(|part| amounts(container, part)).map(|(name, _)| name);
@@ -60,8 +61,17 @@ fn amounts<'a>(container: &'a Value, part: &str) -> impl Iterator<Item = (&'a St
 
 /// What is wrong with one amount by itself.
 pub(super) fn amount(name: &str, value: &Value, field: &str) -> Vec<Cause> {
-    let entry = |value: &Value, detail: &str| Cause::invalid(format!("{field}[{name}]"), value, detail);
-    let mut found: Vec<Cause> = name_faults(name).iter().map(|detail| entry(&json!(name), detail)).collect();
+    let names = name_faults(name).into_iter().map(|detail| entry(field, name, &json!(name), &detail));
+    names.chain(number(name, value, field)).collect()
+}
+
+fn entry(field: &str, name: &str, value: &Value, detail: &str) -> Cause {
+    Cause::invalid(format!("{field}[{name}]"), value, detail)
+}
+
+fn number(name: &str, value: &Value, field: &str) -> Vec<Cause> {
+    let entry = |value: &Value, detail: &str| entry(field, name, value, detail);
+    let mut found = Vec::new();
     let Some(quantity) = Quantity::of(value) else { return found };
     if quantity.nanos() < 0 {
         found.push(entry(value, NOT_NEGATIVE));
