@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::apiserver::metadata;
-use crate::domain::krm::Gvk;
 use crate::domain::krm::defaults::{Row, TEMPLATE_GENERATION, all, namespace, select_by_uid, set};
 use crate::domain::krm::value::same;
+use crate::domain::krm::{Gvk, Quantity};
 
 const NAMESPACE: &[Row<'_>] = &[("spec.finalizers", r#"["kubernetes"]"#), ("status.phase", r#""Active""#)];
 const RUNNING_POD: &[Row<'_>] = &[
@@ -123,7 +123,8 @@ pub(super) fn quality(pod: &Value) -> &'static str {
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let has = |container: &Value, part: &str| {
         let part = container.pointer(&format!("/resources/{part}")).and_then(Value::as_object);
-        part.is_some_and(|resources| resources.contains_key("cpu") || resources.contains_key("memory"))
+        let counts = |amount: &Value| Quantity::of(amount).is_some_and(|amount| amount.nanos() > 0);
+        part.is_some_and(|amounts| ["cpu", "memory"].iter().any(|name| amounts.get(*name).is_some_and(counts)))
     };
     let guaranteed = |container: &Value| {
         let equal = |name: &str| {

@@ -27,6 +27,7 @@ const ROWS: &[Row] = &[
     ("", "v1", "PersistentVolume", "persistentvolumes", &["pv"], "s"),
     ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", &["pvc"], "ns"),
     ("", "v1", "Pod", "pods", &["po"], "nsa"),
+    ("", "v1", "PodTemplate", "podtemplates", &[], "n"),
     ("", "v1", "ReplicationController", "replicationcontrollers", &["rc"], "nsra"),
     ("", "v1", "ResourceQuota", "resourcequotas", &["quota"], "ns"),
     ("", "v1", "Secret", "secrets", &[], "n"),

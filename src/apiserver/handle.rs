@@ -16,12 +16,13 @@ use crate::apiserver::decode;
 use crate::apiserver::delete::{DeleteOptions, Propagation};
 use crate::apiserver::discovery::{self, Aggregated};
 use crate::apiserver::kinds::{Kind, Kinds, Resource, Serving};
+use crate::apiserver::metadata;
 use crate::apiserver::negotiate;
 use crate::apiserver::openapi;
 use crate::apiserver::patch::{APPLY, check_type_of_patch};
 use crate::apiserver::request::Request;
 use crate::apiserver::route::{Discovery, Part, Route, Target, is_escaped_well, refuses_head, route, verb};
-use crate::apiserver::status::{ApiError, Details, success};
+use crate::apiserver::status::{ApiError, Cause, Details, success};
 use crate::apiserver::view::View;
 use crate::apiserver::watch::watch;
 
@@ -156,9 +157,8 @@ impl Handler {
                 let written = self.core.patch(target, name, request, &Writer::of(request)?)?;
                 self.written(target, &written, request)
             }
-            (&Method::DELETE, Part::Whole, Some(name)) | (&Method::POST, Part::Eviction, Some(name)) => {
-                self.delete(target, name, request)
-            }
+            (&Method::DELETE, Part::Whole, Some(name)) => self.delete(target, name, request),
+            (&Method::POST, Part::Eviction, Some(name)) => self.evict(target, name, request),
             (&Method::DELETE, Part::Whole, None) if target.kind.verbs().contains(&"deletecollection") => {
                 self.delete_collection(target, request)
             }
@@ -255,6 +255,23 @@ impl Handler {
         Ok(reply)
     }
 
+    /// Lets a pod go. Nothing keeps it here: budgets are kept by controllers.
+    fn evict(&self, target: &Target, name: &str, request: &Request) -> Result<Reply, ApiError> {
+        let eviction = request.object_of("Eviction")?;
+        let text = |field: &str| eviction.get(field).and_then(Value::as_str).unwrap_or_default();
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        if !kind.is_empty() && (kind != "Eviction" || !matches!(version, "policy/v1" | "policy/v1beta1")) {
+            let why = format!("converting ({version}.{kind}) to (policy.Eviction): unknown conversion");
+            let message = format!("{kind} in version {version:?} cannot be handled as a Eviction: {why}");
+            return Err(ApiError::bad_request(message));
+        }
+        if metadata::text(&eviction, "name") != name {
+            return Err(ApiError::bad_request("name in URL does not match name in Eviction object".to_owned()));
+        }
+        self.core.delete(target, name, &DeleteOptions::of_eviction(&eviction, request)?)?;
+        Ok(reply(201, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})))
+    }
+
     /// Who am I, and may I: everybody is the one user, who may do everything.
     fn question(&self, target: &Target, request: &Request) -> Result<Reply, ApiError> {
         if request.method != Method::POST {
@@ -263,6 +280,9 @@ impl Handler {
         let writer = Writer::of(request)?;
         let mut review = request.object_of(&target.kind.gvk.kind)?;
         decode::check_envelope(&self.core.kinds(), &target.kind, &mut review, None, None)?;
+        if target.kind.gvk.kind == "SelfSubjectAccessReview" {
+            check_question(&target.kind, &review)?;
+        }
         let mut review = self.core.owned(&target.kind, None, &review, &Part::Whole, &writer);
         let every = json!(["*"]);
         review["status"] = match target.kind.gvk.kind.as_str() {
@@ -292,6 +312,25 @@ impl Handler {
             json!({"token": token, "expirationTimestamp": crate::domain::time::rfc3339_seconds(expires)});
         Ok(reply(201, &review))
     }
+}
+
+/// Whether somebody may do something is about either a resource or a path.
+fn check_question(kind: &Kind, review: &Value) -> Result<(), ApiError> {
+    let part = |name: &str| review.get("spec").and_then(|spec| spec.get(name)).filter(|part| !part.is_null());
+    let cause = match (part("resourceAttributes"), part("nonResourceAttributes")) {
+        (None, None) => {
+            let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            Cause::invalid("spec.resourceAttributes", &Value::Null, detail)
+        }
+        (Some(_), Some(path)) => {
+            let text = |name: &str| path.get(name).and_then(Value::as_str).unwrap_or_default();
+            let shown = json!({"Path": text("path"), "Verb": text("verb")});
+            let detail = "cannot be specified in combination with resourceAttributes";
+            Cause::invalid("spec.nonResourceAttributes", &shown, detail)
+        }
+        _ => return Ok(()),
+    };
+    Err(ApiError::invalid_as(&Resource::new(&kind.gvk.group, ""), "", vec![cause]))
 }
 
 fn version() -> Value {

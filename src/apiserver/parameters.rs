@@ -91,7 +91,22 @@ impl DeleteOptions {
             Some(said) => said,
             None => parameters(request)?,
         };
-        check_options(&said)?;
+        Self::read(&said)
+    }
+
+    /// What an eviction says of how its pod goes.
+    ///
+    /// # Errors
+    /// As [`DeleteOptions::of`].
+    pub fn of_eviction(eviction: &Value, request: &Request) -> Result<Self, ApiError> {
+        let said = eviction.get("deleteOptions").filter(|options| !options.is_null());
+        let options = said.map_or_else(|| Ok(Self::default()), Self::read)?;
+        let dry_run = options.dry_run || request.query.text("dryRun").is_some();
+        Ok(Self { dry_run, ..options })
+    }
+
+    fn read(said: &Value) -> Result<Self, ApiError> {
+        check_options(said)?;
         let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let policy = text("/propagationPolicy");
         let orphans = said.get("orphanDependents").and_then(Value::as_bool);

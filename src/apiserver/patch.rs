@@ -73,8 +73,10 @@ fn operations(body: &[u8]) -> Result<JsonPatch, ApiError> {
 fn unmerged(error: &StrategicError) -> ApiError {
     use StrategicError as E;
     match error {
-        E::RetainedNotAList | E::DeletedFromNothing | E::OrderOfNothing => ApiError::bad_request(error.to_string()),
-        E::NotRetained | E::ListOfLists => ApiError::unprocessable(error.to_string()),
+        E::RetainedNotAList | E::NotRetained | E::DeletedFromNothing | E::OrderOfNothing => {
+            ApiError::bad_request(error.to_string())
+        }
+        E::ListOfLists => ApiError::unprocessable(error.to_string()),
         _ => ApiError::unforeseen(error.to_string()),
     }
 }

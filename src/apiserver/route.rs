@@ -10,6 +10,7 @@ use crate::apiserver::kinds::{Kind, Kinds, Resource, Serving};
 use crate::apiserver::request::percent_decode;
 use crate::apiserver::status::ApiError;
 use crate::apiserver::store::Key;
+use crate::domain::krm::metadata::step_fault;
 
 /// Where a request goes.
 #[derive(Debug, Clone)]
@@ -124,14 +125,21 @@ pub fn verb(method: &Method, named: bool, watches: bool, applies: bool) -> &'sta
 /// # Errors
 /// 404 when there is nothing like it.
 pub fn route(path: &str, kinds: &Kinds) -> Result<Route, ApiError> {
-    if path.starts_with("//") {
+    // A slash is one however it is written.
+    let path = percent_decode(path);
+    if path.starts_with("//") || path.starts_with("/apis//") {
         return Err(ApiError::no_such_page());
     }
+    // No namespace is all of them.
+    let path = match path.split_once("/namespaces//") {
+        Some((_, below)) if below.trim_end_matches('/').contains('/') => return Err(ApiError::without_namespace()),
+        Some((version, below)) => format!("{version}/{below}"),
+        None => path,
+    };
     if path.contains("//") {
         return Err(ApiError::no_such_path());
     }
-    let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(percent_decode).collect();
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         ["version"] => Ok(Route::Version),
         ["healthz" | "livez" | "readyz", ..] => Ok(Route::Health),
@@ -201,6 +209,9 @@ fn objects(group: &str, version: &str, rest: &[&str], kinds: &Kinds) -> Result<T
         return Err(ApiError::no_such_path());
     }
     let part = part_of(kind, part).ok_or_else(ApiError::no_such_path)?;
+    if let Some(fault) = name.as_deref().and_then(step_fault) {
+        return Err(ApiError::invalid_name(name.as_deref().unwrap_or_default(), &fault));
+    }
     Ok(Target { kind: Arc::clone(kind), namespace, name, part })
 }
 
@@ -261,7 +272,8 @@ mod tests {
             "/apis/none",
             "//api/v1",
             "/api//v1",
-            "/api/v1/namespaces//pods",
+            "/api/v1/namespaces/x/configmaps/a%2Fb",
+            "/api/v1/namespaces/x//configmaps",
             "/apis/apps/v9",
             "/api/v1/widgets",
             "/api/v1/pods/a",

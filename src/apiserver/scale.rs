@@ -241,10 +241,23 @@ impl Core {
         sent::check_configuration(&target.kind, scale, name)?;
         let replicas = sent::configured(scale);
         check_replicas(&target.kind, name, &json!(replicas.unwrap_or_default()))?;
-        let written = self.apply(target, name, &configuration(target, name, replicas, paths), writer)?;
+        let applied = self.apply(target, name, &configuration(target, name, replicas, paths), writer);
+        let written = applied.map_err(|error| as_of_scale(error, &target.kind))?;
         let object = scale_of(&convert::shown(&target.kind, &written.object), paths).into();
         Ok(Written { object, ..written })
     }
+}
+
+/// Who owns the replicas of a scale owns them in its version, whatever it wrote in.
+fn as_of_scale(mut error: ApiError, kind: &Kind) -> ApiError {
+    let (own, shown) = (format!(" using {}", kind.gvk.api_version()), format!(" using {}", SCALE.0));
+    if error.code == 409 {
+        error.message = error.message.replace(&own, &shown);
+        for cause in &mut error.details.causes {
+            cause.message = cause.message.replace(&own, &shown);
+        }
+    }
+    error
 }
 
 /// A scale is called like the object that is scaled.

@@ -108,6 +108,18 @@ impl ApiError {
         Self::new(404, "", "page not found".to_owned())
     }
 
+    /// 400: an object that lives in a namespace, without one in the path.
+    #[must_use]
+    pub fn without_namespace() -> Self {
+        Self::bad_request("Namespace parameter required.".to_owned())
+    }
+
+    /// 400: a name in the path that can be none.
+    #[must_use]
+    pub fn invalid_name(name: &str, fault: &str) -> Self {
+        Self::bad_request(format!("Name parameter invalid: {name:?}: {fault}"))
+    }
+
     /// Whether it is [`ApiError::no_such_page`].
     #[must_use]
     pub const fn is_page(&self) -> bool {
@@ -302,7 +314,8 @@ impl ApiError {
     /// 413: more operations in one patch than are taken.
     #[must_use]
     pub fn too_many_operations(given: usize, most: usize) -> Self {
-        let message = format!("The allowed maximum operations in a JSON patch is {most}, got {given}");
+        let message =
+            format!("Request entity too large: The allowed maximum operations in a JSON patch is {most}, got {given}");
         Self::new(413, "RequestEntityTooLarge", message)
     }
 

@@ -19,6 +19,7 @@ const CLAIM: &[Row<'_>] = &[("metadata", "{}"), ("spec.resources", "{}"), ("stat
 
 /// Where the pod templates of a kind are.
 const TEMPLATES: &[(&str, &str, &[&str])] = &[
+    ("", "PodTemplate", &["template"]),
     ("apps", "Deployment", &["spec", "template"]),
     ("apps", "ReplicaSet", &["spec", "template"]),
     ("apps", "StatefulSet", &["spec", "template"]),

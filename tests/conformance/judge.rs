@@ -49,6 +49,16 @@ const EXCEPTIONS: &[Exception] = &[
         },
     },
     Exception {
+        reason: "a field that there is not is told with the structure of Go that does not have it",
+        rewrite: |body| {
+            let about =
+                body["message"].as_str().unwrap_or_default().split(" for the json field ").nth(1).map(str::to_owned);
+            if let Some(field) = about.filter(|_| body["code"] == 500) {
+                body["message"] = json!(format!("unable to find api field {field}"));
+            }
+        },
+    },
+    Exception {
         reason: "the age of an object in a table depends on when it is asked for, and its columns are described by prose",
         rewrite: hide_ages,
     },

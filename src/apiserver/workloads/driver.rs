@@ -76,7 +76,7 @@ impl<C: Controller> Driver<C> {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         self.look_at_everything();
         while !stop.is_cancelled() {
-            self.settle().await;
+            self.settle(&stop).await;
             let mut changes = self.writer.core.store().changes(None, self.seen);
             tokio::select! {
                 biased;
@@ -87,12 +87,15 @@ impl<C: Controller> Driver<C> {
         }
     }
 
-    /// Steps until nothing is due.
-    async fn settle(&mut self) {
+    /// Steps until nothing is due, or until `stop`.
+    async fn settle(&mut self, stop: &CancellationToken) {
         let mut count = 0;
         self.absorb();
         while let Some(uid) = self.due.pop_first() {
-            self.step(&uid);
+            if stop.is_cancelled() {
+                return;
+            }
+            self.step(&uid, stop);
             self.absorb();
             count += 1;
             if count % BREATH == 0 {
@@ -101,10 +104,11 @@ impl<C: Controller> Driver<C> {
         }
     }
 
-    fn step(&mut self, uid: &str) {
+    fn step(&mut self, uid: &str, stop: &CancellationToken) {
         let now = self.writer.core.now();
         let Steps { writes, mut again } = self.controller.step(uid, &self.view, now);
-        for write in writes {
+        // A step may make thousands of pods.
+        for write in writes.into_iter().take_while(|_| !stop.is_cancelled()) {
             // Other refusals are for good, or are followed by a change.
             if self.writer.write(write).is_err_and(|error| is_failure(&error)) {
                 again = Some(super::parts::plus(now, PAUSE));
@@ -172,6 +176,6 @@ impl<C: Controller> Driver<C> {
         if self.seen == 0 {
             self.look_at_everything();
         }
-        self.settle().await;
+        self.settle(&CancellationToken::new()).await;
     }
 }

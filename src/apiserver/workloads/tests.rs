@@ -474,3 +474,30 @@ async fn a_workload_costs_few_writes() {
     let writes = world.revision() - before;
     assert!(writes <= 24, "{writes} writes for one deployment with two pods");
 }
+
+/// Asks for the next step whenever it took one, and is told to stop with the third.
+struct Restless(Mutex<u32>, CancellationToken);
+
+impl Controller for Restless {
+    fn concerns(&self, _: &Change, _: &View) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn step(&self, _: &str, _: &View, now: Timestamp) -> Steps {
+        let mut taken = self.0.lock().unwrap();
+        *taken += 1;
+        if *taken == 3 {
+            self.1.cancel();
+        }
+        assert!(*taken <= 3, "it goes on after it was told to stop");
+        Steps { writes: Vec::new(), again: Some(now) }
+    }
+}
+
+#[tokio::test]
+async fn who_is_told_to_stop_leaves_what_is_due() {
+    let world = World::new(SignedDuration::ZERO).await;
+    let stop = CancellationToken::new();
+    let restless = Restless(Mutex::new(0), stop.clone());
+    Driver::new(restless, Writer::new(Arc::clone(&world.core), MANAGER)).run(stop).await;
+}

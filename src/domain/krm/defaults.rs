@@ -146,7 +146,10 @@ pub fn fill(gvk: &Gvk, object: &mut Value, root: Node<'_>) {
 /// Of the group without a name.
 fn core(kind: &str, object: &mut Value) {
     match kind {
-        "Pod" => pod(object),
+        "Pod" => {
+            pod(object);
+            soon(object);
+        }
         "PodTemplate" => template(object.get_mut("template")),
         "Service" => service(object),
         "Namespace" => namespace(object),
@@ -158,6 +161,14 @@ fn core(kind: &str, object: &mut Value) {
         "Node" => node(object),
         "ReplicationController" => controller(object),
         _ => {}
+    }
+}
+
+/// Nobody ends before now: what is negative is as little as there is. Templates keep what they say.
+fn soon(pod: &mut Value) {
+    let grace = pod.pointer_mut("/spec/terminationGracePeriodSeconds");
+    if let Some(grace) = grace.filter(|grace| grace.as_i64().is_some_and(|seconds| seconds < 0)) {
+        *grace = json!(1);
     }
 }
 

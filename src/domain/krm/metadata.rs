@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub use self::names::{
     is_label, key_fault, key_faults, label_fault, label_value_fault, label_value_faults, name_faults, name_warning,
-    subdomain_fault,
+    step_fault, subdomain_fault,
 };
 use crate::domain::krm::Gvk;
 use crate::domain::krm::cause::Cause;

@@ -41,7 +41,7 @@ fn is_walked(value: &Value, node: Node<'_>) -> bool {
             items.iter().all(|item| is_walked(item, element) && !(item.is_null() && zero_of(element).is_some()))
         }
         (Shape::Scalar(Format::Quantity), value) => {
-            Quantity::of(value).is_none_or(|quantity| value.as_str().is_some_and(|text| quantity.to_string() == text))
+            Quantity::of(value).is_none_or(|quantity| value.as_str().is_some_and(|text| quantity.kept(text) == text))
         }
         (Shape::Scalar(Format::Bytes), Value::String(text)) => !text.contains(['\n', '\r']),
         _ => true,
@@ -149,7 +149,9 @@ fn walk(value: &Value, node: Node<'_>, drops_empty: bool) -> Value {
             items.iter().map(|one| item(one).unwrap_or_else(|| walk(one, element, drops_empty))).collect()
         }
         (Shape::Scalar(Format::Quantity), value) => {
-            Quantity::of(value).map_or_else(|| value.clone(), |quantity| Value::String(quantity.to_string()))
+            let kept =
+                |quantity: Quantity| value.as_str().map_or_else(|| quantity.to_string(), |text| quantity.kept(text));
+            Quantity::of(value).map_or_else(|| value.clone(), |quantity| Value::String(kept(quantity)))
         }
         (Shape::Scalar(Format::Bytes), Value::String(text)) => Value::String(text.replace(['\n', '\r'], "")),
         _ => value.clone(),

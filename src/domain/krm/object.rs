@@ -1,6 +1,7 @@
 //! A Kubernetes object as a JSON value with the accessors that every decision needs. Objects stay JSON: typed structs
 //! would drop fields that we do not know.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -60,17 +61,28 @@ pub struct ObjectId {
     pub name: String,
 }
 
+/// A text on one line: line breaks and codes for terminals are written out, so that what is told about one object does
+/// not look as if it were about two.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let shown =
+        |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
 impl fmt::Display for ObjectId {
     /// `Kind/namespace/name`, `Kind.group/namespace/name` outside the core group, without namespace when it has none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.kind)?;
+        f.write_str(&visible(&self.kind))?;
         if !self.group.is_empty() {
-            write!(f, ".{}", self.group)?;
+            write!(f, ".{}", visible(&self.group))?;
         }
         if !self.namespace.is_empty() {
-            write!(f, "/{}", self.namespace)?;
+            write!(f, "/{}", visible(&self.namespace))?;
         }
-        write!(f, "/{}", self.name)
+        write!(f, "/{}", visible(&self.name))
     }
 }
 

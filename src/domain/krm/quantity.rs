@@ -59,9 +59,22 @@ impl Quantity {
     pub fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) => text.trim().parse().ok(),
+            // Go writes great floats with all their digits.
+            Value::Number(number) if number.is_f64() => match number.as_f64()? {
+                float if float.abs() < 1e21 => float.to_string().parse().ok(),
+                _ => number.to_string().parse().ok(),
+            },
             Value::Number(number) => number.to_string().parse().ok(),
             _ => None,
         }
+    }
+
+    /// What the server keeps of a text: the text itself where it says the canonical number and suffix, if with a sign,
+    /// leading zeros, a bare point or a spelled out exponent; else the canonical form.
+    #[must_use]
+    pub fn kept(self, text: &str) -> String {
+        let (text, canonical) = (text.trim(), self.to_string());
+        if self.nanos != 0 && plain(text).as_deref() == Some(canonical.as_str()) { text.to_owned() } else { canonical }
     }
 
     /// The value in billionths.
@@ -140,6 +153,22 @@ fn binary(mut number: i128) -> String {
     format!("{number}{suffix}")
 }
 
+/// A text without what says nothing.
+fn plain(text: &str) -> Option<String> {
+    let (sign, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let end = unsigned.find(|c: char| !c.is_ascii_digit()).unwrap_or(unsigned.len());
+    let (number, suffix) = unsigned.split_at(end);
+    let (number, suffix) = (number.trim_start_matches('0'), suffix.strip_prefix('.').unwrap_or(suffix));
+    let suffix = match suffix.strip_prefix(['e', 'E']).and_then(|power| power.parse::<i32>().ok()) {
+        Some(power) => format!("e{power}"),
+        None => suffix.to_owned(),
+    };
+    (!number.is_empty()).then(|| format!("{sign}{number}{suffix}"))
+}
+
 /// Division that rounds away from zero.
 const fn divide_away(number: i128, by: i128) -> i128 {
     number / by + if number % by == 0 { 0 } else { number.signum() }
@@ -171,6 +200,9 @@ fn parse(text: &str) -> Option<Quantity> {
         (true, Some(power)) => divide_away(scaled, power),
         (true, None) => 1,
     };
+    // What is counted in powers of two ends where 64 bits do.
+    let most = i128::from(i64::MAX) * ONE;
+    let nanos = if family == Family::Binary { nanos.min(most) } else { nanos };
     Some(Quantity { nanos: if negative { -nanos } else { nanos }, family })
 }
 
@@ -233,6 +265,21 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(canonical(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_nearly_canonical_is_kept_as_it_is_written() {
+        let kept = |text: &str| text.parse::<Quantity>().unwrap().kept(text);
+        for text in ["00012", "1.", "+1", "001k", "01Ki", "0012m", "1e03", "1e+3", "1", "-5m"] {
+            assert_eq!(kept(text), text);
+        }
+        let table =
+            [("1000", "1k"), ("0.5", "500m"), ("1E2", "100"), ("1.0", "1"), ("-0", "0"), ("00", "0"), ("1e4", "10e3")];
+        for (text, expected) in table {
+            assert_eq!(kept(text), expected, "{text}");
+        }
+        assert_eq!(kept("8Ei"), "9223372036854775807");
+        assert_eq!(Quantity::of(&serde_json::json!(1e16)).unwrap().to_string(), "10P");
     }
 
     #[test]

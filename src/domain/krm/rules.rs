@@ -60,6 +60,7 @@ const FIXED: &[(&str, &str, &[&str])] = &[
 pub fn validate(gvk: &Gvk, object: &Value) -> Vec<Cause> {
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Pod") => pods::pod(object),
+        ("", "PodTemplate") => pods::pod_template(object),
         ("", "ReplicationController") => pod_spec::faults(object, "spec.template.spec"),
         ("", "Service") => services::faults(object),
         ("", "ConfigMap" | "Secret") => data_keys(object).into_iter().chain(kinds::faults(gvk, object)).collect(),

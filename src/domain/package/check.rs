@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::Problem;
 use super::ignore::Ignored;
 use super::resources::{Place, Resources, is_local};
+use crate::domain::krm::object::visible;
 use crate::domain::krm::scope::Scopes;
 use crate::domain::krm::validate::{UNDECLARED, Violation, around, misfits};
 use crate::domain::krm::value::{at, text};
@@ -86,7 +87,7 @@ impl Object {
     }
 
     fn shown(&self) -> String {
-        format!("{}/{}", self.kind(), text(&self.value, "/metadata/name"))
+        format!("{}/{}", visible(self.kind()), visible(text(&self.value, "/metadata/name")))
     }
 
     /// Where the pod template is; the pod itself for a Pod.

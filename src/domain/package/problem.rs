@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::domain::krm::document::DocumentError;
+use crate::domain::krm::object::visible;
 
 /// One thing that is wrong with a package or a folder of intents.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,14 +53,25 @@ impl Problem {
 impl fmt::Display for Problem {
     /// `file:line: field: message (hint) [code]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: ", self.file, self.line)?;
+        write!(f, "{}:{}: ", visible(&self.file), self.line)?;
         if let Some(field) = &self.field {
-            write!(f, "{field}: ")?;
+            write!(f, "{}: ", visible(field))?;
         }
         f.write_str(&self.message)?;
         if let Some(hint) = &self.hint {
             write!(f, " ({hint})")?;
         }
         write!(f, " [{}]", self.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_one_line_whatever_things_are_called() {
+        let problem = Problem::new("k8s.name", "a\nb.yaml", 3, "m").field("data.k\r\n2\u{1b}[31m");
+        assert_eq!(problem.to_string(), "a\\nb.yaml:3: data.k\\r\\n2\\u{1b}[31m: m [k8s.name]");
     }
 }

@@ -27,7 +27,8 @@ pub(super) fn service(object: &mut Value) {
     } else if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
         spec.remove("sessionAffinityConfig");
     }
-    if wants_node_ports(object) {
+    let has_outside = object.pointer("/spec/externalIPs").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+    if wants_node_ports(object) || (has_outside && kind_of(object) != "ExternalName") {
         all(object, &[("spec.externalTrafficPolicy", r#""Cluster""#)]);
     }
     if kind_of(object) == "LoadBalancer" {
@@ -115,7 +116,9 @@ fn release(old: &Value, new: &mut Value) {
         gone.extend(ADDRESSES);
     }
     if wants_node_ports(old) && !wants_node_ports(new) {
-        gone.push("externalTrafficPolicy");
+        if new.pointer("/spec/externalIPs").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+            gone.push("externalTrafficPolicy");
+        }
         release_node_ports(old, new);
     }
     if wants_health_check_port(old) && !wants_health_check_port(new) {

@@ -60,6 +60,7 @@ pub(super) fn documents(
         events: parser,
         anchors: BTreeMap::new(),
         height: 0,
+        read: 0,
         comments: Comments::new(),
         depth: 0,
         braces: 0,
@@ -97,6 +98,8 @@ struct Builder<'a> {
     anchors: BTreeMap<usize, (Arc<Node>, usize)>,
     /// How many levels the node has that was read last, aliases followed.
     height: usize,
+    /// How many bytes the events take that came so far.
+    read: usize,
     comments: Comments,
     depth: usize,
     /// How many `[` and `{` are open.
@@ -118,7 +121,10 @@ impl<'a> Builder<'a> {
                         self.comments.insert(span.start.line(), text.trim().to_owned());
                     }
                 }
-                Some(Ok(event)) => return Ok(Some(event)),
+                Some(Ok((event, span))) => {
+                    self.read = self.read.max(byte(&span.end));
+                    return Ok(Some((event, span)));
+                }
             }
         }
     }
@@ -129,6 +135,12 @@ impl<'a> Builder<'a> {
 
     fn syntax(&self, scan: &granit_parser::ScanError) -> DocumentError {
         let (line, column) = (scan.marker().line(), scan.marker().col() + 1);
+        if scan.info().contains("quoted scalar")
+            && let Some((start, opened)) = self.open_quote()
+        {
+            let message = format!("the quote that opens here is not closed: {} on line {line}", scan.info());
+            return error("yaml.syntax", start, opened, message);
+        }
         let written = self.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         let indented_by_tab = written.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
         let hint = if indented_by_tab { "; indent with spaces, not tabs" } else { "" };
@@ -140,7 +152,29 @@ impl<'a> Builder<'a> {
         } else {
             "yaml.syntax"
         };
+        if code == "yaml.depth_limit" {
+            return error(code, line, column, format!("it is nested deeper than {}", self.limits.depth));
+        }
         error(code, line, column, format!("{info}{hint}"))
+    }
+
+    /// Line and column of the first quote behind what was read, comments left out.
+    fn open_quote(&self) -> Option<(usize, usize)> {
+        let (mut is_comment, mut last) = (false, ' ');
+        for (at, letter) in self.text.get(self.read..)?.char_indices() {
+            match letter {
+                '\n' => is_comment = false,
+                '#' if last.is_whitespace() => is_comment = true,
+                '"' | '\'' if !is_comment => {
+                    let before = &self.text[..self.read + at];
+                    let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
+                    return Some((before.matches('\n').count() + 1, column));
+                }
+                _ => {}
+            }
+            last = letter;
+        }
+        None
     }
 
     fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, DocumentError> {
@@ -153,6 +187,9 @@ impl<'a> Builder<'a> {
         self.refuse_tabs(&span)?;
         let node = match event {
             Event::Scalar(text, style, anchor, tag) => {
+                if style == ScalarStyle::DoubleQuoted {
+                    self.refuse_surrogates(&span)?;
+                }
                 let text = self.as_written(text.into_owned(), style, &span);
                 let kind = scalar(text, style, tag.as_deref(), &span)?;
                 self.height = 1;
@@ -220,6 +257,27 @@ impl<'a> Builder<'a> {
         let indents = self.braces == 0 && span.start != span.end && before.trim().is_empty();
         if indents && before.contains('\t') {
             return Err(at("yaml.syntax", span, "a tab indents it; indent with spaces, not tabs"));
+        }
+        Ok(())
+    }
+
+    /// Half a character is none. The parser puts two halves together; Kubernetes does not.
+    fn refuse_surrogates(&self, span: &Span) -> Result<(), DocumentError> {
+        let written = self.text.get(byte(&span.start)..byte(&span.end)).unwrap_or_default();
+        let mut rest = written;
+        while let Some((_, escape)) = rest.split_once('\\') {
+            let digits = match escape.as_bytes().first() {
+                Some(b'u') => escape.get(1..5),
+                Some(b'U') => escape.get(1..9),
+                _ => None,
+            };
+            let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+            if code.is_some_and(|code| (0xD800..0xE000).contains(&code)) {
+                let message =
+                    "found invalid Unicode character escape code: half of a surrogate pair; write the character";
+                return Err(at("yaml.syntax", span, message));
+            }
+            rest = escape.get(1..).unwrap_or_default();
         }
         Ok(())
     }

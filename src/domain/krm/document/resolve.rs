@@ -163,13 +163,15 @@ fn number_key(number: &Number) -> Option<String> {
 
 /// The node as JSON; aliases and merge keys are followed within the budget.
 pub(super) fn value(node: &Node, budget: usize) -> Result<Value, DocumentError> {
-    convert(node, &mut Reading { left: budget, in_kptfile: is_kptfile(node) })
+    convert(node, &mut Reading { left: budget, limit: budget, in_kptfile: is_kptfile(node) })
 }
 
 /// A document that is being read.
 struct Reading {
     /// Nodes that may still come.
     left: usize,
+    /// Nodes that there may be.
+    limit: usize,
     /// Whether numbers that JSON has not are the texts that they are written as: a Kptfile's values are texts, and so
     /// kpt reads them.
     in_kptfile: bool,
@@ -181,7 +183,11 @@ fn is_kptfile(root: &Node) -> bool {
 }
 
 fn convert(node: &Node, reading: &mut Reading) -> Result<Value, DocumentError> {
-    let grown = || error("yaml.alias_limit", node, "aliases grow beyond the limit of nodes");
+    let limit = reading.limit;
+    let grown = || {
+        let message = format!("with what its aliases stand for, it has more than {limit} values");
+        error("yaml.alias_limit", node, message)
+    };
     reading.left = reading.left.checked_sub(1).ok_or_else(grown)?;
     match &node.kind {
         NodeKind::Scalar { text, plain: true, tag: None, .. } if reading.in_kptfile && special(text).is_some() => {

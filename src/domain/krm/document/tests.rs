@@ -108,13 +108,40 @@ fn bombs_and_giants_are_refused() {
     for n in 1..10 {
         bomb.push_str(&format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", ")));
     }
-    assert_eq!(refused(&bomb).code, "yaml.alias_limit");
-    assert_eq!(refused(&"[".repeat(10_000)).code, "yaml.depth_limit");
+    let limited = |text: &str| (refused(text).code, refused(text).message);
+    let (code, message) = limited(&bomb);
+    assert!(code == "yaml.alias_limit" && message.contains("more than 1000000 values"), "{message}");
+    let (code, message) = limited(&"[".repeat(10_000));
+    assert!(code == "yaml.depth_limit" && message.contains("deeper than 64"), "{message}");
     assert_eq!(refused(&format!("a: {}", "x".repeat(5 << 20))).code, "yaml.size_limit");
     assert_eq!(refused(&"--- 1\n".repeat(10_001)).code, "yaml.document_limit");
     assert_eq!(refused(&"---\n".repeat(10_001)).code, "yaml.document_limit", "empty ones count, too");
     assert_eq!(YamlFile::parse(b"a: \xFF", &Limits::default()).unwrap_err().code, "yaml.encoding");
     assert_eq!(YamlFile::parse(b"\xFF\xFEa\0", &Limits::default()).unwrap_err().code, "yaml.encoding");
+}
+
+#[test]
+fn a_quote_that_is_not_closed_is_told_where_it_opens() {
+    let table = [
+        ("a: 1\nb: \"x\nc: y\n", (2, 4)),
+        ("a: 'it is' # \"so\"\nlist:\n- x\n- 'open\n- y\n", (4, 3)),
+        ("{a: 'x', b: \"open", (1, 13)),
+        ("\"open", (1, 1)),
+        ("\"open: 1\nb: 2\n", (1, 1)),
+    ];
+    for (text, at) in table {
+        let error = refused(text);
+        assert_eq!((error.code, (error.line, error.column)), ("yaml.syntax", at), "{text:?}: {error}");
+        assert!(error.message.contains("not closed"), "{error}");
+    }
+}
+
+#[test]
+fn half_a_character_is_none() {
+    for text in [r#"a: "\ud83d\ude00""#, r#"{"a": "\\\uD83D"}"#, r#"a: "\U0000dc00""#] {
+        assert!(refused(text).message.contains("invalid Unicode"), "{text}");
+    }
+    assert!(YamlFile::parse(br#"a: "\\ud83d" # "\ud83d""#, &Limits::default()).is_ok(), "a backslash and letters");
 }
 
 #[test]

@@ -102,6 +102,12 @@ fn step_faults(name: &str) -> Vec<String> {
     ['/', '%'].into_iter().filter(|c| name.contains(*c)).map(|c| format!("may not contain '{c}'")).collect()
 }
 
+/// What first is wrong with a text as a step of a path.
+#[must_use]
+pub fn step_fault(name: &str) -> Option<String> {
+    step_faults(name).into_iter().next()
+}
+
 /// What is wrong with a text as the name of a host.
 fn subdomain_faults(text: &str) -> Vec<&'static str> {
     let long = (text.len() > MAX_SUBDOMAIN).then_some("must be no more than 253 characters");

@@ -23,9 +23,15 @@ pub enum StrategicError {
     /// `$retainKeys` is no list.
     #[error("invalid patch format of retainKeys")]
     RetainedNotAList,
-    /// The patch sets a field that `$retainKeys` does not name.
-    #[error("patch content doesn't match retainKeys list")]
+    /// The patch sets a field that `$retainKeys` does not name; the server tells it in the same words.
+    #[error("invalid patch format of retainKeys")]
     NotRetained,
+    /// `$setElementOrder` of a field that there is not.
+    #[error("unable to find api field in struct for the json field {field:?}")]
+    NoField {
+        /// The field.
+        field: String,
+    },
     /// `$deleteFromPrimitiveList` without a list behind it.
     #[error("invalid patch format of primitive list")]
     DeletedFromNothing,
@@ -62,12 +68,18 @@ pub enum StrategicError {
         list: String,
     },
     /// Something else than a list where a directive needs one.
-    #[error("expected a list in {list}, but received a value of type {found}")]
+    #[error("expected a []interface {{}}, but received a {found}")]
     NotAList {
         /// The list or directive.
         list: String,
-        /// The type of what is there.
+        /// The type of what is there, as Go names it.
         found: &'static str,
+    },
+    /// Something else than a map among items that are told apart by a field.
+    #[error("value for key {index} is not a map")]
+    NotAMap {
+        /// Where in the list.
+        index: usize,
     },
     /// The items of the patch come in another order than `$setElementOrder` says.
     #[error("the order in the patch of {list} doesn't match $setElementOrder")]
@@ -285,11 +297,21 @@ fn merge_ordered<'p>(
     for (directive, order) in patch.iter().filter(|(name, _)| name.starts_with(ORDER)) {
         let name = directive[ORDER.len()..].strip_prefix('/').ok_or(StrategicError::OrderOfNothing)?;
         let list = |value: &Value| {
-            let found = json_type(value);
+            let found = go_type(value);
             value.as_array().cloned().ok_or_else(|| StrategicError::NotAList { list: name.to_owned(), found })
         };
         let (place, order) = (Place::of(node, name), list(order)?);
+        if let Shape::Map(map) = node.shape()
+            && map.element.is_none()
+            && !map.fields.is_empty()
+            && !map.fields.contains_key(name)
+        {
+            return Err(StrategicError::NoField { field: name.to_owned() });
+        }
         let (old, new) = (object.get(name).map(list).transpose()?, patch.get(name).map(list).transpose()?);
+        if let Some(index) = order.iter().position(|item| place.key().is_some() && !item.is_object()) {
+            return Err(StrategicError::NotAMap { index });
+        }
         check_order(new.as_deref().unwrap_or_default(), &order, place)?;
         let merged = match (old.clone(), &new) {
             (None, None) => continue,
@@ -304,6 +326,19 @@ fn merge_ordered<'p>(
         done.insert(name);
     }
     Ok(done)
+}
+
+/// The type of a value of JSON as Go names it.
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
 }
 
 /// The items of a patch come in the order that the patch tells.

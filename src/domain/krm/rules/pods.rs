@@ -99,6 +99,20 @@ fn template(object: &Value, path: &str) -> Vec<Cause> {
     pod_spec(object, path).into_iter().chain(ephemeral).collect()
 }
 
+/// What is wrong with a template of pods that stands alone.
+pub(super) fn pod_template(object: &Value) -> Vec<Cause> {
+    let labels = kinds::at(object, "template.metadata.labels").as_object().into_iter().flatten();
+    let mut found = Vec::new();
+    for (key, value) in labels {
+        let keys = metadata::key_faults(key);
+        found.extend(keys.iter().map(|detail| Cause::invalid("template.labels", &json!(key), detail)));
+        let fault = value.as_str().and_then(metadata::label_value_fault);
+        found.extend(fault.map(|detail| Cause::invalid("template.labels", value, detail)));
+    }
+    found.extend(template(object, "template.spec"));
+    found
+}
+
 /// Containers that come late come to a pod that is there.
 fn no_ephemeral(object: &Value, path: &str, detail: &str) -> Option<Cause> {
     let path = format!("{path}.ephemeralContainers");

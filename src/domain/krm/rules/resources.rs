@@ -41,10 +41,11 @@ pub(super) fn faults(container: &Value, claims: &BTreeSet<&str>, path: &str) -> 
         let field = format!("{path}.{part}");
         for (name, value) in amounts(container, part) {
             found.extend(name_faults(name).iter().map(|detail| entry(&field, name, &json!(name), detail)));
+            found.extend(number(name, value, &field));
             if part == "requests" {
                 found.extend(beside_limit(name, value, limits.get(name), &path));
             }
-            found.extend(number(name, value, &field));
+            found.extend(pages(name, value, &field));
         }
     }
     let names = || ["limits", "requests"].into_iter().flat_map(|part| amounts(container, part)).map(|(name, _)| name);
@@ -62,7 +63,7 @@ fn amounts<'a>(container: &'a Value, part: &str) -> impl Iterator<Item = (&'a St
 /// What is wrong with one amount by itself.
 pub(super) fn amount(name: &str, value: &Value, field: &str) -> Vec<Cause> {
     let names = name_faults(name).into_iter().map(|detail| entry(field, name, &json!(name), &detail));
-    names.chain(number(name, value, field)).collect()
+    names.chain(number(name, value, field)).chain(pages(name, value, field)).collect()
 }
 
 fn entry(field: &str, name: &str, value: &Value, detail: &str) -> Cause {
@@ -79,13 +80,16 @@ fn number(name: &str, value: &Value, field: &str) -> Vec<Cause> {
     if is_extended(name) && quantity.nanos() % ONE != 0 {
         found.push(entry(value, "must be an integer"));
     }
-    if let Some(page) = name.strip_prefix(HUGE) {
-        let size = page.parse::<Quantity>().ok().filter(|size| size.nanos() > 0);
-        if size.is_none_or(|size| quantity.nanos() % size.nanos() != 0) {
-            found.push(entry(value, &format!("{quantity} is not positive integer multiple of {name}")));
-        }
-    }
     found
+}
+
+/// Large pages are not divided.
+fn pages(name: &str, value: &Value, field: &str) -> Option<Cause> {
+    let quantity = Quantity::of(value)?;
+    let size = name.strip_prefix(HUGE)?.parse::<Quantity>().ok().filter(|size| size.nanos() > 0);
+    let fits = size.is_some_and(|size| quantity.nanos() % size.nanos() == 0);
+    let detail = format!("{quantity} is not positive integer multiple of {name}");
+    (!fits).then(|| entry(field, name, value, &detail))
 }
 
 /// What cannot be shared out twice is asked for exactly as it is limited.

@@ -14,6 +14,9 @@ const NAMES: [&str; 7] = ["@yearly", "@annually", "@monthly", "@weekly", "@daily
 
 /// Why a text is no schedule; `None` when it is one.
 pub(super) fn fault(text: &str) -> Option<String> {
+    if text.contains("TZ") {
+        return Some("cannot use TZ or CRON_TZ in schedule, use timeZone field instead".to_owned());
+    }
     if text.starts_with('@') {
         return descriptor_fault(text);
     }

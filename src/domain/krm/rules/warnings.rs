@@ -186,7 +186,8 @@ fn overlaps(volume: &Value) -> Vec<String> {
             );
         }
     }
-    if given(volume, "projected").is_some_and(|projected| items(projected, "sources").is_empty()) {
+    let is_nothing = |source: &&Value| source.as_object().is_some_and(|fields| fields.values().all(Value::is_null));
+    if items(volume, "projected.sources").iter().any(|source| is_nothing(&source)) {
         found.push(format!("volume {name:?} (Projected) has no sources provided"));
     }
     found
