@@ -205,7 +205,9 @@ pub fn configuration(bytes: &[u8]) -> Result<Value, ApiError> {
 /// # Errors
 /// 400 that says where it is broken.
 fn yaml(bytes: &[u8]) -> Result<Value, ApiError> {
-    if let Ok(value) = serde_json::from_slice(bytes) {
+    // Halves of characters are JSON, but not YAML.
+    let halves = bytes.windows(3).any(|bytes| matches!(bytes, [b'\\', b'u', b'd' | b'D']));
+    if let Some(value) = serde_json::from_slice(bytes).ok().filter(|_| !halves) {
         return Ok(value);
     }
     let limits = YAML_LIMITS;

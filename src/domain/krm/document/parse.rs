@@ -135,7 +135,7 @@ impl<'a> Builder<'a> {
 
     fn syntax(&self, scan: &granit_parser::ScanError) -> DocumentError {
         let (line, column) = (scan.marker().line(), scan.marker().col() + 1);
-        if scan.info().contains("quoted scalar")
+        if (scan.info().contains("quoted scalar") || scan.info().contains("unclosed quote"))
             && let Some((start, opened)) = self.open_quote()
         {
             let message = format!("the quote that opens here is not closed: {} on line {line}", scan.info());

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{IMMUTABLE, amounts, get, items, text};
+use super::{IMMUTABLE, amounts, get, items, scaling, selectors, storage, text};
 use crate::domain::krm::base64;
 use crate::domain::krm::cause::Cause;
 use crate::domain::krm::metadata::subdomain_fault;
@@ -29,6 +29,8 @@ pub(super) fn faults(gvk: &Gvk, object: &Value) -> Vec<Cause> {
         ("", "Secret") => secret(object),
         ("", "ConfigMap") => config_map(object),
         ("", "PersistentVolumeClaim") => claim(object),
+        ("", "PersistentVolume") => storage::volume(object),
+        ("storage.k8s.io", "StorageClass") => storage::class(object),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object),
         ("policy", "PodDisruptionBudget") => budget(object),
         ("networking.k8s.io", "Ingress") => super::ingress::faults(object),
@@ -147,7 +149,7 @@ fn config_map(object: &Value) -> Vec<Cause> {
     twice.chain(super::too_much_data(object, "[]")).collect()
 }
 
-const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+pub(super) const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 
 pub(super) fn claim(object: &Value) -> Vec<Cause> {
     let mut found = Vec::new();
@@ -166,6 +168,8 @@ pub(super) fn claim(object: &Value) -> Vec<Cause> {
     } else if Quantity::of(size).is_some_and(|size| size.nanos() <= 0) {
         found.push(Cause::invalid("spec.resources[storage]", size, "must be greater than zero"));
     }
+    found.extend(selectors::faults(at(object, "spec.selector"), "spec.selector"));
+    found.extend(storage::class_and_mode(object));
     found
 }
 
@@ -247,12 +251,12 @@ fn autoscaler(object: &Value) -> Vec<Cause> {
         let detail = "must be greater than or equal to `minReplicas`";
         found.push(Cause::invalid("spec.maxReplicas", &json!(most), detail));
     }
-    found.extend(super::required(object, "spec.scaleTargetRef.kind"));
-    found.extend(super::required(object, "spec.scaleTargetRef.name"));
+    found.extend(scaling::names(object));
     if word(object, "spec.scaleTargetRef.apiVersion").is_empty() {
         let detail = "apiVersion must specify API group";
         found.push(Cause::invalid("spec.scaleTargetRef.apiVersion", &json!(""), detail));
     }
+    found.extend(scaling::faults(object));
     found
 }
 

@@ -40,13 +40,7 @@ pub(super) fn affinity(affinity: &Value, path: &str) -> Vec<Cause> {
 fn node_affinity(nodes: &Value, path: &str) -> Vec<Cause> {
     let mut found = Vec::new();
     if let Some(required) = given(nodes, REQUIRED) {
-        let field = format!("{path}.{REQUIRED}.nodeSelectorTerms");
-        let terms = items(required, "nodeSelectorTerms");
-        if terms.is_empty() {
-            found.push(Cause::required(field.as_str(), "must have at least one node selector term"));
-        }
-        let of_term = |(index, term): (usize, &Value)| node_term(term, true, &format!("{field}[{index}]"));
-        found.extend(terms.iter().enumerate().flat_map(of_term));
+        found.extend(terms(required, &format!("{path}.{REQUIRED}")));
     }
     for (index, one) in items(nodes, PREFERRED).iter().enumerate() {
         let path = format!("{path}.{PREFERRED}[{index}]");
@@ -54,6 +48,21 @@ fn node_affinity(nodes: &Value, path: &str) -> Vec<Cause> {
         found.extend(node_term(at(one, "preference"), false, &format!("{path}.preference")));
     }
     found
+}
+
+/// What is wrong with the nodes that a volume can be reached from.
+pub(super) fn nodes_of_volume(nodes: &Value, path: &str) -> Vec<Cause> {
+    let Some(required) = given(nodes, "required") else { return vec![Cause::required(format!("{path}.required"), "")] };
+    terms(required, &format!("{path}.required"))
+}
+
+fn terms(required: &Value, path: &str) -> Vec<Cause> {
+    let field = format!("{path}.nodeSelectorTerms");
+    let terms = items(required, "nodeSelectorTerms");
+    let missing =
+        terms.is_empty().then(|| Cause::required(field.as_str(), "must have at least one node selector term"));
+    let of_term = |(index, term): (usize, &Value)| node_term(term, true, &format!("{field}[{index}]"));
+    missing.into_iter().chain(terms.iter().enumerate().flat_map(of_term)).collect()
 }
 
 fn weight(one: &Value, path: &str) -> Option<Cause> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::kinds::{self, unsupported};
 use super::pod_spec::faults as pod_spec;
-use super::{amounts, get, items, required, schedule, text};
+use super::{amounts, get, items, jobs, required, schedule, selectors, stateful, text};
 use crate::domain::krm::cause::Cause;
 use crate::domain::krm::metadata;
 use crate::domain::krm::selector::LabelSelector;
@@ -20,6 +20,7 @@ pub(super) fn workload(kind: &str, object: &Value) -> Vec<Cause> {
         }
         "StatefulSet" => {
             found.extend(kinds::update_strategy(object));
+            found.extend(stateful::faults(object));
             found.extend(negative(object, "spec.replicas"));
             found.extend(negative(object, "spec.minReadySeconds"));
             found.extend(selector(object, "statefulset"));
@@ -32,6 +33,18 @@ pub(super) fn workload(kind: &str, object: &Value) -> Vec<Cause> {
             found.extend(selector(object, "deployment"));
         }
     }
+    let strange = selectors::faults(kinds::at(object, "spec.selector"), "spec.selector");
+    if !strange.is_empty() {
+        // What cannot be selected is not looked at.
+        found.retain(|cause| cause.field != "spec.template.metadata.labels");
+        found.extend(strange);
+        if kind != "DaemonSet" {
+            let selector = kinds::at(object, "spec.selector");
+            found.push(Cause::invalid("spec.selector", selector, "invalid label selector"));
+            return found;
+        }
+    }
+    found.extend(labels_of_template(object));
     // A stateful set names the hosts of its pods itself.
     let own = |cause: &Cause| kind == "StatefulSet" && cause.field.ends_with(".hostname");
     let named = |cause: &Cause| kind == "StatefulSet" && cause.field.ends_with(".subdomain");
@@ -133,6 +146,7 @@ pub(super) fn cron_job(object: &Value) -> Vec<Cause> {
     let mut found: Vec<Cause> = schedule_fault(object).into_iter().collect();
     found.extend(negative(object, "spec.startingDeadlineSeconds"));
     found.extend(kinds::concurrency(object));
+    found.extend(jobs::time_zone(object));
     found.extend(job_spec(object, "spec.jobTemplate.spec"));
     let limits = ["spec.successfulJobsHistoryLimit", "spec.failedJobsHistoryLimit"];
     found.extend(limits.into_iter().filter_map(|path| negative(object, path)));
@@ -152,6 +166,7 @@ fn job_spec(object: &Value, path: &str) -> Vec<Cause> {
     let mut found: Vec<Cause> =
         counts.into_iter().filter_map(|name| negative(object, &format!("{path}.{name}"))).collect();
     found.extend(uncounted(object, path));
+    found.extend(jobs::faults(object, path));
     found.extend(template(object, &format!("{path}.template.spec")));
     found.extend(restarts(object, &format!("{path}.template.spec.restartPolicy")));
     found
@@ -224,6 +239,24 @@ fn lasting(object: &Value) -> Option<Cause> {
     let path = "spec.template.spec.restartPolicy";
     let value = get(object, path)?;
     (value != "Always").then(|| unsupported(path, value, &["Always"]))
+}
+
+/// What is wrong with the labels and annotations of the pods of a workload; the server leaves the metadata out of the
+/// field.
+fn labels_of_template(object: &Value) -> Vec<Cause> {
+    let part = |name: &str| kinds::at(object, &format!("spec.template.metadata.{name}")).as_object();
+    let mut found = Vec::new();
+    for (key, value) in part("labels").into_iter().flatten() {
+        let keys = metadata::key_faults(key);
+        found.extend(keys.iter().map(|detail| Cause::invalid("spec.template.labels", &json!(key), detail)));
+        let fault = value.as_str().and_then(metadata::label_value_fault);
+        found.extend(fault.map(|detail| Cause::invalid("spec.template.labels", value, detail)));
+    }
+    for (key, _) in part("annotations").into_iter().flatten() {
+        let faults = metadata::key_faults(&key.to_lowercase());
+        found.extend(faults.iter().map(|detail| Cause::invalid("spec.template.annotations", &json!(key), detail)));
+    }
+    found
 }
 
 /// What is kept running has no deadline.

@@ -73,13 +73,18 @@ pub(super) fn faults(pod: &Value, path: &str) -> Vec<Cause> {
 }
 
 /// A volume has one source, which is looked at; those behind it are too many.
-fn sources(volume: &Value, path: &str) -> Vec<Cause> {
+pub(super) fn sources(volume: &Value, path: &str) -> Vec<Cause> {
     let mut present = SOURCES.into_iter().filter_map(|(name, needed)| Some((name, needed, given(volume, name)?)));
     let Some((name, needed, source)) = present.next() else { return Vec::new() };
     let mut found = of_one(name, needed, source, &format!("{path}.{name}"));
     let detail = "may not specify more than 1 volume type";
     found.extend(present.map(|(name, ..)| Cause::forbidden(format!("{path}.{name}"), detail)));
     found
+}
+
+/// Whether a volume comes from anywhere.
+pub(super) fn has_source(volume: &Value) -> bool {
+    SOURCES.into_iter().any(|(name, _)| given(volume, name).is_some())
 }
 
 fn of_one(name: &str, needed: &[&str], source: &Value, path: &str) -> Vec<Cause> {

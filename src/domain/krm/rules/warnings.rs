@@ -55,6 +55,10 @@ pub fn warnings(gvk: &Gvk, old: Option<&Value>, new: &Value) -> Vec<String> {
     if old.is_some_and(|old| same(at(old, part), at(new, part))) {
         return Vec::new();
     }
+    if gvk.kind == "StatefulSet" && at(new, "spec.revisionHistoryLimit").as_i64().is_some_and(|limit| limit < 0) {
+        let why = "a negative value retains all historical revisions; a value >= 0 is recommended";
+        return std::iter::once(format!("spec.revisionHistoryLimit: {why}")).chain(pod(new, path)).collect();
+    }
     let mut found: Vec<String> = if gvk.kind == "Job" { many_indexes(new) } else { Vec::new() };
     found.extend(pod(new, path));
     found
