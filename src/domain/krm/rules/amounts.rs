@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::get;
-use super::kinds::at;
+use super::kinds::{at, unsupported, word};
 use crate::domain::krm::cause::Cause;
 
 const PERCENT: &str = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex \
@@ -53,6 +53,13 @@ pub(super) fn rolling_update(object: &Value) -> Vec<Cause> {
 /// What is wrong with the rolling update of a daemon set: a pod either goes first or comes first.
 pub(super) fn daemon_update(object: &Value) -> Vec<Cause> {
     let path = "spec.updateStrategy.rollingUpdate";
+    let kind = word(object, "spec.updateStrategy.type");
+    if !matches!(kind, "" | "RollingUpdate" | "OnDelete") && at(object, path).is_null() {
+        // The server shows the structure as it is inside.
+        let cause = unsupported("spec.updateStrategy", &Value::Null, &["RollingUpdate", "OnDelete"]);
+        let shown = format!("{{\"Type\":{kind:?},\"RollingUpdate\":null}}");
+        return vec![Cause { message: cause.message.replacen("null", &shown, 1), ..cause }];
+    }
     if at(object, "spec.updateStrategy.type") != "RollingUpdate" || at(object, path).is_null() {
         return Vec::new();
     }

@@ -2,6 +2,8 @@
 //!
 //! Source: `ValidateIngressSpec` of Kubernetes v1.36.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use super::kinds::{at, unsupported, word};
@@ -9,6 +11,10 @@ use super::{get, items};
 use crate::domain::krm::cause::Cause;
 use crate::domain::krm::metadata;
 
+const WILDCARD: &str = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must \
+                        consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character \
+                        (e.g. '*.example.com', regex used for validation is \
+                        '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 /// What a path must not hold, and what it must not end with.
 const TRICKS: [&str; 5] = ["//", "/./", "/../", "%2f", "%2F"];
 const TRICKY_ENDS: [&str; 2] = ["/..", "/."];
@@ -16,11 +22,11 @@ const TRICKY_ENDS: [&str; 2] = ["/..", "/."];
 /// What is wrong with an ingress.
 pub(super) fn faults(object: &Value) -> Vec<Cause> {
     let (rules, default) = (items(object, "spec.rules"), at(object, "spec.defaultBackend"));
+    let mut found = Vec::new();
     if rules.is_empty() && default.is_null() {
         let detail = "either `defaultBackend` or `rules` must be specified";
-        return vec![Cause::invalid("spec", &Value::Null, detail)];
+        found.push(Cause::invalid("spec", &Value::Null, detail));
     }
-    let mut found = Vec::new();
     if !default.is_null() {
         found.extend(backend(default, "spec.defaultBackend"));
     }
@@ -28,15 +34,25 @@ pub(super) fn faults(object: &Value) -> Vec<Cause> {
     for (at, tls) in items(object, "spec.tls").iter().enumerate() {
         let hosts = items(tls, "hosts").iter().enumerate();
         found.extend(hosts.filter_map(|(index, name)| host(name, &format!("spec.tls[{at}].hosts[{index}]"))));
+        found.extend(named(tls, "secretName", &format!("spec.tls[{at}].secretName")));
     }
+    found.extend(named(at(object, "spec"), "ingressClassName", "spec.ingressClassName"));
     found
+}
+
+fn named(holder: &Value, name: &str, path: &str) -> Option<Cause> {
+    let text = Some(word(holder, name)).filter(|text| !text.is_empty())?;
+    Some(Cause::invalid(path, &json!(text), metadata::subdomain_fault(text)?))
 }
 
 fn host(name: &Value, path: &str) -> Option<Cause> {
     let text = name.as_str().filter(|name| !name.is_empty())?;
+    if text.parse::<IpAddr>().is_ok() {
+        return Some(Cause::invalid(path, name, "must be a DNS name, not an IP address"));
+    }
     // A wildcard stands for the first part of a name.
-    let detail = metadata::subdomain_fault(text.strip_prefix("*.").unwrap_or(text))?;
-    Some(Cause::invalid(path, name, detail))
+    let fault = metadata::subdomain_fault(text.strip_prefix("*.").unwrap_or(text))?;
+    Some(Cause::invalid(path, name, if text.contains('*') { WILDCARD } else { fault }))
 }
 
 fn rule(rule: &Value, path: &str) -> Vec<Cause> {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::containers::given;
-use super::kinds::{at, invalid_text, unsupported, word};
+use super::kinds::{at, invalid_text, no_path_of_domain, unsupported, word};
 use super::{items, text};
 use crate::domain::krm::cause::Cause;
 
@@ -35,6 +35,8 @@ pub(super) fn faults(object: &Value, path: &str) -> Vec<Cause> {
             value.map(|value| Cause::invalid(format!("{path}.{name}"), value, "requires indexed completion mode")),
         );
     }
+    let manager = text(spec, "managedBy");
+    found.extend(no_path_of_domain(&format!("{path}.managedBy"), manager).filter(|_| !manager.is_empty()));
     for (index, rule) in items(spec, "podFailurePolicy.rules").iter().enumerate() {
         found.extend(failure(rule, &format!("{path}.podFailurePolicy.rules[{index}]")));
     }

@@ -45,6 +45,8 @@ pub(super) fn faults(gvk: &Gvk, object: &Value) -> Vec<Cause> {
             [role_of(object, &["ClusterRole"]), subjects(object, false)].concat()
         }
         ("coordination.k8s.io", "Lease") => lease(object),
+        ("scheduling.k8s.io", "PriorityClass") => priority(object),
+        ("networking.k8s.io", "IngressClass") => ingress_class(object),
         _ => Vec::new(),
     }
 }
@@ -84,6 +86,50 @@ fn subjects(object: &Value, is_namespaced: bool) -> Vec<Cause> {
         found
     };
     super::items(object, "subjects").iter().enumerate().flat_map(faults).collect()
+}
+
+/// Most that people may give; what is beyond is the system's.
+const MAX_PRIORITY: i64 = 1_000_000_000;
+const OF_SYSTEM: [&str; 2] = ["system-node-critical", "system-cluster-critical"];
+
+fn priority(object: &Value) -> Vec<Cause> {
+    let name = word(object, "metadata.name");
+    let mut found = Vec::new();
+    if name.starts_with("system-") {
+        let detail = format!(
+            "priority class names with 'system-' prefix are reserved for system use only. error: {name} is not a known system \
+             priority class"
+        );
+        found.extend((!OF_SYSTEM.contains(&name)).then(|| Cause::forbidden("metadata.name", &detail)));
+    } else if at(object, "value").as_i64().is_some_and(|value| value > MAX_PRIORITY) {
+        let detail = format!("maximum allowed value of a user defined priority is {MAX_PRIORITY}");
+        found.push(Cause::forbidden("value", &detail));
+    }
+    let known = ["PreemptLowerPriority", "Never"];
+    let odd = get(object, "preemptionPolicy").filter(|value| value.as_str().is_some_and(|one| !known.contains(&one)));
+    found.extend(odd.map(|value| unsupported("preemptionPolicy", value, &known)));
+    found
+}
+
+fn ingress_class(object: &Value) -> Vec<Cause> {
+    let controller = word(object, "spec.controller");
+    let mut found = Vec::new();
+    if controller.is_empty() {
+        found.push(Cause::required("spec.controller", ""));
+    } else {
+        found.extend(no_path_of_domain("spec.controller", controller));
+    }
+    if !at(object, "spec.parameters").is_null() {
+        let parts = ["spec.parameters.kind", "spec.parameters.name"];
+        found.extend(parts.into_iter().filter_map(|path| super::required(object, path)));
+    }
+    found
+}
+
+/// What is wrong with a name that begins with a domain.
+pub(super) fn no_path_of_domain(path: &str, name: &str) -> Option<Cause> {
+    let fits = name.split_once('/').is_some_and(|(domain, rest)| !domain.is_empty() && !rest.is_empty());
+    (!fits).then(|| Cause::invalid(path, &json!(name), "must be a domain-prefixed path (such as \"acme.io/foo\")"))
 }
 
 fn lease(object: &Value) -> Vec<Cause> {
@@ -261,7 +307,12 @@ fn autoscaler(object: &Value) -> Vec<Cause> {
 }
 
 fn budget(object: &Value) -> Vec<Cause> {
-    both_counts(object).into_iter().chain(amounts::budget(object)).collect()
+    let mut found: Vec<Cause> = both_counts(object).into_iter().chain(amounts::budget(object)).collect();
+    found.extend(selectors::faults(at(object, "spec.selector"), "spec.selector"));
+    let (policy, known) = ("spec.unhealthyPodEvictionPolicy", ["AlwaysAllow", "IfHealthyBudget"]);
+    let odd = get(object, policy).filter(|value| value.as_str().is_some_and(|value| !known.contains(&value)));
+    found.extend(odd.map(|value| unsupported(policy, value, &known)));
+    found
 }
 
 fn both_counts(object: &Value) -> Option<Cause> {
