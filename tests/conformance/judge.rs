@@ -276,7 +276,7 @@ fn hide_addresses(body: &mut Value) {
         Value::Number(number)
             if matches!(name, "nodePort" | "healthCheckNodePort") && number.as_u64() >= Some(30_000) =>
         {
-            *value = json!("some port")
+            *value = json!("some port");
         }
         _ => {}
     });

@@ -136,7 +136,7 @@ impl<'a> Builder<'a> {
     fn syntax(&self, scan: &granit_parser::ScanError) -> DocumentError {
         let (line, column) = (scan.marker().line(), scan.marker().col() + 1);
         if (scan.info().contains("quoted scalar") || scan.info().contains("unclosed quote"))
-            && let Some((start, opened)) = self.open_quote()
+            && let Some((start, opened)) = self.open_quote(byte(scan.marker()))
         {
             let message = format!("the quote that opens here is not closed: {} on line {line}", scan.info());
             return error("yaml.syntax", start, opened, message);
@@ -158,21 +158,22 @@ impl<'a> Builder<'a> {
         error(code, line, column, format!("{info}{hint}"))
     }
 
-    /// Line and column of the first quote behind what was read, comments left out.
-    fn open_quote(&self) -> Option<(usize, usize)> {
-        let (mut is_comment, mut last) = (false, ' ');
-        for (at, letter) in self.text.get(self.read..)?.char_indices() {
-            match letter {
-                '\n' => is_comment = false,
-                '#' if last.is_whitespace() => is_comment = true,
-                '"' | '\'' if !is_comment => {
-                    let before = &self.text[..self.read + at];
-                    let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
-                    return Some((before.matches('\n').count() + 1, column));
-                }
-                _ => {}
-            }
+    /// Line and column of the first quote behind what was read that is not closed before a place; comments are left out.
+    fn open_quote(&self, until: usize) -> Option<(usize, usize)> {
+        let mut at = self.read;
+        let mut last = ' ';
+        while let Some(letter) = self.text.get(at..)?.chars().next() {
+            let rest = &self.text[at..];
+            let length = match letter {
+                '#' if last.is_whitespace() => rest.find('\n').unwrap_or(rest.len()),
+                '"' | '\'' => match quoted(rest).filter(|length| at + length <= until) {
+                    Some(length) => length,
+                    None => return Some(place_of(self.text, at)),
+                },
+                other => other.len_utf8(),
+            };
             last = letter;
+            at += length;
         }
         None
     }
@@ -353,6 +354,28 @@ impl<'a> Builder<'a> {
             entries.push(Entry { key, key_node, value });
         }
     }
+}
+
+/// How many bytes a quoted text takes that begins here; `None` when it does not end.
+fn quoted(text: &str) -> Option<usize> {
+    let mut letters = text.char_indices();
+    let (_, quote) = letters.next()?;
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\\' if quote == '"' => drop(letters.next()),
+            '\'' if quote == '\'' && text[at + 1..].starts_with('\'') => drop(letters.next()),
+            letter if letter == quote => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Line and column of a byte.
+fn place_of(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..at];
+    let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
+    (before.matches('\n').count() + 1, column)
 }
 
 fn at(code: &'static str, span: &Span, message: impl Into<String>) -> DocumentError {

@@ -107,20 +107,20 @@ pub(super) fn time_zone(object: &Value) -> Option<Cause> {
 mod tests {
     use super::*;
 
-    fn fields(spec: Value) -> Vec<String> {
+    fn fields(spec: &Value) -> Vec<String> {
         faults(&json!({"spec": spec}), "spec").into_iter().map(|cause| cause.field).collect()
     }
 
     #[test]
     fn only_jobs_with_indexes_count_by_them() {
-        assert!(fields(json!({"completionMode": "Indexed", "backoffLimitPerIndex": 1})).is_empty());
-        assert_eq!(fields(json!({"backoffLimitPerIndex": 1})), ["spec.backoffLimitPerIndex"]);
-        assert_eq!(fields(json!({"completionMode": "Foo"})), ["spec.completionMode"]);
+        assert!(fields(&json!({"completionMode": "Indexed", "backoffLimitPerIndex": 1})).is_empty());
+        assert_eq!(fields(&json!({"backoffLimitPerIndex": 1})), ["spec.backoffLimitPerIndex"]);
+        assert_eq!(fields(&json!({"completionMode": "Foo"})), ["spec.completionMode"]);
     }
 
     #[test]
     fn a_failure_is_met_by_codes_or_by_conditions() {
-        let rule = |rule: Value| fields(json!({"podFailurePolicy": {"rules": [rule]}})).len();
+        let rule = |rule: Value| fields(&json!({"podFailurePolicy": {"rules": [rule]}})).len();
         assert_eq!(rule(json!({"action": "FailJob", "onExitCodes": {"operator": "In", "values": [1]}})), 0);
         assert_eq!((rule(json!({})), rule(json!({"action": "Ignore"}))), (2, 1));
     }

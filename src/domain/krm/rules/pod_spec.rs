@@ -290,7 +290,7 @@ fn classes(object: &Value, path: &str) -> Vec<Cause> {
 mod tests {
     use super::*;
 
-    fn told(spec: Value) -> Vec<String> {
+    fn told(spec: &Value) -> Vec<String> {
         let mut pod = json!({"spec": {"containers": [{"name": "a", "image": "i"}]}});
         for (name, value) in spec.as_object().unwrap() {
             pod["spec"][name] = value.clone();
@@ -301,20 +301,20 @@ mod tests {
     #[test]
     fn containers_of_a_pod_have_different_names() {
         let twice = json!({"initContainers": [{"name": "a", "image": "i"}]});
-        assert_eq!(told(twice), ["spec.initContainers[0].name"]);
+        assert_eq!(told(&twice), ["spec.initContainers[0].name"]);
     }
 
     #[test]
     fn what_runs_first_is_not_probed() {
         let first = json!({"initContainers": [{"name": "b", "image": "i", "livenessProbe": {}}]});
-        assert_eq!(told(first), ["spec.initContainers[0].livenessProbe"]);
+        assert_eq!(told(&first), ["spec.initContainers[0].livenessProbe"]);
     }
 
     #[test]
     fn addresses_and_names_are_looked_at() {
         let aliases = json!({"hostAliases": [{"ip": "1.2.3.4"}, {"ip": "01.2.3.4"}, {"ip": "::1"}, {}]});
-        assert_eq!(told(aliases), ["spec.hostAliases[1].ip", "spec.hostAliases[3].ip"]);
-        assert_eq!(told(json!({"dnsPolicy": "None"})), ["spec.dnsConfig"]);
-        assert_eq!(told(json!({"activeDeadlineSeconds": 0, "hostname": "a.b"})).len(), 2);
+        assert_eq!(told(&aliases), ["spec.hostAliases[1].ip", "spec.hostAliases[3].ip"]);
+        assert_eq!(told(&json!({"dnsPolicy": "None"})), ["spec.dnsConfig"]);
+        assert_eq!(told(&json!({"activeDeadlineSeconds": 0, "hostname": "a.b"})).len(), 2);
     }
 }

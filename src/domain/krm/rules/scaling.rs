@@ -188,7 +188,7 @@ pub(super) fn names(scaler: &Value) -> Vec<Cause> {
 mod tests {
     use super::*;
 
-    fn fields(spec: Value) -> Vec<String> {
+    fn fields(spec: &Value) -> Vec<String> {
         faults(&json!({"spec": spec})).into_iter().map(|cause| cause.field).collect()
     }
 
@@ -196,17 +196,17 @@ mod tests {
     fn a_metric_says_what_it_looks_at() {
         let target = json!({"type": "Utilization", "averageUtilization": 50});
         let fine = json!({"type": "Resource", "resource": {"name": "cpu", "target": target}});
-        assert!(fields(json!({"metrics": [fine]})).is_empty());
-        assert_eq!(fields(json!({"metrics": [{"type": "Pods"}]})), ["spec.metrics[0].pods"]);
+        assert!(fields(&json!({"metrics": [fine]})).is_empty());
+        assert_eq!(fields(&json!({"metrics": [{"type": "Pods"}]})), ["spec.metrics[0].pods"]);
         let empty =
             json!({"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Value"}}}]});
-        assert_eq!(fields(empty), ["spec.metrics[0].resource.target.averageUtilization"]);
+        assert_eq!(fields(&empty), ["spec.metrics[0].resource.target.averageUtilization"]);
     }
 
     #[test]
     fn nothing_is_scaled_to_nothing_by_what_runs() {
-        assert_eq!(fields(json!({"minReplicas": 0})), ["spec.metrics"]);
+        assert_eq!(fields(&json!({"minReplicas": 0})), ["spec.metrics"]);
         let up = json!({"behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 1801}]}}});
-        assert_eq!(fields(up), ["spec.behavior.scaleUp.policies[0].periodSeconds"]);
+        assert_eq!(fields(&up), ["spec.behavior.scaleUp.policies[0].periodSeconds"]);
     }
 }

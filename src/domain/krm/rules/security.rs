@@ -108,11 +108,10 @@ fn app_armor(context: &Value, path: &str) -> Option<Cause> {
     }
     let local = profile.get("localhostProfile").and_then(Value::as_str);
     match (kind, local) {
-        ("Localhost", None) => Some(Cause::required(field, "must be set when AppArmor type is Localhost")),
+        ("Localhost", None | Some("")) => Some(Cause::required(field, "must be set when AppArmor type is Localhost")),
         ("Localhost", Some(name)) if name.trim() != name => {
             Some(Cause::invalid(field, &json!(name), "must not be padded with whitespace"))
         }
-        ("Localhost", Some("")) => Some(Cause::required(field, "must be set when AppArmor type is Localhost")),
         ("Localhost", Some(_)) | (_, None) => None,
         (_, Some(name)) => Some(Cause::invalid(field, &json!(name), "can only be set when AppArmor type is Localhost")),
     }

@@ -45,8 +45,9 @@ pub fn warnings(gvk: &Gvk, old: Option<&Value>, new: &Value) -> Vec<String> {
     let path = match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Service") => return service(new),
         ("", "Pod") if old.is_none() => "spec",
-        ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet") | ("batch", "Job") => "spec.template.spec",
-        ("", "ReplicationController") => "spec.template.spec",
+        ("", "ReplicationController")
+        | ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet")
+        | ("batch", "Job") => "spec.template.spec",
         ("batch", "CronJob") => "spec.jobTemplate.spec.template.spec",
         ("", "PodTemplate") => "template.spec",
         _ => return Vec::new(),
