@@ -2,7 +2,7 @@
 //!
 //! Source: `ValidateIngressSpec` of Kubernetes v1.36.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 //!
 //! Source: the answers of the API server; `ValidatePodSpec` of `pkg/apis/core/validation`.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 //!
 //! Source: the answers of the API server; `pkg/api/pod/warnings.go`.
 
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use serde_json::Value;
 
