@@ -109,6 +109,37 @@ fn made(files: &[(&str, &str)]) -> Folder {
     folder
 }
 
+/// Row B33: rules of images, which are about those that are not built in.
+#[test]
+fn images_that_may_not_be_run_are_told_exactly() {
+    let pipeline =
+        "pipeline:\n  mutators:\n  - image: set-labels:v0.2\n    configMap: {a: b}\n  - image: r.example/team/f:v1\n";
+    let folder = made(&[("Kptfile", &format!("{HEAD}{pipeline}"))]);
+    for (flags, told) in [
+        (
+            ["--allow-image", "r.example/other", "--allow-image", "ghcr.io"].as_slice(),
+            "r.example/team/f:v1 is not run: only images of r.example/other, ghcr.io are (--allow-image) \
+             [fn.image_denied]",
+        ),
+        (
+            &["--allow-image", "r.example/team", "--require-image-digests"],
+            "r.example/team/f:v1 is not run: it has to be given by its digest, as IMAGE@sha256:HEX \
+             [fn.image_not_pinned]",
+        ),
+    ] {
+        for verb in [["render"].as_slice(), &["validate"], &["fn", "render"]] {
+            let run = |more: &[&str]| {
+                Said::of(folder.loggia().args(verb).arg("p").args(flags).args(more).output().unwrap()).failed(&[])
+            };
+            let said = run(if verb.len() == 1 { &["--allow-containers"] } else { &[] });
+            let told = format!("p/Kptfile:9: r.example/team/f:v1: {told}\n");
+            assert!(said.err.ends_with(&told), "{verb:?} {}", said.err);
+            let said = run(&["--allow-alpha-wasm"]);
+            assert!(said.err.ends_with(&told), "{verb:?} {}", said.err);
+        }
+    }
+}
+
 /// The whole of what is said, line by line.
 #[test]
 fn each_wrong_package_is_told_exactly() {

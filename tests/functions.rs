@@ -208,6 +208,88 @@ fn what_programs_say_is_shown_and_kept() {
     assert!(world.read("pkg/Kptfile").contains("exitCode: 4"));
 }
 
+#[test]
+fn a_program_has_limits() {
+    let world = World::new(&mutators("  - exec: ./function\n"));
+    world.program("function", "cat > input; ulimit -d; head -c 200000000 /dev/zero | tail -n 1 > /dev/null");
+    let told = "./function ended with exit code 1 for want of memory, of which it may have 67108864 bytes \
+                (--function-memory): tail: memory exhausted [fn.memory_limit]";
+    world.run(&["render", "pkg", "--allow-exec", "--function-memory", "64Mi"]).failed(&[told]);
+    world.program("function", "exec sleep 60");
+    let said = world.run(&["render", "pkg", "--allow-exec", "--function-timeout", "50ms"]);
+    said.failed(&["./function was stopped: it took longer than 50ms [fn.timeout]"]);
+    world.program("function", "cat; yes");
+    let said = world.run(&["eval", "pkg", "--exec", "./function", "--function-output", "1Mi"]);
+    said.failed(&["./function was stopped: it wrote more than 1048576 bytes [fn.output_limit]"]);
+    world.run(&["render", "pkg", "--function-timeout", "soon"]).failed(&["write it as 30s, 5m or 1h30m"]);
+    world.run(&["render", "pkg", "--function-memory=-1"]).failed(&["--function-memory"]);
+}
+
+/// `loggia render` and `loggia validate` run what flags allow, and print.
+#[test]
+fn a_package_is_printed_and_validated_with_other_functions() {
+    let world = World::new(&mutators("  - exec: ./function\n  - image: example.org/f:v1\n"));
+    let valid = DEPLOYMENT
+        .replace("  template:\n", "  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n");
+    world.write("pkg/deployment.yaml", &valid);
+    let before = world.files();
+    world.program("function", "sed 's/replicas: 1 /replicas: 9 /'");
+    world.program("bin/docker", "sed 's/replicas: 9 /replica: 9 /'");
+    let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
+    let run = |verb: &str, flags: &[&str]| {
+        let mut loggia = world.loggia();
+        Said::after(loggia.args([verb, "pkg"]).args(flags).env("PATH", &path), "")
+    };
+    let hints = ["Kptfile:7: exec \"./function\" is not run", "--allow-exec"];
+    for verb in ["render", "validate"] {
+        run(verb, &[]).failed(&hints);
+        run(verb, &["--allow-containers"]).failed(&["fn.exec_denied", "--allow-exec"]);
+        run(verb, &["--allow-exec"])
+            .failed(&["Kptfile:8: function example.org/f:v1 is not built in", "--allow-containers"]);
+    }
+    let said = run("render", &["--allow-exec", "--allow-containers"]).fine();
+    assert!(said.out.contains("\n  replica: 9\n"), "{}", said.out);
+    let said = run("validate", &["--allow-exec", "--allow-containers"]).failed(&["deployment.yaml", "spec.replica"]);
+    assert!(!said.err.contains("Kptfile"), "{}", said.err);
+    world.program("bin/docker", "cat");
+    run("validate", &["--allow-exec", "--allow-containers"]).fine();
+    world.program("function", "exit 3");
+    run("validate", &["--allow-exec", "--allow-containers"])
+        .failed(&["Kptfile:7: ./function: ./function ended with exit code 3 [fn.failed]"]);
+    assert_eq!(world.files(), before);
+}
+
+#[test]
+fn flags_of_kpt_are_understood() {
+    let world = World::new(&mutators("  - image: set-labels\n    configMap: {tier: edge}\n"));
+    for line in [
+        "fn render -v 3 pkg",
+        "fn render -v=3 --log-flush-frequency 5s pkg",
+        "fn render pkg -v9 --log-flush-frequency=1m30s",
+        "functions render pkg --v=0",
+        "fn eval pkg -k label -k any --keywords set -i set-labels -v 2 -- a=b",
+        "pkg tree -v 4 --log-flush-frequency=5s pkg",
+    ] {
+        Said::after(world.loggia().args(line.split(' ')), "").fine();
+    }
+    let soon = ["fn", "render", "--log-flush-frequency", "soon", "pkg"];
+    Said::after(world.loggia().args(soon), "").failed(&["write it as 30s"]);
+    // kpt beta.56 reads the first of these variables, newer ones the second.
+    world.write("pkg/Kptfile", &kptfile("pkg", &mutators("  - image: example.org/f:v1\n")));
+    for engine in ["podman", "nerdctl"] {
+        world.program(&format!("bin/{engine}"), &format!("cat; echo {engine} >> engines"));
+    }
+    let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
+    let run = |variables: &[(&str, &str)]| {
+        let mut loggia = world.loggia();
+        let variables = variables.iter().copied();
+        Said::after(loggia.args(["fn", "render", "pkg"]).env("PATH", &path).envs(variables), "").fine();
+    };
+    run(&[("KPT_FN_RUNTIME", "nerdctl")]);
+    run(&[("KPT_FN_RUNTIME", "nerdctl"), ("KRM_FN_RUNTIME", "podman")]);
+    assert_eq!(world.read("engines"), "nerdctl\npodman\n");
+}
+
 /// A container engine of our own: it writes down how it was called, and does what a function would.
 #[test]
 fn images_run_in_containers() {

@@ -243,6 +243,24 @@ fn an_overlay_is_built_by_kustomize_or_kubectl() {
 }
 
 #[test]
+fn an_overlay_is_printed_and_validated() {
+    let folder = Folder::new();
+    let Some(path) = programs(&folder, &["kustomize"]) else { return };
+    overlay(&folder);
+    for verb in ["render", "validate"] {
+        let run = |args: &[&str]| Said::of(folder.loggia().arg(verb).args(args).env("PATH", &path).output().unwrap());
+        run(&["p"]).failed(&["p/Kptfile:7: ", "kustomize", "--allow-exec"]);
+        run(&["p", "--allow-containers"]).failed(&["fn.no_runner"]);
+        let said = run(&["p", "--allow-exec"]).fine();
+        assert!(verb == "validate" || said.out.contains("name: prod-web"), "{}", said.out);
+        // What the real program needs at least, and too little for it.
+        run(&["p", "--allow-exec", "--function-memory", "128Mi"]).fine();
+        run(&["p", "--allow-exec", "--function-memory", "16Mi"]).failed(&["for want of memory", "fn.memory_limit"]);
+    }
+    assert!(!folder.path("p/configmap_prod-web.yaml").exists(), "nothing was written");
+}
+
+#[test]
 fn an_overlay_reaches_nothing_outside() {
     let folder = Folder::new();
     let Some(path) = programs(&folder, &["kustomize"]) else { return };

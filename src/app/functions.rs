@@ -1,6 +1,6 @@
 //! What runs functions that are not built in, on the machine of the one who asks for it. Controllers run none.
 
-pub use crate::adapters::functions::{Containers, Ending, Generators, Limits, LocalRunner, Pull, serve};
+pub use crate::adapters::functions::{Containers, Ending, Generators, ImageRules, Limits, LocalRunner, Pull, serve};
 use std::path::Path;
 use std::sync::Arc;
 

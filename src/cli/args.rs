@@ -1,6 +1,7 @@
 //! What can be typed. Parsing does nothing else.
 
 mod functions;
+mod kpt;
 mod pkg;
 
 use std::path::PathBuf;
@@ -23,6 +24,16 @@ pub(crate) struct Cli {
     /// Where to look and how to print.
     #[command(flatten)]
     pub(crate) global: Global,
+}
+
+impl Cli {
+    /// The command line of this process.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that it asks for.
+    pub(crate) fn of_process() -> Result<Self, clap::Error> {
+        Self::try_parse_from(kpt::understood(std::env::args_os()))
+    }
 }
 
 /// The data directory when none is named.
@@ -154,7 +165,7 @@ pub(crate) enum Verb {
     /// Get, make, update and compare packages, as kpt does
     Pkg(Pkg),
     /// Run functions on packages and resources; see what is built in, and what each takes
-    #[command(name = "fn")]
+    #[command(name = "fn", alias = "functions")]
     Function(Function),
     /// List syncs, proposals, revisions, targets, repositories or intents
     Get(Get),
@@ -269,6 +280,9 @@ pub(crate) struct Render {
     /// Render again whenever a file changes, until stopped
     #[arg(long)]
     pub(crate) watch: bool,
+    /// What is run that is not built in.
+    #[command(flatten)]
+    pub(crate) others: NotBuiltIn,
 }
 
 /// `validate`.
@@ -280,6 +294,9 @@ pub(crate) struct Validate {
     /// Check again whenever a file changes, until stopped
     #[arg(long)]
     pub(crate) watch: bool,
+    /// What is run that is not built in.
+    #[command(flatten)]
+    pub(crate) others: NotBuiltIn,
 }
 
 /// `get`.

@@ -8,8 +8,6 @@ mod session;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use args::{Cli, Format, Verb};
 
 /// How a verb ended, short of an error.
@@ -28,7 +26,7 @@ pub(crate) enum Done {
 /// Runs the command line and gives its exit code: 0 done or no difference, 1 differences, 2 error.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; clap prints each where it belongs.

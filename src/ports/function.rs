@@ -9,11 +9,12 @@ use crate::domain::package::external::{Answer, Failure, Request};
 /// Calls block; asynchronous callers put them on a thread of their own. A call that ended leaves no process behind.
 /// Nothing is tried twice.
 pub trait FunctionRunner: Send + Sync {
-    /// Runs a function to its end, within the limits of time and of output that the runner has.
+    /// Runs a function to its end, within the limits of time, memory and output that the runner has.
     ///
     /// # Errors
     /// [`Failure`] with its code: `fn.no_runner` and `fn.exec_denied` when nothing here may run it (the message says
-    /// how to get what does), `fn.timeout`, `fn.output_limit`, `fn.stopped` when this process was told to end, and
+    /// how to get what does), `fn.image_denied` and `fn.image_not_pinned` when it is not allowed to, `fn.timeout`,
+    /// `fn.memory_limit`, `fn.output_limit`, `fn.stopped` when this process was told to end, and
     /// `fn.failed` for a function that could not be started or ended with another code than 0.
     fn run(&self, request: &Request) -> Result<Answer, Failure>;
 }

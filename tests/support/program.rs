@@ -80,6 +80,7 @@ impl Folder {
             "DOCKER_CONFIG",
             "POD_NAME",
             "KRM_FN_RUNTIME",
+            "KPT_FN_RUNTIME",
             "KPT_CACHE_DIR",
             "KPT_IMAGE_PREFIX",
             "KPT_EXTERNAL_DIFF",

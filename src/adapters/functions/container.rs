@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Ending;
-use super::process::{self, Limits};
+use super::process::{self, Limits, want};
 use crate::adapters::family::Rest;
 use crate::domain::package::external::{Answer, Failure};
 
@@ -50,6 +50,8 @@ pub struct Containers {
 
 /// With this code docker, podman and nerdctl say that they failed themselves, before the function ran.
 const ENGINES_OWN: i32 = 125;
+/// With this code they say that the function was killed, as the system does with one that takes more memory than it may.
+const KILLED: i32 = 137;
 
 fn without_service(engine: &Path, image: &str, failure: Failure) -> Failure {
     let why = failure.stderr.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it did not say why");
@@ -80,7 +82,7 @@ impl Containers {
         let engine = self.engine(image)?;
         let name = format!("loggia-fn-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new(&engine);
-        command.args(self.arguments(&name)).arg(image);
+        command.args(self.arguments(&name, limits.program_memory)).arg(image);
         let answer = process::run(command, image, list, (limits, ending), Rest::Left);
         if answer.as_ref().is_err_and(|failure| failure.exit_code.is_none()) {
             // The engine's client is gone; the container may not be. It goes also when this process was told to end.
@@ -91,6 +93,11 @@ impl Containers {
         }
         answer.map_err(|failure| match failure.exit_code {
             Some(ENGINES_OWN) => without_service(&engine, image, failure),
+            Some(KILLED) if limits.program_memory > 0 => {
+                let ended = format!("{image} ended with exit code {KILLED}");
+                let Failure { code, message, .. } = want(&ended, limits.program_memory, "its container was killed");
+                Failure { code, message, ..failure }
+            }
             _ => failure,
         })
     }
@@ -101,7 +108,8 @@ impl Containers {
             None => ENGINES.to_vec(),
             Some(engine) if ENGINES.contains(&engine.as_str()) => vec![engine],
             Some(engine) => {
-                let message = format!("KRM_FN_RUNTIME is {engine:?}; it may be {}", ENGINES.join(", "));
+                let message =
+                    format!("KRM_FN_RUNTIME or KPT_FN_RUNTIME is {engine:?}; it may be {}", ENGINES.join(", "));
                 return Err(Failure::new("fn.no_runner", message));
             }
         };
@@ -118,7 +126,7 @@ impl Containers {
         })
     }
 
-    fn arguments(&self, name: &str) -> Vec<String> {
+    fn arguments(&self, name: &str, memory: u64) -> Vec<String> {
         let network = if self.network { "host" } else { "none" };
         let pull = match self.pull {
             Pull::Always => "always",
@@ -129,6 +137,9 @@ impl Containers {
             ["run", "--rm", "-i", "--name", name, "--network", network, "--user", &self.user()]
                 .map(str::to_owned)
                 .to_vec();
+        if memory > 0 {
+            arguments.extend(["--memory".to_owned(), memory.to_string()]);
+        }
         arguments.extend(
             ["--security-opt=no-new-privileges", "--read-only", "--tmpfs", "/tmp", "--pull", pull].map(str::to_owned),
         );

@@ -4,6 +4,8 @@ mod container;
 mod ending;
 mod evaluator;
 mod generators;
+mod images;
+mod memory;
 mod process;
 mod wasm;
 mod words;
@@ -20,6 +22,7 @@ pub use container::{Containers, Pull};
 pub use ending::{Ending, Hold};
 pub use evaluator::serve;
 pub use generators::Generators;
+pub use images::ImageRules;
 pub use process::Limits;
 
 /// What may be run, and how.
@@ -37,6 +40,8 @@ pub struct LocalRunner {
     pub modules: Option<Arc<dyn ModuleSource>>,
     /// Where a function runner is, as `host:port`: it is asked for images before containers are run.
     pub evaluator: Option<String>,
+    /// Which images may be run at all.
+    pub images: ImageRules,
     /// Time, memory and output of one function.
     pub limits: Limits,
     /// Where programs run [default: where this process does].
@@ -79,6 +84,7 @@ fn hinted(image: &str, failure: Failure) -> Failure {
 
 impl LocalRunner {
     fn image(&self, image: &str, list: &str) -> Result<Answer, Failure> {
+        self.images.judge(image)?;
         if let Some(address) = &self.evaluator
             && let Some(answer) = evaluator::run(address, image, list, &self.limits)
         {
@@ -88,7 +94,10 @@ impl LocalRunner {
             _ if self.wasm => self.pulled(image, list),
             Some(containers) => containers.run(image, list, &self.limits, &self.ending),
             None => {
-                let message = format!("{image} is not built in, and no containers are run here");
+                let message = format!(
+                    "{image} is not built in, and no containers are run here: `loggia fn render` runs it in one, `render` \
+                     and `validate` with --allow-containers"
+                );
                 Err(Failure::new("fn.no_runner", message))
             }
         }

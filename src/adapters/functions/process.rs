@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use super::Ending;
+use super::{Ending, memory};
 use crate::adapters::family;
 use crate::adapters::family::Rest;
 use crate::domain::package::external::{Answer, Failure};
@@ -22,8 +22,11 @@ pub struct Limits {
     pub output: u64,
     /// Bytes of its standard error that are kept. Default 1 MiB; what is more is dropped.
     pub stderr: u64,
-    /// Bytes of memory of a WASM module. Default 512 MiB; a program and a container have what their system gives them.
+    /// Bytes of memory of a WASM module. Default 512 MiB.
     pub memory: usize,
+    /// Bytes of memory of a container, and of each process of a program. Default 2 GiB; with 0 they have what their
+    /// system gives them. Helm and kustomize need 96 MiB for the smallest of packages.
+    pub program_memory: u64,
     /// Steps of a WASM module. Default 100 thousand million.
     pub fuel: u64,
 }
@@ -35,6 +38,7 @@ impl Default for Limits {
             output: 64 << 20,
             stderr: 1 << 20,
             memory: 512 << 20,
+            program_memory: 2 << 30,
             fuel: 100_000_000_000,
         }
     }
@@ -70,12 +74,18 @@ pub(super) fn run(
     let mut child = family::start(&mut command).map_err(|error| {
         Failure::new("fn.failed", format!("{name} cannot be started: {error}; is it there, and may it be run?"))
     })?;
+    // What the engine of containers starts is bounded by the engine.
+    let most = Some(limits.program_memory).filter(|most| *most > 0 && rest == Rest::Killed);
+    if let Some(Err(error)) = most.map(|most| memory::bound(&child, most)) {
+        let _ = family::end(&mut child, rest);
+        return Err(Failure::new("fn.failed", format!("the memory of {name} cannot be bounded: {error}")));
+    }
     let heard = converse(&mut child, input, limits);
     let outcome = ended(&child, &heard, deadline, ending);
     let status = family::end(&mut child, rest);
     let (output, stderr) = outcome.map_err(|stop| stopped(name, &stop, limits))?;
     let lost = |error| Failure::new("fn.failed", format!("how {name} ended is not known: {error}"));
-    answer(name, status.map_err(lost)?, output, &stderr)
+    answer(name, status.map_err(lost)?, output, &stderr, most)
 }
 
 fn stopped(name: &str, stop: &Stop, limits: &Limits) -> Failure {
@@ -168,14 +178,24 @@ fn is_over(child: &Child) -> bool {
     !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
 }
 
-fn answer(name: &str, status: ExitStatus, list: Vec<u8>, stderr: &[u8]) -> Result<Answer, Failure> {
+fn answer(name: &str, status: ExitStatus, list: Vec<u8>, stderr: &[u8], most: Option<u64>) -> Result<Answer, Failure> {
     let stderr = String::from_utf8_lossy(stderr).into_owned();
     if status.success() {
         return Ok(Answer { list, stderr, ..Answer::default() });
     }
-    let message = match (status.code(), status.signal()) {
+    let ended = match (status.code(), status.signal()) {
         (Some(code), _) => format!("{name} ended with exit code {code}"),
         (None, signal) => format!("{name} was ended by signal {}", signal.unwrap_or_default()),
     };
-    Err(Failure { stderr, exit_code: Some(status.code().unwrap_or(1)), list, ..Failure::new("fn.failed", message) })
+    let failure = match (most, memory::complaint(&stderr)) {
+        (Some(most), Some(said)) => want(&ended, most, said),
+        _ => Failure::new("fn.failed", ended),
+    };
+    Err(Failure { stderr, exit_code: Some(status.code().unwrap_or(1)), list, ..failure })
+}
+
+/// A function that ended for want of memory.
+pub(super) fn want(ended: &str, most: u64, why: &str) -> Failure {
+    let message = format!("{ended} for want of memory, of which it may have {most} bytes (--function-memory): {why}");
+    Failure::new("fn.memory_limit", message)
 }

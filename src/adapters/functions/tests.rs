@@ -82,6 +82,20 @@ fn limits_end_the_program_and_what_it_started() {
     assert_eq!(answer.stderr.len(), 10);
 }
 
+#[test]
+fn memory_has_a_limit() {
+    let little = Limits { program_memory: 64 << 20, ..Limits::default() };
+    let hungry = "sh -c 'head -c 200000000 /dev/zero | tail -n 1 > /dev/null'";
+    assert!(exec("sh -c 'ulimit -d'", little).unwrap().list == b"65536\n");
+    assert!(exec("sh -c \"sh -c 'ulimit -d'\"", little).unwrap().list == b"65536\n", "what it starts has it too");
+    assert!(exec("sh -c 'ulimit -d'", Limits { program_memory: 0, ..Limits::default() }).unwrap().list != b"65536\n");
+    exec(hungry, Limits::default()).unwrap();
+    let failure = exec(hungry, little).unwrap_err();
+    let told = "sh ended with exit code 1 for want of memory, of which it may have 67108864 bytes (--function-memory): \
+                tail: memory exhausted [fn.memory_limit]";
+    assert_eq!((failure.to_string().as_str(), failure.exit_code), (told, Some(1)));
+}
+
 fn engine(dir: &Path, name: &str) -> Containers {
     script(&dir.join(name), &format!("echo \"$0 $*\" >> {}; cat", dir.join("calls").display()));
     Containers { path: dir.as_os_str().to_owned(), ..Containers::default() }
@@ -100,7 +114,7 @@ fn images_get_no_network_and_no_rights() {
     let calls = std::fs::read_to_string(dir.path().join("calls")).unwrap();
     let words = [
         "podman run --rm -i --name loggia-fn-",
-        "--network none --user nobody",
+        "--network none --user nobody --memory 2147483648",
         "--read-only --tmpfs /tmp",
         "--pull missing registry.example/f:v1\n",
     ];
@@ -134,6 +148,33 @@ fn an_engine_that_fails_itself_is_told_with_what_helps() {
     for words in ["docker could not run f:v1 (exit code 125): no daemon here;", "service", "loggia fn list"] {
         assert!(failure.message.contains(words), "{words}: {failure}");
     }
+}
+
+#[test]
+fn a_container_that_was_killed_wanted_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    script(&dir.path().join("docker"), "cat > /dev/null; echo said >&2; exit 137");
+    let containers = Containers { path: dir.path().as_os_str().to_owned(), ..Containers::default() };
+    let failure = image(containers, "f:v1").unwrap_err();
+    let told = "f:v1 ended with exit code 137 for want of memory, of which it may have 2147483648 bytes \
+                (--function-memory): its container was killed [fn.memory_limit]";
+    assert_eq!((failure.to_string().as_str(), failure.stderr.as_str()), (told, "said\n"));
+}
+
+#[test]
+fn rules_of_images_hold_for_whoever_runs_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |images: ImageRules, image: &str| {
+        let containers = Some(engine(dir.path(), "docker"));
+        let runner = LocalRunner { containers, images, ..LocalRunner::default() };
+        let program = Program::Image(image.to_owned());
+        runner.run(&Request { program, list: "in\n".to_owned(), files: FileTree::new() })
+    };
+    let team = ImageRules { allowed: vec!["r.example/team".to_owned()], digests: true };
+    assert_eq!(run(team.clone(), "r.example/f:v1").unwrap_err().code, "fn.image_denied");
+    assert_eq!(run(team.clone(), "r.example/team/f:v1").unwrap_err().code, "fn.image_not_pinned");
+    assert!(!dir.path().join("calls").exists(), "neither was run");
+    run(team, &format!("r.example/team/f@sha256:{}", "0".repeat(64))).unwrap();
 }
 
 #[test]

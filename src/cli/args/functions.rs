@@ -1,8 +1,12 @@
 //! `fn`, with the arguments and flags of `kpt fn`. A flag that is on or off may be followed by `=true` or `=false`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
+
+use crate::domain::krm::duration;
+use crate::domain::krm::quantity::Quantity;
 
 /// What short names of images are looked for behind.
 const PREFIX: &str = crate::domain::package::functions::PREFIX;
@@ -13,6 +17,9 @@ pub(crate) struct Function {
     /// What to do.
     #[command(subcommand)]
     pub(crate) verb: FunctionVerb,
+    /// How long kpt may keep lines of its log, of which there are none here
+    #[arg(long, global = true, hide = true, value_parser = time, value_name = "DURATION")]
+    pub(crate) log_flush_frequency: Option<Duration>,
 }
 
 /// What `fn` does.
@@ -56,7 +63,7 @@ pub(crate) struct FnServe {
     pub(crate) listen: std::net::SocketAddr,
 }
 
-/// Flags of functions that run in containers.
+/// Flags of functions that are not built in.
 #[derive(Debug, Args)]
 pub(crate) struct Images {
     /// What short names of images are looked for behind
@@ -65,10 +72,6 @@ pub(crate) struct Images {
     /// When images are fetched
     #[arg(long, value_enum, ignore_case = true, default_value_t = PullPolicy::IfNotPresent, value_name = "POLICY")]
     pub(crate) image_pull_policy: PullPolicy,
-    /// Cut what functions say to a few lines
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true,
-          action = ArgAction::Set, value_name = "BOOL")]
-    pub(crate) truncate_output: bool,
     /// Run functions as WASM modules, which see nothing but the resources: files that end with .wasm, and images of
     /// registries as `kpt alpha wasm push` makes them
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
@@ -77,6 +80,74 @@ pub(crate) struct Images {
     /// Ask this function runner (gRPC, as Porch's and `fn serve`) for images that are not built in
     #[arg(long, env = "LOGGIA_FUNCTION_RUNNER", value_name = "HOST:PORT")]
     pub(crate) function_runner: Option<String>,
+    /// Run only images of this registry, path or name; may be given several times [default: any]
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) allow_image: Vec<String>,
+    /// Run only images that are given by their digest
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) require_image_digests: bool,
+    /// What one function may use.
+    #[command(flatten)]
+    pub(crate) limits: FnLimits,
+}
+
+/// What one function may use that is not built in.
+#[derive(Debug, Args)]
+pub(crate) struct FnLimits {
+    /// Longest time of a function that is not built in
+    #[arg(long, default_value = "5m", value_parser = time, value_name = "DURATION")]
+    pub(crate) function_timeout: Duration,
+    /// Most memory of a container, of each process of a program, or of a WASM module, such as 1Gi; 0 for what the system
+    /// gives [default: 2Gi, of a WASM module 512Mi]
+    #[arg(long, value_parser = size, value_name = "SIZE")]
+    pub(crate) function_memory: Option<u64>,
+    /// Most that a function may answer which is not built in
+    #[arg(long, default_value = "64Mi", value_parser = size, value_name = "SIZE")]
+    pub(crate) function_output: u64,
+}
+
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    let nanos = duration::parse(text).and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
+    nanos.map(Duration::from_nanos).ok_or_else(|| "write it as 30s, 5m or 1h30m".to_owned())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let nanos = text.parse::<Quantity>().map_err(|error| error.to_string())?.nanos();
+    u64::try_from(nanos / 1_000_000_000).map_err(|_| "write it in bytes, or as 512Mi or 2Gi".to_owned())
+}
+
+/// Flags of `render` and `validate`: without them, only what is built in is run.
+#[derive(Debug, Args)]
+pub(crate) struct NotBuiltIn {
+    /// Run programs: those that a pipeline names with `exec`, and helm and kustomize
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) allow_exec: bool,
+    /// Run images in containers
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) allow_containers: bool,
+    /// Let functions in containers, helm and kustomize use the network
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) allow_network: bool,
+    /// How images are run.
+    #[command(flatten)]
+    pub(crate) images: Images,
+}
+
+impl NotBuiltIn {
+    /// Whether anything is run that is not built in.
+    pub(crate) const fn is_any(&self) -> bool {
+        self.allow_exec || self.runs_images()
+    }
+
+    /// Whether anything runs images.
+    pub(crate) const fn runs_images(&self) -> bool {
+        let Images { allow_alpha_wasm, function_runner, .. } = &self.images;
+        self.allow_containers || *allow_alpha_wasm || function_runner.is_some()
+    }
 }
 
 /// When images are fetched.
@@ -108,6 +179,10 @@ pub(crate) struct FnRender {
     /// Folder for the file results.yaml with what all functions said
     #[arg(long, value_name = "DIR")]
     pub(crate) results_dir: Option<PathBuf>,
+    /// Cut what functions say to a few lines
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) truncate_output: bool,
     /// How images are run.
     #[command(flatten)]
     pub(crate) images: Images,
@@ -141,6 +216,10 @@ pub(crate) struct FnEval {
     /// Folder for the file results.yaml with what the function said
     #[arg(long, value_name = "DIR")]
     pub(crate) results_dir: Option<PathBuf>,
+    /// Cut what functions say to a few lines
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) truncate_output: bool,
     /// Let a function in a container use the network
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
           action = ArgAction::Set, value_name = "BOOL")]
@@ -155,6 +234,9 @@ pub(crate) struct FnEval {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
           action = ArgAction::Set, value_name = "BOOL")]
     pub(crate) as_current_user: bool,
+    /// Words that a function is found by, for completion in kpt's shell
+    #[arg(short, long, hide = true, value_name = "WORD")]
+    pub(crate) keywords: Vec<String>,
     /// Resources of packages themselves are always included
     #[arg(short = 'm', long, hide = true, action = ArgAction::Count)]
     pub(crate) include_meta_resources: u8,

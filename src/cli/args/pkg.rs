@@ -12,6 +12,9 @@ pub(crate) struct Pkg {
     /// What to do.
     #[command(subcommand)]
     pub(crate) verb: PkgVerb,
+    /// How long kpt may keep lines of its log, of which there are none here
+    #[arg(long, global = true, hide = true, value_parser = super::functions::time, value_name = "DURATION")]
+    pub(crate) log_flush_frequency: Option<std::time::Duration>,
 }
 
 /// What `pkg` does.

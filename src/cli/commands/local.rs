@@ -7,13 +7,14 @@ use serde_json::json;
 use super::super::args::{self, Cli, Format, Global};
 use super::super::output::{counted, machine, note, print};
 use super::super::{Done, files, session};
+use super::functions::Others;
 use super::watch::watch;
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::document::to_yaml;
 use crate::domain::krm::schema::{TABLE, distil};
 use crate::domain::package::check::Findings;
-use crate::domain::package::survey::survey;
-use crate::domain::package::{Catalog, Problem, RenderError, kptfile, render as render_package};
+use crate::domain::package::survey::survey_with;
+use crate::domain::package::{Catalog, Problem, RenderError, kptfile, render_with};
 use crate::domain::source::FileTree;
 
 pub(crate) fn version(global: &Global) -> Done {
@@ -59,12 +60,18 @@ pub(crate) async fn kubernetes_schema(global: &Global, args: &args::Schema) -> a
 }
 
 pub(crate) fn render(global: &Global, args: &args::Render) -> anyhow::Result<Done> {
-    if args.watch { watch(&args.path, || render_once(global, args)) } else { render_once(global, args) }
+    let others = Others::new(global, &args.others)?;
+    let once = || render_once(global, args, &others);
+    if args.watch { watch(&args.path, once) } else { once() }
 }
 
-fn render_once(global: &Global, args: &args::Render) -> anyhow::Result<Done> {
+fn render_once(global: &Global, args: &args::Render, others: &Others) -> anyhow::Result<Done> {
     let tree = files::read(&args.path)?;
-    let rendered = match render_package(&tree, &Catalog) {
+    let outcome = render_with(&tree, Catalog, &args.others.images.image_prefix, &mut |request| others.run(request));
+    if let Some(signal) = others.told() {
+        return Ok(Done::Stopped(signal));
+    }
+    let rendered = match outcome {
         Ok(rendered) => rendered,
         Err(error) => {
             note(&told(&args.path, &error));
@@ -95,12 +102,19 @@ fn told(path: &std::path::Path, error: &RenderError) -> String {
 }
 
 pub(crate) fn validate(global: &Global, args: &args::Validate) -> anyhow::Result<Done> {
-    if args.watch { watch(&args.path, || validate_once(global, args)) } else { validate_once(global, args) }
+    let others = Others::new(global, &args.others)?;
+    let once = || validate_once(global, args, &others);
+    if args.watch { watch(&args.path, once) } else { once() }
 }
 
-fn validate_once(global: &Global, args: &args::Validate) -> anyhow::Result<Done> {
+fn validate_once(global: &Global, args: &args::Validate, others: &Others) -> anyhow::Result<Done> {
     let tree = files::read(&args.path)?;
-    let (found, checked) = if tree.get(kptfile::FILE).is_some() { package(&tree) } else { intents(&tree, global) };
+    let prefix = &args.others.images.image_prefix;
+    let is_package = tree.get(kptfile::FILE).is_some();
+    let (found, checked) = if is_package { package(&tree, prefix, others) } else { intents(&tree, global) };
+    if let Some(signal) = others.told() {
+        return Ok(Done::Stopped(signal));
+    }
     let Findings { errors, warnings } = found;
     let values = |severity: &'static str, all: &[Problem]| -> Vec<_> {
         all.iter().map(|problem| json_of(severity, problem)).collect()
@@ -121,8 +135,8 @@ fn validate_once(global: &Global, args: &args::Validate) -> anyhow::Result<Done>
     Ok(if errors.is_empty() { Done::Fine } else { Done::Problems })
 }
 
-fn package(tree: &FileTree) -> (Findings, String) {
-    let found = survey(tree, Catalog);
+fn package(tree: &FileTree, prefix: &str, others: &Others) -> (Findings, String) {
+    let found = survey_with(tree, Catalog, prefix, &mut |request| others.run(request));
     (found.findings, counted(found.objects, "object"))
 }
 

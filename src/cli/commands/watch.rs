@@ -20,6 +20,7 @@ pub(super) fn watch(path: &Path, mut act: impl FnMut() -> anyhow::Result<Done>) 
     let mut last;
     loop {
         match act() {
+            Ok(Done::Stopped(signal)) => return Ok(Done::Stopped(signal)),
             Ok(done) => last = Ok(done),
             Err(error) => {
                 note(&format!("loggia: {error:#}"));

@@ -8,7 +8,7 @@ pub mod cel;
 pub mod defaults;
 pub mod diff;
 pub mod document;
-mod duration;
+pub(crate) mod duration;
 pub mod fieldset;
 pub mod formats;
 pub mod ignore;

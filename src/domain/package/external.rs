@@ -51,7 +51,7 @@ pub struct Answer {
 #[error("{message} [{code}]")]
 pub struct Failure {
     /// Stable code: `fn.config`, `fn.failed`, `fn.timeout`, `fn.output_limit`, `fn.output_invalid`, `fn.no_runner`,
-    /// `fn.exec_denied`.
+    /// `fn.exec_denied`, `fn.memory_limit`, `fn.image_denied`, `fn.image_not_pinned`.
     pub code: &'static str,
     /// What was tried, why it failed, and what to do.
     pub message: String,

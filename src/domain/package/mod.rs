@@ -35,7 +35,7 @@ pub use functions::Catalog;
 pub use kptfile::Kptfile;
 pub use medium::is_resource_file;
 pub use problem::Problem;
-pub use render::{RenderError, Rendered, objects, render};
+pub use render::{RenderError, Rendered, objects, render, render_with};
 pub use rendering::{Rendering, Turn};
 
 #[cfg(test)]

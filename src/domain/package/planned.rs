@@ -82,6 +82,9 @@ const PINNED: &str = "a digest pins the bytes of an image, and the built-in func
 const UNPIN: &str = "leave the digest out to run the built-in function, whose behaviour the tag chooses; or render with \
                      `loggia fn render` where docker, podman or nerdctl is, which runs exactly that image";
 
+/// Who runs what is not built in.
+const RUN: &str = "`loggia fn render` runs others in containers, `render` and `validate` with --allow-containers";
+
 impl Planned {
     /// The built-in function that is meant, when there is one.
     pub(super) fn native(&self, catalog: Catalog) -> Option<(&'static Native, Version)> {
@@ -120,14 +123,16 @@ impl Planned {
         let (file, line, function) = (self.file.clone(), self.function.line, &self.function);
         if let Some(exec) = &function.exec {
             let denied = Problem::new("fn.exec_denied", &file, line, format!("exec {exec:?} is not run"));
-            return one(denied.hint("only what is built in is run here; `loggia fn render --allow-exec` runs programs"));
+            return one(denied.hint("only what is built in is run here; `loggia fn render`, `render` and `validate` run programs with --allow-exec"));
         }
         let image = function.image.clone();
         if let Some(guide) = catalog.guide(&image).filter(|guide| !guide.programs.is_empty()) {
             let programs = guide.programs.join(" or ");
             let message = format!("{image} is not run here: it is no built-in function, but the work of {programs}");
             let problem = Problem::new("fn.no_runner", &file, line, message);
-            return one(problem.hint(format!("`loggia fn render` runs it, with {programs} on the PATH")));
+            return one(problem.hint(format!(
+                "`loggia fn render` runs it, `render` and `validate` with --allow-exec, with {programs} on the PATH"
+            )));
         }
         match catalog.find(&image, function.tag.as_deref()) {
             Err(NotFound::Tag(known)) => {
@@ -140,7 +145,7 @@ impl Planned {
             }
             _ => {
                 let meant = catalog.similar(&image).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
-                let known = format!("{meant}built in: {}", catalog.names().join(", "));
+                let known = format!("{meant}built in: {}; {RUN}", catalog.names().join(", "));
                 RenderError::UnknownFunction { file, line, image, known }
             }
         }

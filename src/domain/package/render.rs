@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Problem;
-use super::functions::{Catalog, FunctionError, FunctionResult};
+use super::external::{Answer, Failure, Request};
+use super::functions::{Catalog, FunctionError, FunctionResult, PREFIX};
 use super::ignore::Ignored;
 use super::layout::Layout;
 use super::rendering::{Rendering, Turn};
@@ -94,6 +95,9 @@ impl RenderError {
                 let problem = Problem::new("fn.unknown_tag", &file, line, format!("{image} was never published"));
                 problem.hint(format!("known tags: {known}"))
             }
+            Self::Function { file, line, image, source: FunctionError::External(failure) } => {
+                Problem::new(failure.code, &file, line, format!("{image}: {}", failure.message))
+            }
             Self::Function { file, line, image, source } => {
                 let (line, why) = source.within(&file, line);
                 Problem::new("fn.failed", &file, line, format!("{image}: {why}"))
@@ -114,12 +118,29 @@ fn failure(file: &str, line: usize, image: &str, source: &FunctionError) -> Stri
 /// # Errors
 /// [`RenderError`]; nothing is kept then.
 pub fn render(tree: &FileTree, catalog: &Catalog) -> Result<Rendered, RenderError> {
-    let mut rendering = Rendering::start(tree, *catalog)?;
+    render_with(tree, *catalog, PREFIX, &mut |_| None)
+}
+
+/// Renders a package with the functions that are built in, and with what `run` answers for others, `None` for those that
+/// it does not run; their short names stand for images behind `prefix`.
+///
+/// # Errors
+/// [`RenderError`]; nothing is kept then.
+pub fn render_with(
+    tree: &FileTree,
+    catalog: Catalog,
+    prefix: &str,
+    run: &mut dyn FnMut(&Request) -> Option<Result<Answer, Failure>>,
+) -> Result<Rendered, RenderError> {
+    let mut rendering = Rendering::start(tree, catalog)?.with_prefix(prefix);
     loop {
         match rendering.step()? {
             Turn::Ran => {}
             Turn::Done => return rendering.finish(),
-            Turn::Waits(_) => return Err(rendering.refusal()),
+            Turn::Waits(request) => match run(&request) {
+                Some(answer) => rendering.resume(answer)?,
+                None => return Err(rendering.refusal()),
+            },
         }
     }
 }

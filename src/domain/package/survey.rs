@@ -1,7 +1,8 @@
 //! Everything that is wrong with a package at once: one stage that fails does not hide what the others find.
 
 use super::check::{Findings, findings};
-use super::functions::Catalog;
+use super::external::{Answer, Failure, Request};
+use super::functions::{Catalog, PREFIX};
 use super::ignore::Ignored;
 use super::inventory::conflicts;
 use super::render::declared;
@@ -21,12 +22,28 @@ pub struct Survey {
 /// that fails, or is not run, leaves the resources to the next as they were.
 #[must_use]
 pub fn survey(tree: &FileTree, catalog: Catalog) -> Survey {
-    let (mut rendering, mut errors) = Rendering::survey(tree, catalog);
+    survey_with(tree, catalog, PREFIX, &mut |_| None)
+}
+
+/// The same, with what `run` answers for functions that are not built in, `None` for those that it does not run; their
+/// short names stand for images behind `prefix`.
+pub fn survey_with(
+    tree: &FileTree,
+    catalog: Catalog,
+    prefix: &str,
+    run: &mut dyn FnMut(&Request) -> Option<Result<Answer, Failure>>,
+) -> Survey {
+    let (rendering, mut errors) = Rendering::survey(tree, catalog);
+    let mut rendering = rendering.with_prefix(prefix);
     loop {
         let refused = match rendering.step() {
             Ok(Turn::Done) => break,
             Ok(Turn::Ran) => continue,
-            Ok(Turn::Waits(_)) => rendering.refusal(),
+            Ok(Turn::Waits(request)) => match run(&request).map(|answer| rendering.resume(answer)) {
+                None => rendering.refusal(),
+                Some(Ok(())) => continue,
+                Some(Err(error)) => error,
+            },
             Err(error) => error,
         };
         errors.extend(refused.into_problems());

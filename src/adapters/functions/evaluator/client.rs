@@ -24,6 +24,11 @@ pub(in crate::adapters::functions) fn run(
     list: &str,
     limits: &Limits,
 ) -> Option<Result<Answer, Failure>> {
+    // Told here: the connection would only say that it broke.
+    if list.len() >= MESSAGE {
+        let message = format!("{image}: its input has {} bytes, more than the {MESSAGE} of a message", list.len());
+        return Some(Err(Failure::new("fn.output_limit", message)));
+    }
     let request = Request { resource_list: list.as_bytes().to_vec(), image: image.to_owned() };
     let (asked, limits) = (address.to_owned(), *limits);
     // A thread of its own: the one that calls may belong to a runtime, which must not wait inside itself.

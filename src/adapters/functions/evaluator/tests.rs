@@ -46,6 +46,8 @@ fn the_built_in_functions_are_served() {
         assert!(failure.message.contains("(InvalidArgument)"), "{failure}");
         let few = Limits { output: 20, ..Limits::default() };
         assert_eq!(asked(address, "set-namespace", LIST, &few).unwrap().unwrap_err().code, "fn.output_limit");
+        let much = LIST.replace("{name: a}", &format!("{{name: {}}}", "a".repeat(MESSAGE)));
+        assert_eq!(asked(address, "set-namespace", &much, &limits).unwrap().unwrap_err().code, "fn.output_limit");
     });
 }
 

@@ -12,6 +12,7 @@ mod wasi;
 
 use std::path::Path;
 
+use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
 use wasmi::{
     Config, EnforcedLimits, Engine, Error, Instance, Linker, Module, Store, StoreLimits, StoreLimitsBuilder, TrapCode,
 };
@@ -122,6 +123,8 @@ impl World {
     fn new(list: &str, limits: &Limits) -> Self {
         let growth =
             StoreLimitsBuilder::new().memory_size(limits.memory).table_elements(TABLE).instances(1).memories(1);
+        // Where growth is refused a module may fail in any way: that it was for want of memory is said here.
+        let growth = growth.trap_on_grow_failure(true);
         Self {
             input: list.as_bytes().to_vec(),
             read: 0,
@@ -172,6 +175,7 @@ enum End {
     Exit(i32),
     Fuel,
     Output,
+    Memory,
     Values,
     Trap(String),
 }
@@ -181,14 +185,22 @@ impl End {
         match (error.i32_exit_status(), error.as_trap_code()) {
             (Some(code), _) => Self::Exit(code),
             (_, Some(TrapCode::OutOfFuel)) => Self::Fuel,
+            (_, Some(TrapCode::GrowthOperationLimited)) => Self::Memory,
             _ => match error.downcast_ref::<Stop>() {
                 Some(Stop::Output) => Self::Output,
                 Some(Stop::Steps) => Self::Fuel,
                 Some(Stop::Values) => Self::Values,
+                None if is_too_large(error) => Self::Memory,
                 None => Self::Trap(error.to_string()),
             },
         }
     }
+}
+
+/// Whether a module asks for more memory to begin with than it may have.
+fn is_too_large(error: &Error) -> bool {
+    use InstantiationError::FailedToInstantiateMemory as Failed;
+    matches!(error.kind(), ErrorKind::Instantiation(Failed(MemoryError::ResourceLimiterDeniedAllocation)))
 }
 
 /// Runs a command from its start to its end.
@@ -210,8 +222,11 @@ fn answer(name: &str, ended: Result<(), End>, world: World) -> Result<Answer, Fa
         }
         Err(End::Fuel) => ("fn.timeout", None, format!("was stopped: it took more than {fuel} steps")),
         Err(End::Output) => ("fn.output_limit", None, format!("was stopped: it wrote more than {output} bytes")),
+        Err(End::Memory) => {
+            ("fn.memory_limit", None, format!("was stopped: it asked for more than {memory} bytes of memory"))
+        }
         Err(End::Values) => {
-            ("fn.failed", None, format!("was stopped: its JavaScript values took more than {memory} bytes"))
+            ("fn.memory_limit", None, format!("was stopped: its JavaScript values took more than {memory} bytes"))
         }
         Err(End::Trap(why)) => ("fn.failed", None, format!("failed: {why}")),
     };

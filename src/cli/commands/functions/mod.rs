@@ -2,10 +2,13 @@
 
 mod eval;
 mod folder;
+mod others;
 mod pipe;
 mod render;
 mod run;
 mod serve;
+
+pub(super) use others::Others;
 
 use anyhow::{anyhow, bail};
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::super::super::Done;
-use super::super::super::args::{Global, Images, PullPolicy};
+use super::super::super::args::{FnLimits, Global, Images, PullPolicy};
 use super::super::super::output::note;
 use super::super::pkg::cache;
-use crate::app::functions::{Containers, Generators, LocalRunner, Pull, modules};
+use crate::app::functions::{Containers, Generators, ImageRules, Limits, LocalRunner, Pull, modules};
 use crate::domain::package::functions::FunctionResult;
 use crate::domain::package::rendering::{About, Run};
 use crate::domain::package::{RenderError, Rendering, Turn};
@@ -131,12 +131,16 @@ fn result(result: &FunctionResult) -> String {
     format!("[{}]{about}: {}", result.severity, result.message)
 }
 
-/// How images are run, from the flags and `KRM_FN_RUNTIME`.
+/// The name of the engine, under kpt's two names of the variable, the newer one first.
+const ENGINE: [&str; 2] = ["KRM_FN_RUNTIME", "KPT_FN_RUNTIME"];
+
+/// How images are run, from the flags and the environment.
 pub(super) fn containers(images: &Images, network: bool) -> Containers {
     Containers {
-        engine: std::env::var("KRM_FN_RUNTIME")
-            .ok()
-            .filter(|engine| !engine.is_empty())
+        engine: ENGINE
+            .into_iter()
+            .filter_map(|name| std::env::var(name).ok())
+            .find(|engine| !engine.is_empty())
             .map(|engine| engine.to_lowercase()),
         path: std::env::var_os("PATH").unwrap_or_default(),
         pull: match images.image_pull_policy {
@@ -155,7 +159,19 @@ pub(super) fn others(global: &Global, images: &Images) -> LocalRunner {
         wasm: images.allow_alpha_wasm,
         modules: images.allow_alpha_wasm.then(|| modules(&cache(global))),
         evaluator: images.function_runner.clone(),
+        images: ImageRules { allowed: images.allow_image.clone(), digests: images.require_image_digests },
+        limits: limits(&images.limits),
         ..LocalRunner::default()
+    }
+}
+
+fn limits(flags: &FnLimits) -> Limits {
+    let FnLimits { function_timeout: time, function_memory, function_output: output } = *flags;
+    let known = Limits { time, output, ..Limits::default() };
+    match function_memory {
+        None => known,
+        Some(0) => Limits { memory: usize::MAX, program_memory: 0, ..known },
+        Some(most) => Limits { memory: usize::try_from(most).unwrap_or(usize::MAX), program_memory: most, ..known },
     }
 }
 
