@@ -1,20 +1,31 @@
 //! `.krmignore`: files of a package that are no resources, by patterns as in `.gitignore`.
+//!
+//! As in kpt, the file of a package stands beside its Kptfile, and is about the package's own files: neither those of
+//! its subpackages nor whether these are there. Where a folder is read as one, for a single function, it may leave out
+//! whole subpackages.
+
+use std::collections::BTreeSet;
 
 use super::Problem;
 use super::functions::glob::{Pattern, names};
+use super::kptfile;
 use super::layout::is_below;
 use crate::domain::source::{File, FileTree};
 
-/// Name of the files with the patterns; each is about its own directory and what is below.
+/// Name of the files with the patterns.
 const FILE: &str = ".krmignore";
 /// Most patterns of a package, and most bytes of them together: every file is held against each.
 const MAX_PATTERNS: usize = 1000;
 const MAX_BYTES: usize = 64 << 10;
 
-/// The patterns of a tree, those of outer directories first.
+/// The patterns of a tree.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ignored {
     rules: Vec<Rule>,
+    /// The directories of packages, the root among them.
+    packages: BTreeSet<String>,
+    /// Whether a package leaves out subpackages.
+    is_folder: bool,
     /// There are more patterns than are read.
     excess: Option<Problem>,
 }
@@ -32,12 +43,20 @@ struct Rule {
 }
 
 impl Ignored {
-    /// Reads every `.krmignore` of a tree.
+    /// The patterns of a tree that is read as one folder.
+    pub(super) fn of_folder(tree: &FileTree) -> Self {
+        Self { is_folder: true, ..Self::read(tree) }
+    }
+
+    /// The patterns of a package and its subpackages.
     pub(super) fn read(tree: &FileTree) -> Self {
-        let mut found = Self::default();
+        let directory =
+            |(path, _): (&str, &File)| path.strip_suffix(kptfile::FILE)?.strip_suffix('/').map(str::to_owned);
+        let packages = tree.iter().filter_map(directory).chain([String::new()]).collect();
+        let mut found = Self { packages, ..Self::default() };
         let (mut count, mut bytes) = (0, 0);
         for (path, number, line) in
-            tree.iter().filter(|(path, _)| path.rsplit('/').next() == Some(FILE)).flat_map(lines)
+            tree.iter().filter(|(path, _)| found.is_meant(path)).flat_map(lines).collect::<Vec<_>>()
         {
             (count, bytes) = (count + 1, bytes + line.len());
             if count > MAX_PATTERNS || bytes > MAX_BYTES {
@@ -47,8 +66,25 @@ impl Ignored {
             // What is no pattern matches nothing, as in git.
             found.rules.extend(rule(path.rsplit_once('/').map_or("", |(directory, _)| directory), &line));
         }
-        found.rules.sort_by_key(|rule| rule.depth);
         found
+    }
+
+    /// Whether a file has the patterns of a package.
+    fn is_meant(&self, path: &str) -> bool {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        name == FILE && self.packages.contains(directory)
+    }
+
+    /// The directory of the package that something is in, which may be the directory of a package itself.
+    fn home<'p>(&self, path: &'p str) -> &'p str {
+        let mut directory = path;
+        while let Some((around, _)) = directory.rsplit_once('/') {
+            if self.packages.contains(around) {
+                return around;
+            }
+            directory = around;
+        }
+        ""
     }
 
     /// What is wrong with the patterns themselves.
@@ -61,9 +97,22 @@ impl Ignored {
         if self.rules.is_empty() {
             return false;
         }
-        let around: Vec<&Rule> = self.rules.iter().filter(|rule| is_below(path, &rule.directory)).collect();
+        let home = self.home(path);
+        self.leaves_out(home, path, false) || (self.is_folder && self.is_without(home))
+    }
+
+    /// Whether a package, or one around it, is left out by the package that it is in.
+    fn is_without(&self, package: &str) -> bool {
+        let home = self.home(package);
+        !package.is_empty() && (self.leaves_out(home, package, true) || self.is_without(home))
+    }
+
+    /// Whether the package in `home` leaves something of its own out, or a directory that it is in.
+    fn leaves_out(&self, home: &str, path: &str, is_directory: bool) -> bool {
+        let own: Vec<&Rule> = self.rules.iter().filter(|rule| rule.directory == home && is_below(path, home)).collect();
         let names = names(path);
-        (1..=names.len()).any(|count| is_left_out(&around, &names[..count], count < names.len()))
+        !own.is_empty()
+            && (1..=names.len()).any(|count| is_left_out(&own, &names[..count], is_directory || count < names.len()))
     }
 }
 
@@ -135,12 +184,37 @@ mod tests {
         }
     }
 
+    /// What `kpt fn render` and `kpt fn eval` of 1.0.0-beta.56 give to functions.
     #[test]
-    fn a_file_is_about_its_own_directory() {
-        let mut tree = FileTree::new();
-        tree.insert("sub/.krmignore", File::regular(b"/a.yaml"[..].to_vec())).unwrap();
-        let found = Ignored::read(&tree);
-        assert!(found.holds("sub/a.yaml") && !found.holds("a.yaml") && !found.holds("subway/a.yaml"));
+    fn a_file_is_about_its_own_package() {
+        let paths = ["Kptfile", "a.yaml", "dir/a.yaml", "sub/Kptfile", "sub/a.yaml", "sub/b.yaml", "sub/plain/a.yaml"];
+        let table: &[(&[(&str, &str)], &str, &str)] = &[
+            (&[("", "a.yaml")], "a.yaml dir/a.yaml", "a.yaml dir/a.yaml"),
+            (&[("", "sub")], "", "sub/Kptfile sub/a.yaml sub/b.yaml sub/plain/a.yaml"),
+            (&[("", "sub/a.yaml")], "", ""),
+            (&[("sub/", "b.yaml")], "sub/b.yaml", "sub/b.yaml"),
+            (&[("sub/", "/a.yaml")], "sub/a.yaml", "sub/a.yaml"),
+            (&[("dir/", "a.yaml")], "", ""),
+            (&[("", "dir/")], "dir/a.yaml", "dir/a.yaml"),
+            (&[("sub/", "plain/")], "sub/plain/a.yaml", "sub/plain/a.yaml"),
+            (&[("", "a.yaml"), ("sub/", "!a.yaml")], "a.yaml dir/a.yaml", "a.yaml dir/a.yaml"),
+            (&[("", "Kptfile")], "Kptfile", "Kptfile"),
+        ];
+        for (files, rendered, evaluated) in table {
+            let mut tree = FileTree::new();
+            for path in paths {
+                tree.insert(path, File::regular(b"".to_vec())).unwrap();
+            }
+            for (directory, patterns) in *files {
+                tree.insert(format!("{directory}{FILE}"), File::regular(patterns.as_bytes())).unwrap();
+            }
+            let left_out = |ignored: &Ignored| {
+                let left_out: Vec<&str> = paths.into_iter().filter(|path| ignored.holds(path)).collect();
+                left_out.join(" ")
+            };
+            assert_eq!(left_out(&Ignored::read(&tree)), *rendered, "{files:?}");
+            assert_eq!(left_out(&Ignored::of_folder(&tree)), *evaluated, "{files:?}");
+        }
     }
 
     #[test]
@@ -156,6 +230,7 @@ mod tests {
         let read = |text: &str| {
             let mut tree = FileTree::new();
             tree.insert("a/.krmignore", File::regular(text.as_bytes())).unwrap();
+            tree.insert("a/Kptfile", File::regular(b"".to_vec())).unwrap();
             Ignored::read(&tree)
         };
         let found = read(&text(MAX_PATTERNS));

@@ -1,7 +1,6 @@
 //! Which packages a tree has, and in which order their pipelines run.
 
 use super::Problem;
-use super::ignore::Ignored;
 use super::kptfile::{self, Kptfile};
 use super::render::RenderError;
 use crate::domain::source::FileTree;
@@ -36,20 +35,20 @@ pub(super) fn is_below(path: &str, directory: &str) -> bool {
 }
 
 impl Layout {
-    /// Reads every Kptfile that `.krmignore` does not leave out.
+    /// Reads every Kptfile; as in kpt, `.krmignore` leaves none out.
     ///
     /// # Errors
     /// [`RenderError::Problems`], all of them.
-    pub(super) fn read(tree: &FileTree, ignored: &Ignored) -> Result<Self, RenderError> {
-        let (found, problems) = Self::survey(tree, ignored);
+    pub(super) fn read(tree: &FileTree) -> Result<Self, RenderError> {
+        let (found, problems) = Self::survey(tree);
         if problems.is_empty() { Ok(found) } else { Err(RenderError::Problems { problems }) }
     }
 
     /// Reads what can be read of every Kptfile, and says what is wrong with them; without a root it is empty.
-    pub(super) fn survey(tree: &FileTree, ignored: &Ignored) -> (Self, Vec<Problem>) {
+    pub(super) fn survey(tree: &FileTree) -> (Self, Vec<Problem>) {
         let mut found = Vec::new();
         let mut problems = Vec::new();
-        for (path, file) in tree.iter().filter(|(path, _)| !ignored.holds(path)) {
+        for (path, file) in tree.iter() {
             let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
             if name != kptfile::FILE {
                 if name.eq_ignore_ascii_case(kptfile::FILE) {
@@ -156,7 +155,7 @@ mod tests {
             let text = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: p\n";
             tree.insert(path, File::regular(text.as_bytes().to_vec())).unwrap();
         }
-        Layout::read(&tree, &Ignored::default()).unwrap()
+        Layout::read(&tree).unwrap()
     }
 
     fn names(packages: &[&Package]) -> Vec<String> {

@@ -151,7 +151,7 @@ pub fn render_with(
 /// [`RenderError::Problems`].
 pub fn objects(tree: &FileTree) -> Result<Vec<DeclaredObject>, RenderError> {
     let ignored = Ignored::read(tree);
-    Layout::read(tree, &ignored)?;
+    Layout::read(tree)?;
     let resources = Resources::read(tree, &ignored).map_err(|problems| RenderError::Problems { problems })?;
     applied(&resources)
 }

@@ -110,7 +110,7 @@ impl Rendering {
     /// [`RenderError::Problems`], all of them.
     pub fn start(tree: &FileTree, catalog: Catalog) -> Result<Self, RenderError> {
         let ignored = Ignored::read(tree);
-        let layout = Layout::read(tree, &ignored)?;
+        let layout = Layout::read(tree)?;
         let resources = Resources::read(tree, &ignored).map_err(|problems| RenderError::Problems { problems })?;
         let (rendering, problems) = Self::of(tree, &layout, resources, catalog);
         if problems.is_empty() { Ok(rendering) } else { Err(RenderError::Problems { problems }) }
@@ -120,7 +120,7 @@ impl Rendering {
     /// fails then leaves no trace.
     pub(super) fn survey(tree: &FileTree, catalog: Catalog) -> (Self, Vec<Problem>) {
         let ignored = Ignored::read(tree);
-        let (layout, mut problems) = Layout::survey(tree, &ignored);
+        let (layout, mut problems) = Layout::survey(tree);
         let (resources, unreadable) = Resources::survey(tree, &ignored);
         problems.extend(unreadable);
         let (rendering, limits) = Self::of(tree, &layout, resources, catalog);
@@ -171,7 +171,7 @@ impl Rendering {
     /// # Errors
     /// [`RenderError::Problems`], all of them.
     pub fn single(tree: &FileTree, single: Single, catalog: Catalog) -> Result<Self, RenderError> {
-        let read = Resources::read(tree, &Ignored::read(tree));
+        let read = Resources::read(tree, &Ignored::of_folder(tree));
         let mut resources = read.map_err(|problems| RenderError::Problems { problems })?;
         let (aside, text) = single.config.unzip();
         if let (Some(name), Some(text)) = (&aside, text) {

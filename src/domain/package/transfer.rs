@@ -22,7 +22,7 @@ pub struct TransferError(String);
 /// [`RenderError::Problems`], all of them.
 pub fn source(tree: &FileTree, config: Option<&str>) -> Result<String, RenderError> {
     let resources =
-        Resources::read(tree, &Ignored::read(tree)).map_err(|problems| RenderError::Problems { problems })?;
+        Resources::read(tree, &Ignored::of_folder(tree)).map_err(|problems| RenderError::Problems { problems })?;
     let list = list(&resources)?;
     Ok(match config {
         None => list,
