@@ -64,8 +64,9 @@ impl YamlFile {
         let Err(refused) = first else { return Ok(true) };
         // Tags, anchors and whatever else stands between a key or dash and its value go too; comments that stand deeper
         // would be lines of a text of several lines.
+        let (place, whole) = self.nearest(document, path, new);
         for in_lines in [true, false] {
-            let splice = self.whole_splice(document, path, new, in_lines);
+            let splice = self.whole_splice(document, place, &whole, in_lines);
             if splice.is_some_and(|splice| self.commit(splice, &expected, path).is_ok()) {
                 return Ok(true);
             }
@@ -144,11 +145,22 @@ impl YamlFile {
         let root = &self.documents[document];
         let depth = (0..path.len()).rev().find(|depth| root.at(&path[..*depth]).is_some()).unwrap_or(0);
         let parent = self.find(document, &path[..depth])?;
-        let nested = path[depth + 1..]
-            .iter()
-            .rev()
-            .fold(new.clone(), |inner, key| Value::Object(std::iter::once(((*key).to_owned(), inner)).collect()));
-        self.insert_splice(document, &path[..depth], parent, path[depth], &nested)
+        let inner = nested(&path[depth + 1..], new);
+        self.insert_splice(document, &path[..depth], parent, path[depth], &inner)
+    }
+
+    /// The place nearest to `path` that there is, when nothing is in it, and what has to stand there for `new` to be at
+    /// `path`; else `path` itself.
+    fn nearest<'p>(&self, document: usize, path: &'p [&'p str], new: &Value) -> (&'p [&'p str], Value) {
+        let above = (1..path.len()).rev().find(|depth| self.find(document, &path[..*depth]).is_ok());
+        let is_there = self.find(document, path).is_ok();
+        let is_scalar = |depth: &usize| {
+            self.find(document, &path[..*depth]).is_ok_and(|node| matches!(node.kind, NodeKind::Scalar { .. }))
+        };
+        match above.filter(|depth| !is_there && is_scalar(depth)) {
+            Some(depth) => (&path[..depth], nested(&path[depth..], new)),
+            None => (path, new.clone()),
+        }
     }
 
     /// The bytes to replace for the value at `path`; for an absent value the place behind its colon.
@@ -361,6 +373,12 @@ impl YamlFile {
         *self = edited;
         Ok(())
     }
+}
+
+/// Maps around a value, so that it is at a path.
+fn nested(path: &[&str], new: &Value) -> Value {
+    let around = |inner, key: &&str| Value::Object(std::iter::once(((*key).to_owned(), inner)).collect());
+    path.iter().rev().fold(new.clone(), around)
 }
 
 /// Whether a map or list is written without braces.

@@ -280,6 +280,22 @@ fn absent_values_get_one() {
 }
 
 #[test]
+fn nothing_in_braces_becomes_a_map() {
+    for (text, expected) in [
+        ("m: {n: c, l: }\n", "m: {n: c, l: {a: b} }\n"),
+        ("m: {n: c, l: null} # kept\n", "m: {n: c, l: {a: b}} # kept\n"),
+        ("m: {l: , n: c}\n", "m: {l: {a: b} , n: c}\n"),
+        ("m: {l: ~, n: c}\n", "m: {l: {a: b}, n: c}\n"),
+        ("m: {\n  l: null, # kept\n  n: c}\n", "m: {\n  l: {a: b}, # kept\n  n: c}\n"),
+        ("m:\n  l: null # kept\n  n: c\n", "m:\n  l: {a: b} # kept\n  n: c\n"),
+    ] {
+        let mut file = parse(text);
+        assert_eq!(file.set(0, &["m", "l", "a"], &json!("b")), Ok(true), "{text}");
+        assert_eq!(file.text(), expected);
+    }
+}
+
+#[test]
 fn what_cannot_be_edited_is_refused_and_left() {
     let text = "a: &x 1\nb: *x\nc: |\n  text\n";
     let mut file = parse(text);

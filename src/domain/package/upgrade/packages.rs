@@ -102,7 +102,26 @@ pub(super) fn resource_merge(trees: &Trees<'_>, on_conflict: OnConflict) -> Resu
             let _ = tree.insert(path, file);
         }
     }
+    merge.conflicts.extend(one_of_each(&mut tree, trees, Taken::Local));
     Ok(Upgraded { tree, conflicts: merge.conflicts, notes })
+}
+
+/// Takes away what cannot be beside what is kept: a path is either a file or a folder.
+fn one_of_each(tree: &mut FileTree, trees: &Trees<'_>, taken: Taken) -> Vec<Conflict> {
+    let kept = if taken == Taken::Local { trees.local } else { trees.updated };
+    let around = |path: &str| path.match_indices('/').map(|(at, _)| path[..at].to_owned()).collect::<Vec<_>>();
+    let both = |path: &str| around(path).into_iter().find(|folder| tree.get(folder).is_some());
+    let pairs: Vec<(String, String)> =
+        tree.iter().filter_map(|(path, _)| Some((both(path)?, path.to_owned()))).collect();
+    let mut conflicts = Vec::new();
+    for (file, below) in pairs {
+        tree.remove(if kept.get(&file).is_some() { &below } else { &file });
+        let (local, upstream) = if trees.local.get(&file).is_some() { (&file, &below) } else { (&below, &file) };
+        let side = |path: &str| Side { held: Held::Changed, at: format!("{path}:1") };
+        let (local, upstream) = (side(local), side(upstream));
+        conflicts.push(Conflict { object: file, field: None, local, upstream, taken });
+    }
+    conflicts
 }
 
 /// The files of a package without those of its subpackages.
@@ -269,5 +288,6 @@ pub(super) fn copy_merge(trees: &Trees<'_>, on_conflict: OnConflict) -> Result<U
     if let Some(file) = merge_file(trees, FILE, &mut merge)? {
         let _ = tree.insert(FILE, file);
     }
+    merge.conflicts.extend(one_of_each(&mut tree, trees, Taken::Upstream));
     Ok(Upgraded { tree, conflicts: merge.conflicts, notes: Vec::new() })
 }
