@@ -5,6 +5,7 @@
 //! [`Conflict`] for each place that both sides changed, and a choice of who wins ([`OnConflict`]).
 
 mod fields;
+mod json;
 mod kptfile;
 mod links;
 mod mark;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::super::ignore::Ignored;
-use super::super::medium::is_yaml_file;
+use super::super::medium::{is_resource_file, is_yaml_file};
 use super::kptfile::{self, Package, problem};
 use super::resources::{Merge, Merged, Versions};
 use super::{Conflict, Held, OnConflict, Side, Taken, Trees, UpgradeError, Upgraded};
@@ -191,7 +191,7 @@ fn merge_file(trees: &Trees<'_>, path: &str, merge: &mut Merge<'_>) -> Result<Op
         return Ok(updated.cloned());
     }
     let is_link = [origin, updated, local].into_iter().flatten().any(|file| file.mode == FileMode::Symlink);
-    if is_yaml_file(path) && !is_link && !merge.ignored.holds(path) {
+    if is_resource_file(path) && !is_link && !merge.ignored.holds(path) {
         let bytes = |file: Option<&'_ File>| file.map(|file| file.bytes.clone());
         let (origin_bytes, updated_bytes, local_bytes) = (bytes(origin), bytes(updated), bytes(local));
         let versions = Versions {

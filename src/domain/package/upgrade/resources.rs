@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use super::super::ignore::Ignored;
 use super::super::kptfile::FILE;
+use super::super::medium::{self, is_json_file};
 use super::super::parts::{Document, Parts};
 use super::fields::{Clash, Three, Walk, picked};
+use super::json;
 use super::kptfile::{self, Package};
 use super::text::{Part, marker, write};
 use super::{Conflict, Held, OnConflict, Problem, Side, Taken};
@@ -91,12 +93,14 @@ fn identity(value: &Value, document: Document<'_>) -> Option<Identity> {
 
 /// The resources of a file; `None` when something in it is none, so that the file can only be taken as a whole. The
 /// Kptfile of a package is the same one whatever it is called.
-fn read(parts: &Parts, is_kptfile: bool) -> Option<Vec<Resource<'_>>> {
+fn read<'p>(parts: &'p Parts, path: &str, is_kptfile: bool) -> Option<Vec<Resource<'p>>> {
     let one = |index: usize| {
         let document = parts.document(index)?;
         let value = parts.value(index);
         let alone = document.index == 0 && document.file.documents().len() == 1;
-        let mut identity = identity(&value, document).filter(|_| alone)?;
+        // JSON with escapes that YAML does not have is not here as it is written.
+        let as_written = !is_json_file(path) || document.root().is_some_and(json::is_braces);
+        let mut identity = identity(&value, document).filter(|_| alone && as_written)?;
         if is_kptfile {
             identity = Identity::default();
         }
@@ -146,14 +150,15 @@ impl Merge<'_> {
     pub(super) fn file(&mut self, versions: &Versions<'_>, package: Option<Package>) -> Result<Merged, Vec<Problem>> {
         let parse = |version: &str, bytes: Option<&[u8]>| {
             bytes
-                .map(Parts::read)
+                .map(|bytes| medium::read(versions.path, bytes))
                 .transpose()
                 .map_err(|error| vec![Problem::unreadable(&format!("{version}/{}", versions.path), &error)])
         };
         let (origin, updated, local) =
             (parse("origin", versions.origin)?, parse("updated", versions.updated)?, parse("local", versions.local)?);
-        let resources = [&origin, &updated, &local]
-            .map(|parts| parts.as_ref().map_or(Some(Vec::new()), |parts| read(parts, package.is_some())));
+        let resources = [&origin, &updated, &local].map(|parts| {
+            parts.as_ref().map_or(Some(Vec::new()), |parts| read(parts, versions.path, package.is_some()))
+        });
         let [Some(origin), Some(updated), Some(local)] = resources else { return Ok(Merged::Opaque) };
         let origin = by_identity("origin", versions.path, &origin)?;
         let by_local = by_identity("local", versions.path, &local)?;
@@ -245,6 +250,11 @@ impl Merge<'_> {
         };
         for clash in &walk.clashes {
             self.conflicts.push(conflict(path, clash, updated, local));
+        }
+        if is_json_file(path) {
+            let value = picked(&pick, Some(&updated.value), Some(&local.value)).unwrap_or(Value::Null);
+            let part = local.document.root().and_then(|root| json::Part::root(local.text(), root, &local.value));
+            return part.map_or_else(|| format!("{value:#}\n"), |part| part.with(&value));
         }
         let written = match (updated.part(), local.part()) {
             (Some(updated), Some(local)) => write(origin.and_then(Resource::part), updated, local, &pick),
