@@ -96,15 +96,15 @@ pub(crate) struct Images {
 #[derive(Debug, Args)]
 pub(crate) struct FnLimits {
     /// Longest time of a function that is not built in
-    #[arg(long, default_value = "5m", value_parser = time, value_name = "DURATION")]
-    pub(crate) function_timeout: Duration,
+    #[arg(long = "function-timeout", default_value = "5m", value_parser = time, value_name = "DURATION")]
+    pub(crate) time: Duration,
     /// Most memory of a container, of each process of a program, or of a WASM module, such as 1Gi; 0 for what the system
     /// gives [default: 2Gi, of a WASM module 512Mi]
-    #[arg(long, value_parser = size, value_name = "SIZE")]
-    pub(crate) function_memory: Option<u64>,
+    #[arg(long = "function-memory", value_parser = size, value_name = "SIZE")]
+    pub(crate) memory: Option<u64>,
     /// Most that a function may answer which is not built in
-    #[arg(long, default_value = "64Mi", value_parser = size, value_name = "SIZE")]
-    pub(crate) function_output: u64,
+    #[arg(long = "function-output", default_value = "64Mi", value_parser = size, value_name = "SIZE")]
+    pub(crate) output: u64,
 }
 
 pub(super) fn time(text: &str) -> Result<Duration, String> {
@@ -115,6 +115,15 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
 fn size(text: &str) -> Result<u64, String> {
     let nanos = text.parse::<Quantity>().map_err(|error| error.to_string())?.nanos();
     u64::try_from(nanos / 1_000_000_000).map_err(|_| "write it in bytes, or as 512Mi or 2Gi".to_owned())
+}
+
+/// How what functions say is shown.
+#[derive(Debug, Args)]
+pub(crate) struct Shown {
+    /// Cut what functions say to a few lines
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true,
+          action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) truncate_output: bool,
 }
 
 /// Flags of `render` and `validate`: without them, only what is built in is run.
@@ -179,10 +188,9 @@ pub(crate) struct FnRender {
     /// Folder for the file results.yaml with what all functions said
     #[arg(long, value_name = "DIR")]
     pub(crate) results_dir: Option<PathBuf>,
-    /// Cut what functions say to a few lines
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true,
-          action = ArgAction::Set, value_name = "BOOL")]
-    pub(crate) truncate_output: bool,
+    /// How what functions say is shown.
+    #[command(flatten)]
+    pub(crate) shown: Shown,
     /// How images are run.
     #[command(flatten)]
     pub(crate) images: Images,
@@ -216,10 +224,9 @@ pub(crate) struct FnEval {
     /// Folder for the file results.yaml with what the function said
     #[arg(long, value_name = "DIR")]
     pub(crate) results_dir: Option<PathBuf>,
-    /// Cut what functions say to a few lines
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true,
-          action = ArgAction::Set, value_name = "BOOL")]
-    pub(crate) truncate_output: bool,
+    /// How what functions say is shown.
+    #[command(flatten)]
+    pub(crate) shown: Shown,
     /// Let a function in a container use the network
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
           action = ArgAction::Set, value_name = "BOOL")]

@@ -184,11 +184,14 @@ mod tests {
         }
     }
 
+    /// Patterns by directory, and what they leave out of a render and of a folder.
+    type Row<'t> = (&'t [(&'t str, &'t str)], &'t str, &'t str);
+
     /// What `kpt fn render` and `kpt fn eval` of 1.0.0-beta.56 give to functions.
     #[test]
     fn a_file_is_about_its_own_package() {
         let paths = ["Kptfile", "a.yaml", "dir/a.yaml", "sub/Kptfile", "sub/a.yaml", "sub/b.yaml", "sub/plain/a.yaml"];
-        let table: &[(&[(&str, &str)], &str, &str)] = &[
+        let table: &[Row<'_>] = &[
             (&[("", "a.yaml")], "a.yaml dir/a.yaml", "a.yaml dir/a.yaml"),
             (&[("", "sub")], "", "sub/Kptfile sub/a.yaml sub/b.yaml sub/plain/a.yaml"),
             (&[("", "sub/a.yaml")], "", ""),

@@ -43,7 +43,7 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
         generators: Some(generators(args.network)),
         ..others(global, &args.images)
     });
-    let teller = Teller { package: None, quiet: global.quiet, truncate: args.truncate_output };
+    let teller = Teller { package: None, quiet: global.quiet, truncate: args.shown.truncate_output };
     let outcome = drive(&mut rendering, runner.as_ref(), &teller);
     let _hold = ending.hold();
     if let Some(signal) = ending.told() {

@@ -38,7 +38,7 @@ pub(crate) fn render(global: &Global, args: &FnRender) -> anyhow::Result<Done> {
         Err(error) => return Ok(refused(&args.path, &error)),
     };
     let package = root.file_name().map_or_else(|| "/".to_owned(), |name| name.to_string_lossy().into_owned());
-    let teller = Teller { package: Some(package), quiet: global.quiet, truncate: args.truncate_output };
+    let teller = Teller { package: Some(package), quiet: global.quiet, truncate: args.shown.truncate_output };
     let outcome = drive(&mut rendering, runner.as_ref(), &teller);
     let _hold = ending.hold();
     if let Some(signal) = ending.told() {

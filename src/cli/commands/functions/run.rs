@@ -166,9 +166,9 @@ pub(super) fn others(global: &Global, images: &Images) -> LocalRunner {
 }
 
 fn limits(flags: &FnLimits) -> Limits {
-    let FnLimits { function_timeout: time, function_memory, function_output: output } = *flags;
+    let FnLimits { time, memory, output } = *flags;
     let known = Limits { time, output, ..Limits::default() };
-    match function_memory {
+    match memory {
         None => known,
         Some(0) => Limits { memory: usize::MAX, program_memory: 0, ..known },
         Some(most) => Limits { memory: usize::try_from(most).unwrap_or(usize::MAX), program_memory: most, ..known },
