@@ -50,7 +50,8 @@ pub struct Containers {
 
 /// With this code docker, podman and nerdctl say that they failed themselves, before the function ran.
 const ENGINES_OWN: i32 = 125;
-/// With this code they say that the function was killed, as the system does with one that takes more memory than it may.
+/// With this code they say that the function was killed, as the system does with one that takes more memory than it
+/// may.
 const KILLED: i32 = 137;
 
 fn without_service(engine: &Path, image: &str, failure: Failure) -> Failure {

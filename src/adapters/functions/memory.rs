@@ -2,13 +2,14 @@
 //!
 //! What is bounded is the data of each process (Linux: `RLIMIT_DATA`; other systems have no bound that can be set from
 //! outside), not its address space, of which Go and JavaScript reserve far more than they use. A program is bounded
-//! right after it was started and before it gets its input; what it starts from then on has the same bound, each process
-//! its own.
+//! right after it was started and before it gets its input; what it starts from then on has the same bound, each
+//! process its own.
 
 use std::io;
 use std::process::Child;
 
-/// Words by which programs say that they got no memory: of C and shells, Go and JavaScript, Python, C++, Java, Rust, GNU.
+/// Words by which programs say that they got no memory: of C and shells, Go and JavaScript, Python, C++, Java, Rust,
+/// GNU.
 const WORDS: [&str; 7] = [
     "cannot allocate memory",
     "out of memory",

@@ -96,14 +96,14 @@ pub(crate) struct Images {
 #[derive(Debug, Args)]
 pub(crate) struct FnLimits {
     /// Longest time of a function that is not built in
-    #[arg(long = "function-timeout", default_value = "5m", value_parser = time, value_name = "DURATION")]
+    #[arg(id = "function-timeout", long = "function-timeout", default_value = "5m", value_parser = time, value_name = "DURATION")]
     pub(crate) time: Duration,
-    /// Most memory of a container, of each process of a program, or of a WASM module, such as 1Gi; 0 for what the system
-    /// gives [default: 2Gi, of a WASM module 512Mi]
-    #[arg(long = "function-memory", value_parser = size, value_name = "SIZE")]
+    /// Most memory of a container, of each process of a program, or of a WASM module, such as 1Gi; 0 for what the
+    /// system gives [default: 2Gi, of a WASM module 512Mi]
+    #[arg(id = "function-memory", long = "function-memory", value_parser = size, value_name = "SIZE")]
     pub(crate) memory: Option<u64>,
     /// Most that a function may answer which is not built in
-    #[arg(long = "function-output", default_value = "64Mi", value_parser = size, value_name = "SIZE")]
+    #[arg(id = "function-output", long = "function-output", default_value = "64Mi", value_parser = size, value_name = "SIZE")]
     pub(crate) output: u64,
 }
 

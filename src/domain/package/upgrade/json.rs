@@ -63,8 +63,8 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// The entries that a map is to have: those that stay in their order, then the new ones. None where a key is written
-    /// in a way that says something else.
+    /// The entries that a map is to have: those that stay in their order, then the new ones. None where a key is
+    /// written in a way that says something else.
     fn map(self, entries: &'a [Entry], new: &Map<String, Value>, depth: usize) -> Option<Vec<Piece<'a>>> {
         let mut pieces = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
