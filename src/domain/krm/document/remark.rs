@@ -7,6 +7,7 @@ use super::edit::{EditError, Splice, refuse};
 use super::emit::to_yaml;
 use super::lines::{line_end, line_start};
 use super::node::{Node, NodeKind};
+use crate::domain::krm::value::at;
 
 impl YamlFile {
     /// Column (from 1) of the first byte of a node; of a block list, that of its first dash.
@@ -73,8 +74,8 @@ impl YamlFile {
         }
     }
 
-    /// Sets a list and keeps its comment: behind the key for a list with items, behind `[]` for one without. A list in
-    /// brackets gets a line for each item.
+    /// Sets a list and keeps its comment: behind the key for a list with items, behind `[]` for one without. Items that
+    /// stay keep their comments. A list in brackets gets a line for each item.
     ///
     /// # Errors
     /// [`EditError`]; the file is then unchanged.
@@ -101,13 +102,40 @@ impl YamlFile {
         let indent =
             if flow { key_column + self.list_indent(&self.documents[document]) } else { self.column_of(node) - 1 };
         let note = if comment.is_empty() { String::new() } else { format!(" # {comment}") };
-        let text = if items.is_empty() {
-            format!(" []{note}")
-        } else {
-            let pad = format!("\n{}", " ".repeat(indent));
-            format!("{note}{pad}{}", to_yaml(&new).trim_end().replace('\n', &pad))
-        };
+        let pad = format!("\n{}", " ".repeat(indent));
+        let lines = |value: &Value| format!("{pad}{}", to_yaml(value).trim_end().replace('\n', &pad));
+        if let Some(known) = self.commented_items(document, path, start) {
+            let text = format!("{note}{}", with_comments(known, items, lines));
+            if self.commit(Splice { range: start..end, text }, &expected, path).is_ok() {
+                return Ok(true);
+            }
+        }
+        let text = if items.is_empty() { format!(" []{note}") } else { format!("{note}{}", lines(&new)) };
         self.commit(Splice { range: start..end, text }, &expected, path)?;
         Ok(true)
     }
+
+    /// The items of a block list behind `start`, each with its lines and the comments above and behind it; none when
+    /// there is no comment.
+    fn commented_items(&self, document: usize, path: &[&str], start: usize) -> Option<Vec<(Value, String)>> {
+        let NodeKind::Sequence { items, flow: false } = &self.find(document, path).ok()?.kind else { return None };
+        let values = self.value(document).ok()?;
+        let mut from = line_end(&self.text, start);
+        let mut known = Vec::new();
+        for (item, value) in items.iter().zip(at(&values, path)?.as_array()?) {
+            let end = line_end(&self.text, item.end());
+            known.push((value.clone(), self.text.get(from..end)?.to_owned()));
+            from = end;
+        }
+        known.iter().any(|(_, lines)| lines.contains('#')).then_some(known)
+    }
+}
+
+/// The lines of items, those of `known` ones as they are.
+fn with_comments(mut known: Vec<(Value, String)>, items: &[Value], lines: impl Fn(&Value) -> String) -> String {
+    let mut written = |item: &Value| match known.iter().position(|(value, _)| value == item) {
+        Some(index) => known.remove(index).1,
+        None => lines(&Value::Array(vec![item.clone()])),
+    };
+    items.iter().map(|item| written(item)).collect()
 }

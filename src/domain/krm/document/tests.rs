@@ -364,6 +364,21 @@ fn lists_take_their_comment_along() {
 }
 
 #[test]
+fn items_that_stay_keep_their_comments() {
+    let text = "l: # set\n# first\n- a # of a\n- b\n\n# third\n- c # of c\n# last\nz: 1\n";
+    for (items, expected) in [
+        (json!(["c", "a", "d"]), "l: # set\n\n# third\n- c # of c\n# first\n- a # of a\n- d\n# last\nz: 1\n"),
+        (json!(["b", "a", "a"]), "l: # set\n- b\n# first\n- a # of a\n- a\n# last\nz: 1\n"),
+        (json!([]), "l: [] # set\n# last\nz: 1\n"),
+        (json!([{"k": "x", "v": 1}, "a"]), "l: # set\n- k: x\n  v: 1\n# first\n- a # of a\n# last\nz: 1\n"),
+    ] {
+        let mut file = parse(text);
+        assert!(file.set_list(0, &["l"], items.as_array().unwrap(), "set").unwrap());
+        assert_eq!(file.text(), expected);
+    }
+}
+
+#[test]
 fn documents_come_and_go_whole() {
     let text = "# head\na: 1\n---\n# of b\nb: |\n  x\n--- # marked\nc: 3\n";
     let mut file = parse(text);
