@@ -133,9 +133,9 @@ impl YamlFile {
 
 /// The lines of items, those of `known` ones as they are.
 fn with_comments(mut known: Vec<(Value, String)>, items: &[Value], lines: impl Fn(&Value) -> String) -> String {
-    let mut written = |item: &Value| match known.iter().position(|(value, _)| value == item) {
+    let written = |item: &Value| match known.iter().position(|(value, _)| value == item) {
         Some(index) => known.remove(index).1,
         None => lines(&Value::Array(vec![item.clone()])),
     };
-    items.iter().map(|item| written(item)).collect()
+    items.iter().map(written).collect()
 }
