@@ -217,10 +217,10 @@ fn a_program_has_limits() {
     world.run(&["render", "pkg", "--allow-exec", "--function-memory", "64Mi"]).failed(&[told]);
     world.program("function", "exec sleep 60");
     let said = world.run(&["render", "pkg", "--allow-exec", "--function-timeout", "50ms"]);
-    said.failed(&["./function was stopped: it took longer than 50ms [fn.timeout]"]);
+    said.failed(&["./function was stopped: it took longer than 50ms (--function-timeout) [fn.timeout]"]);
     world.program("function", "cat; yes");
     let said = world.run(&["eval", "pkg", "--exec", "./function", "--function-output", "1Mi"]);
-    said.failed(&["./function was stopped: it wrote more than 1048576 bytes [fn.output_limit]"]);
+    said.failed(&["./function was stopped: it wrote more than 1048576 bytes (--function-output) [fn.output_limit]"]);
     world.run(&["render", "pkg", "--function-timeout", "soon"]).failed(&["write it as 30s, 5m or 1h30m"]);
     world.run(&["render", "pkg", "--function-memory=-1"]).failed(&["--function-memory"]);
 }
@@ -253,9 +253,12 @@ fn a_package_is_printed_and_validated_with_other_functions() {
     assert!(!said.err.contains("Kptfile"), "{}", said.err);
     world.program("bin/docker", "cat");
     run("validate", &["--allow-exec", "--allow-containers"]).fine();
-    world.program("function", "exit 3");
-    run("validate", &["--allow-exec", "--allow-containers"])
-        .failed(&["Kptfile:7: ./function: ./function ended with exit code 3 [fn.failed]"]);
+    world.program("function", "echo first >&2; echo why >&2; exit 3");
+    for verb in ["render", "validate"] {
+        run(verb, &["--allow-exec", "--allow-containers"])
+            .failed(&["Kptfile:7: ./function: ./function ended with exit code 3: why [fn.failed]"]);
+    }
+    run("render", &["--allow-exec", "--function-memory", "1Mi"]).failed(&["no program starts with less than 16Mi"]);
     assert_eq!(world.files(), before);
 }
 

@@ -56,9 +56,14 @@ fn keep_pods(target: &Target, options: &mut DeleteOptions) -> Vec<String> {
 
 /// Kinds of which a deletion shows the object that was, in place of a status.
 fn shows_deleted(kind: &Kind) -> bool {
-    const SHOWN: [&str; 6] =
-        ["persistentvolumeclaims", "persistentvolumes", "pods", "resourcequotas", "serviceaccounts", "services"];
-    kind.gvk.group.is_empty() && SHOWN.contains(&kind.plural.as_str())
+    match kind.gvk.group.as_str() {
+        "" => matches!(
+            kind.plural.as_str(),
+            "persistentvolumeclaims" | "persistentvolumes" | "pods" | "resourcequotas" | "serviceaccounts" | "services"
+        ),
+        "storage.k8s.io" => kind.plural == "storageclasses",
+        _ => false,
+    }
 }
 
 impl Handler {

@@ -90,9 +90,12 @@ pub(super) fn run(
 
 fn stopped(name: &str, stop: &Stop, limits: &Limits) -> Failure {
     match stop {
-        Stop::Time => Failure::new("fn.timeout", format!("{name} was stopped: it took longer than {:?}", limits.time)),
+        Stop::Time => {
+            let message = format!("{name} was stopped: it took longer than {:?} (--function-timeout)", limits.time);
+            Failure::new("fn.timeout", message)
+        }
         Stop::Output => {
-            let message = format!("{name} was stopped: it wrote more than {} bytes", limits.output);
+            let message = format!("{name} was stopped: it wrote more than {} bytes (--function-output)", limits.output);
             Failure::new("fn.output_limit", message)
         }
         Stop::Ending => Failure::new("fn.stopped", format!("{name} was stopped: loggia was told to end")),

@@ -64,7 +64,10 @@ fn limits_end_the_program_and_what_it_started() {
     let pid = dir.path().join("pid");
     let command = format!("sh -c 'sleep 3600 & echo $! > {}; wait'", pid.display());
     let (time, failure, child) = stopped_after("", &pid, |limits| exec(&command, limits));
-    assert_eq!(failure.to_string(), format!("sh was stopped: it took longer than {time:?} [fn.timeout]"));
+    assert_eq!(
+        failure.to_string(),
+        format!("sh was stopped: it took longer than {time:?} (--function-timeout) [fn.timeout]")
+    );
     let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
     let gone = |state: String| state.is_empty() || state.contains(") Z ");
     assert!(
@@ -77,7 +80,10 @@ fn limits_end_the_program_and_what_it_started() {
     );
 
     let failure = exec("yes", Limits { output: 1000, ..Limits::default() }).unwrap_err();
-    assert_eq!(failure.to_string(), "yes was stopped: it wrote more than 1000 bytes [fn.output_limit]");
+    assert_eq!(
+        failure.to_string(),
+        "yes was stopped: it wrote more than 1000 bytes (--function-output) [fn.output_limit]"
+    );
     let answer = exec("sh -c 'yes | head -c 5000 >&2'", Limits { stderr: 10, ..Limits::default() }).unwrap();
     assert_eq!(answer.stderr.len(), 10);
 }

@@ -100,7 +100,7 @@ pub(crate) struct FnLimits {
     pub(crate) time: Duration,
     /// Most memory of a container, of each process of a program, or of a WASM module, such as 1Gi; 0 for what the
     /// system gives [default: 2Gi, of a WASM module 512Mi]
-    #[arg(id = "function-memory", long = "function-memory", value_parser = size, value_name = "SIZE")]
+    #[arg(id = "function-memory", long = "function-memory", value_parser = memory, value_name = "SIZE")]
     pub(crate) memory: Option<u64>,
     /// Most that a function may answer which is not built in
     #[arg(id = "function-output", long = "function-output", default_value = "64Mi", value_parser = size, value_name = "SIZE")]
@@ -110,6 +110,15 @@ pub(crate) struct FnLimits {
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     let nanos = duration::parse(text).and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
     nanos.map(Duration::from_nanos).ok_or_else(|| "write it as 30s, 5m or 1h30m".to_owned())
+}
+
+/// Below this no program starts, which would be told as its own failure.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+fn memory(text: &str) -> Result<u64, String> {
+    let bytes = size(text)?;
+    let fits = bytes == 0 || bytes >= LEAST_MEMORY;
+    fits.then_some(bytes).ok_or_else(|| "no program starts with less than 16Mi; 0 is for no limit".to_owned())
 }
 
 fn size(text: &str) -> Result<u64, String> {

@@ -52,6 +52,7 @@ const FIXED: &[(&str, &str, &[&str])] = &[
     ("apps", "DaemonSet", &["spec.selector"]),
     ("apps", "Deployment", &["spec.selector"]),
     ("apps", "ReplicaSet", &["spec.selector"]),
+    ("storage.k8s.io", "StorageClass", &["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"]),
     (
         "apiextensions.k8s.io",
         "CustomResourceDefinition",

@@ -43,14 +43,28 @@ impl Others {
         let by_programs = match &request.program {
             Program::Image(image) => Catalog.guide(image).is_some_and(|guide| !guide.programs.is_empty()),
             // What may be a module is for the runner to judge.
-            Program::Exec(_) => return Some(self.runner.as_ref()?.run(request)),
+            Program::Exec(_) => return Some(with_last_words(self.runner.as_ref()?.run(request))),
         };
         let is_allowed = self.images || (by_programs && self.programs);
-        self.runner.as_ref().filter(|_| is_allowed).map(|runner| runner.run(request))
+        self.runner.as_ref().filter(|_| is_allowed).map(|runner| with_last_words(runner.run(request)))
     }
 
     /// The signal that told this process to end.
     pub(crate) fn told(&self) -> Option<u8> {
         self.ending.told()
     }
+}
+
+/// Most letters of what a function said last.
+const SHOWN: usize = 300;
+
+/// What it said last tells mostly why a function failed; here nothing else of its standard error is shown.
+fn with_last_words(answer: Result<Answer, Failure>) -> Result<Answer, Failure> {
+    answer.map_err(|mut failure| {
+        let last = failure.stderr.lines().map(str::trim).rfind(|line| !line.is_empty());
+        if let Some(last) = last.filter(|last| !failure.message.contains(last)) {
+            failure.message = format!("{}: {}", failure.message, last.chars().take(SHOWN).collect::<String>());
+        }
+        failure
+    })
 }

@@ -298,9 +298,11 @@ fn autoscaler(object: &Value) -> Vec<Cause> {
         found.push(Cause::invalid("spec.maxReplicas", &json!(most), detail));
     }
     found.extend(scaling::names(object));
-    if word(object, "spec.scaleTargetRef.apiVersion").is_empty() {
+    let version = word(object, "spec.scaleTargetRef.apiVersion");
+    // Of the core group only these can be scaled.
+    if !version.contains('/') && word(object, "spec.scaleTargetRef.kind") != "ReplicationController" {
         let detail = "apiVersion must specify API group";
-        found.push(Cause::invalid("spec.scaleTargetRef.apiVersion", &json!(""), detail));
+        found.push(Cause::invalid("spec.scaleTargetRef.apiVersion", &json!(version), detail));
     }
     found.extend(scaling::faults(object));
     found
@@ -436,9 +438,32 @@ fn job_update(old: &Value, new: &Value) -> Vec<Cause> {
     // Pods that still run were made from the template.
     let active = at(old, "status.active").as_i64().unwrap_or_default();
     let suspended = at(old, "spec.suspend") == &json!(true) && active == 0;
-    let template = if suspended { "spec.template.spec" } else { "spec.template" };
-    let others = ["spec.selector", template, "spec.completionMode"];
-    completions.into_iter().chain(others.into_iter().filter_map(|path| fixed(old, new, path))).collect()
+    let pod = |job: &Value| without_placement(at(job, "spec.template.spec"));
+    let template = if suspended && same(&pod(old), &pod(new)) { None } else { fixed(old, new, "spec.template") };
+    let selector = fixed(old, new, "spec.selector");
+    completions.into_iter().chain(selector).chain(template).chain(fixed(old, new, "spec.completionMode")).collect()
+}
+
+/// The pod of a job without what may change before it starts: where it may run, and what it asks for there.
+fn without_placement(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    let Some(fields) = pod.as_object_mut() else { return pod };
+    for name in ["nodeSelector", "schedulingGates", "tolerations"] {
+        fields.remove(name);
+    }
+    if let Some(affinity) = fields.get_mut("affinity").and_then(Value::as_object_mut) {
+        affinity.remove("nodeAffinity");
+        if affinity.is_empty() {
+            fields.remove("affinity");
+        }
+    }
+    for list in ["containers", "initContainers"] {
+        let containers = fields.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        for container in containers.filter_map(Value::as_object_mut) {
+            container.remove("resources");
+        }
+    }
+    pod
 }
 
 /// Whether a field that must be there says nothing.

@@ -288,6 +288,7 @@ pub(super) fn copy_merge(trees: &Trees<'_>, on_conflict: OnConflict) -> Result<U
     if let Some(file) = merge_file(trees, FILE, &mut merge)? {
         let _ = tree.insert(FILE, file);
     }
-    merge.conflicts.extend(one_of_each(&mut tree, trees, Taken::Upstream));
+    let taken = if on_conflict == OnConflict::Local { Taken::Local } else { Taken::Upstream };
+    merge.conflicts.extend(one_of_each(&mut tree, trees, taken));
     Ok(Upgraded { tree, conflicts: merge.conflicts, notes: Vec::new() })
 }
