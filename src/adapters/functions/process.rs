@@ -181,6 +181,9 @@ fn is_over(child: &Child) -> bool {
     !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
 }
 
+/// Signals that also end programs that got no memory and do not say so: abort, bus error, kill, segmentation fault.
+const OF_WANT: [i32; 4] = [6, 7, 9, 11];
+
 fn answer(name: &str, status: ExitStatus, list: Vec<u8>, stderr: &[u8], most: Option<u64>) -> Result<Answer, Failure> {
     let stderr = String::from_utf8_lossy(stderr).into_owned();
     if status.success() {
@@ -190,8 +193,13 @@ fn answer(name: &str, status: ExitStatus, list: Vec<u8>, stderr: &[u8], most: Op
         (Some(code), _) => format!("{name} ended with exit code {code}"),
         (None, signal) => format!("{name} was ended by signal {}", signal.unwrap_or_default()),
     };
+    let may_want = status.signal().is_some_and(|signal| OF_WANT.contains(&signal));
     let failure = match (most, memory::complaint(&stderr)) {
         (Some(most), Some(said)) => want(&ended, most, said),
+        (Some(most), None) if may_want => {
+            let why = format!("perhaps for want of memory, of which it may have {most} bytes (--function-memory)");
+            Failure::new("fn.failed", format!("{ended}, {why}"))
+        }
         _ => Failure::new("fn.failed", ended),
     };
     Err(Failure { stderr, exit_code: Some(status.code().unwrap_or(1)), list, ..failure })

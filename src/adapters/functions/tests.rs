@@ -103,6 +103,10 @@ fn memory_has_a_limit() {
     let told = "sh ended with exit code 1 for want of memory, of which it may have 67108864 bytes (--function-memory): \
                 tail: memory exhausted [fn.memory_limit]";
     assert_eq!((failure.to_string().as_str(), failure.exit_code), (told, Some(1)));
+    let failure = exec("sh -c 'kill -s SEGV $$'", little).unwrap_err();
+    let told = "sh was ended by signal 11, perhaps for want of memory, of which it may have 67108864 bytes \
+                (--function-memory) [fn.failed]";
+    assert_eq!(failure.to_string(), told);
 }
 
 fn engine(dir: &Path, name: &str) -> Containers {
