@@ -253,10 +253,10 @@ fn a_package_is_printed_and_validated_with_other_functions() {
     assert!(!said.err.contains("Kptfile"), "{}", said.err);
     world.program("bin/docker", "cat");
     run("validate", &["--allow-exec", "--allow-containers"]).fine();
-    world.program("function", "echo first >&2; echo why >&2; exit 3");
+    world.program("function", "echo first >&2; printf 'w\\033[1mhy\\n' >&2; exit 3");
     for verb in ["render", "validate"] {
         run(verb, &["--allow-exec", "--allow-containers"])
-            .failed(&["Kptfile:7: ./function: ./function ended with exit code 3: why [fn.failed]"]);
+            .failed(&["Kptfile:7: ./function: ./function ended with exit code 3: w[1mhy [fn.failed]"]);
     }
     run("render", &["--allow-exec", "--function-memory", "1Mi"]).failed(&["no program starts with less than 16Mi"]);
     assert_eq!(world.files(), before);

@@ -63,7 +63,9 @@ fn with_last_words(answer: Result<Answer, Failure>) -> Result<Answer, Failure> {
     answer.map_err(|mut failure| {
         let last = failure.stderr.lines().map(str::trim).rfind(|line| !line.is_empty());
         if let Some(last) = last.filter(|last| !failure.message.contains(last)) {
-            failure.message = format!("{}: {}", failure.message, last.chars().take(SHOWN).collect::<String>());
+            // No codes for terminals among them.
+            let shown: String = last.chars().filter(|letter| !letter.is_control()).take(SHOWN).collect();
+            failure.message = format!("{}: {shown}", failure.message);
         }
         failure
     })
