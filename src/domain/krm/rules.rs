@@ -289,6 +289,12 @@ fn stateful_set_update(old: &Value, new: &Value) -> Option<Cause> {
     (!same(&fixed(old), &fixed(new))).then(|| Cause::forbidden("spec", detail))
 }
 
+/// Where faults are, for tests of rules.
+#[cfg(test)]
+fn fields(faults: Vec<Cause>) -> Vec<String> {
+    faults.into_iter().map(|cause| cause.field).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -262,11 +262,8 @@ fn toleration(one: &Value, path: &str) -> Vec<Cause> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields;
     use super::*;
-
-    fn fields(faults: Vec<Cause>) -> Vec<String> {
-        faults.into_iter().map(|cause| cause.field).collect()
-    }
 
     #[test]
     fn a_term_says_in_what_topology() {

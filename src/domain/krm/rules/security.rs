@@ -185,11 +185,8 @@ fn exported(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields;
     use super::*;
-
-    fn fields(faults: Vec<Cause>) -> Vec<String> {
-        faults.into_iter().map(|cause| cause.field).collect()
-    }
 
     #[test]
     fn identities_and_profiles_can_be() {

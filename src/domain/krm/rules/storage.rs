@@ -122,11 +122,8 @@ pub(super) fn class(class: &Value) -> Vec<Cause> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields;
     use super::*;
-
-    fn fields(faults: Vec<Cause>) -> Vec<String> {
-        faults.into_iter().map(|cause| cause.field).collect()
-    }
 
     #[test]
     fn a_volume_is_somewhere() {
