@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use loggia::app::functions::Functions;
 use loggia::app::world::World;
 use loggia::config::Config;
 
@@ -41,7 +42,7 @@ fn median(args: &[&str]) -> f64 {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
-    let world = World::start(&dir.path().join("world"), Config::new("bench")).await.unwrap();
+    let world = World::start(&dir.path().join("world"), Config::new("bench"), Functions::default()).await.unwrap();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-repo/walkthrough");
     let checkout = dir.path().join("checkout");
     std::fs::create_dir_all(checkout.join("intents")).unwrap();

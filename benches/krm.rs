@@ -178,7 +178,13 @@ async fn differences(assets: &std::path::Path) {
     let management = Cluster::from_kubeconfig("bench", &control.kubeconfig(), None, false).await.unwrap();
     let claim = claim();
     let (_, claims) = tokio::sync::watch::channel(Some(claim.clone()));
-    let (engine, _changes) = loggia::app::engine(management.clone(), &Config::new("bench"), claims).unwrap();
+    let (engine, _changes) = loggia::app::engine(
+        management.clone(),
+        &Config::new("bench"),
+        &loggia::app::functions::Functions::default(),
+        claims,
+    )
+    .unwrap();
     let target = target();
     let session = engine.targets.session(&management, &target).await.unwrap();
     let policy = PlanPolicy { manager: MANAGER.to_owned(), ..PlanPolicy::default() };
@@ -192,7 +198,13 @@ async fn differences(assets: &std::path::Path) {
     for (what, wanted, differ) in [("unchanged", before, 0), ("changed", declared("debug"), 1000)] {
         // Another engine, so that nothing is remembered: what a command line starts with.
         let (_, claims) = tokio::sync::watch::channel(Some(claim.clone()));
-        let (fresh, _changes) = loggia::app::engine(management.clone(), &Config::new("bench"), claims).unwrap();
+        let (fresh, _changes) = loggia::app::engine(
+            management.clone(),
+            &Config::new("bench"),
+            &loggia::app::functions::Functions::default(),
+            claims,
+        )
+        .unwrap();
         let (ours, found) = planned(&fresh, &management, &target, &wanted).await;
         let (theirs, told) = kubectl(&control, assets, &wanted);
         line(

@@ -72,7 +72,13 @@ async fn ours(packages: &[Declared]) -> Cost {
     let management = cluster("bench");
     let claim = claim();
     let (_, claims) = tokio::sync::watch::channel(Some(claim.clone()));
-    let (engine, _changes) = loggia::app::engine(management.clone(), &Config::new("bench"), claims).unwrap();
+    let (engine, _changes) = loggia::app::engine(
+        management.clone(),
+        &Config::new("bench"),
+        &loggia::app::functions::Functions::default(),
+        claims,
+    )
+    .unwrap();
     let target = target();
     let session = engine.targets.session(&management, &target).await.unwrap();
     let policy = PlanPolicy { manager: MANAGER.to_owned(), ..PlanPolicy::default() };

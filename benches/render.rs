@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use loggia::domain::package::{Catalog, objects, render};
 use loggia::domain::source::{File, FileTree};
-use loggia::engine::renders::RenderCache;
+use loggia::engine::renders::Renderer;
 
 const PIPELINE: &str = "pipeline:
   mutators:
@@ -65,8 +65,8 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> (T, f64) {
 
 fn main() {
     let mut packages: Vec<FileTree> = (0..500).map(|number| package(&format!("p{number}"), PIPELINE, 5, 2)).collect();
-    let cache = RenderCache::default();
-    let all = |packages: &[FileTree]| packages.iter().for_each(|tree| drop(cache.render(tree, Catalog).unwrap()));
+    let cache = Renderer::default();
+    let all = |packages: &[FileTree]| packages.iter().for_each(|tree| drop(cache.render(tree).unwrap()));
     let ((), cold) = timed("500 packages x 10 objects, cold", || all(&packages));
     let before = cache.made();
     packages[250].insert("f0.yaml", File::regular(object("changed", 0).into_bytes())).unwrap();

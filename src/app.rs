@@ -28,11 +28,10 @@ use crate::config::Config;
 use crate::domain::intent::crds;
 use crate::domain::krm::{Object, Schemas};
 use crate::domain::lease::Claim;
-use crate::domain::package::Catalog;
 use crate::domain::time::{SignedDuration, Timestamp};
 use crate::engine::leader::Elector;
 use crate::engine::reconcile::StateCache;
-use crate::engine::renders::RenderCache;
+use crate::engine::renders::Renderer;
 use crate::engine::targets::Targets;
 use crate::engine::{Engine, MANAGER, Settings, controllers};
 use crate::ports::forge::Forge;
@@ -41,6 +40,7 @@ use crate::ports::repositories::{Location, Repositories};
 use crate::ports::revisions::{PackageStore, RevisionError};
 use crate::ports::sign_in::SignIns;
 use crate::telemetry::Metrics;
+use functions::Functions;
 
 /// Targets that may wait to be looked at; more wake-ups change nothing.
 const WAKES: usize = 64;
@@ -194,6 +194,7 @@ async fn established(management: &Cluster) -> Result<(), StartError> {
 pub fn engine(
     management: Cluster,
     config: &Config,
+    functions: &Functions,
     claims: watch::Receiver<Option<Claim>>,
 ) -> Result<(Engine, mpsc::Receiver<crate::domain::id::TargetName>), StartError> {
     let (wake, changes) = mpsc::channel(WAKES);
@@ -211,8 +212,7 @@ pub fn engine(
         clock: Arc::new(SystemClock),
         claims,
         targets: Targets::new(wake),
-        catalog: Catalog,
-        renders: RenderCache::default(),
+        renderer: Arc::new(Renderer::new(functions.others())),
         schemas: Schemas::builtin(),
         states: StateCache::default(),
         metrics: Metrics::new()?,
@@ -278,15 +278,16 @@ pub struct Running {
     elector: JoinHandle<()>,
     progress: watch::Receiver<Option<Timestamp>>,
     patience: SignedDuration,
+    functions: Functions,
 }
 
 /// Starts the reconciler: election first, then the controllers.
 ///
 /// # Errors
 /// [`StartError`].
-pub fn start(management: Cluster, config: &Config) -> Result<Running, StartError> {
+pub fn start(management: Cluster, config: &Config, functions: Functions) -> Result<Running, StartError> {
     let (claims, receiver) = watch::channel(None);
-    let (engine, changes) = engine(management.clone(), config, receiver)?;
+    let (engine, changes) = engine(management.clone(), config, &functions, receiver)?;
     let engine = Arc::new(engine);
     let (looked, progress) = watch::channel(None);
     let elector = Elector {
@@ -302,7 +303,7 @@ pub fn start(management: Cluster, config: &Config) -> Result<Running, StartError
     let elector = tokio::spawn(elector.run(claims, election.clone()));
     let controllers = ending(election.clone(), controllers::run(engine.clone(), changes, workers.clone()));
     let patience = config.election.lease;
-    Ok(Running { engine, workers, election, controllers, elector, progress, patience })
+    Ok(Running { engine, workers, election, controllers, elector, progress, patience, functions })
 }
 
 /// Does work and ends the election with it, however it ends: who does nothing must not keep the lease.
@@ -326,8 +327,9 @@ impl Running {
         move || progress.borrow().is_some_and(|at| Timestamp::now().duration_since(at) <= patience)
     }
 
-    /// Stops in order: controllers finish their rounds, then the lease is released.
+    /// Stops in order: functions that are not built in end, controllers finish their rounds, then the lease is released.
     pub async fn stop(self) {
+        self.functions.end();
         self.workers.cancel();
         // A task that panicked has said so; stopping goes on. The election ends with the controllers.
         let _ = self.controllers.await;

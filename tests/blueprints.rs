@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use desk::{Desk, example};
 use git::git;
+use loggia::app::functions::{Functions, LocalRunner};
 use loggia::cluster::{Apply, Delete};
 use loggia::domain::krm::{Gvk, Object, ObjectId};
 use registry::Registry;
@@ -529,4 +530,48 @@ async fn what_people_changed_in_a_deployment_survives() {
     desk.eventually("the annotation is gone", plain).await;
     desk.stays("and that is all", desk.running().await, &["settled"]).await;
     assert_ne!(desk.loggia(&["get", "proposals", "5"]).0, 0);
+}
+
+/// A second revision of the example, whose pipeline ends with a program.
+fn with_a_program(desk: &Desk, program: &str) {
+    let clone = desk.dir.path().join("blueprints");
+    git(desk.dir.path(), &["clone", "-q", desk.world.repository("blueprints").to_str().unwrap(), "blueprints"]);
+    let kptfile = clone.join("upf/Kptfile");
+    let text = std::fs::read_to_string(&kptfile).unwrap();
+    std::fs::write(kptfile, format!("{}\n  - exec: {program}\n", text.trim_end())).unwrap();
+    git(&clone, &["commit", "-qam", "A program"]);
+    git(&clone, &["tag", "upf/v2"]);
+    git(&clone, &["push", "-q", "origin", "HEAD:main", "upf/v2"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_of_a_blueprint_are_run_where_it_is_allowed() {
+    let local = LocalRunner { programs: true, ..LocalRunner::default() };
+    let desk = Desk::with(Functions::new(local, "")).await;
+    with_a_program(&desk, "sed s/2152/2153/");
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    let checkout = desk.checkout.to_str().unwrap().to_owned();
+    let (code, plan) = desk.loggia(&["plan", &checkout]);
+    assert!(code == 2 && plan.contains("[fn.exec_denied]") && plan.contains("--allow-exec"), "{plan}");
+    let open = async || desk.loggia(&["get", "proposals", "1"]).0 == 0;
+    desk.eventually("a proposal opens", open).await;
+    let (code, plan) = desk.loggia(&["plan", &checkout, "--allow-exec", "-o", "name"]);
+    assert_eq!(code, 0, "{plan}");
+    let shown = desk.loggia(&["get", "proposals", "1", "-o", "json"]).1;
+    assert!(shown.contains(plan.trim()), "a laptop plans the same: {plan} {shown}");
+    desk.approve("1").await;
+    desk.eventually("it is settled", async || desk.summary().await == "settled").await;
+    let service = git(&desk.world.repository("deployments"), &["show", "main:core/upf-edge/service.yaml"]);
+    assert!(service.contains("port: 2153") && !service.contains("2152"), "{service}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_of_a_blueprint_are_refused_otherwise() {
+    let desk = Desk::new().await;
+    with_a_program(&desk, "sed s/2152/2153/");
+    desk.commit("intents/upf-edge.yaml", &example("upf-edge.yaml"));
+    let says = async || told(&desk).await.0.contains("[fn.exec_denied]");
+    desk.eventually("the intent says that programs are not run", says).await;
+    assert!(!told(&desk).await.1, "it is not Ready");
+    assert_ne!(desk.loggia(&["get", "proposals", "1"]).0, 0, "nothing is made from it");
 }

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use loggia::app::functions::Functions;
 use loggia::app::{self, Running};
 use loggia::cluster::{Apply, Cluster};
 use loggia::config::Config;
@@ -58,7 +59,7 @@ fn config() -> Config {
 impl World {
     async fn start(servers: &Servers) -> Self {
         let mut world = Self::without_reconciler(servers).await;
-        world.running = Some(app::start(world.management.clone(), &config()).unwrap());
+        world.running = Some(app::start(world.management.clone(), &config(), Functions::default()).unwrap());
         world
     }
 
@@ -81,7 +82,7 @@ impl World {
         app::install(&management).await.unwrap();
         register(&management, &repositories, deployments, &servers).await;
         let (_, claims) = tokio::sync::watch::channel(None);
-        let (looking, _) = app::engine(management.clone(), &config(), claims).unwrap();
+        let (looking, _) = app::engine(management.clone(), &config(), &Functions::default(), claims).unwrap();
         Self { management, edges: [one, two], repositories, running: None, looking, servers }
     }
 
@@ -647,7 +648,8 @@ async fn one_writer(servers: &Servers) {
     let engine = world.running.as_ref().unwrap().engine.clone();
     eventually("the first one leads", async || engine.claim().is_ok(), async || world.story().await).await;
     let second = Cluster::from_kubeconfig("second", &world.servers[0].kubeconfig, None, false).await.unwrap();
-    let other = app::start(second.clone(), &Config { identity: "second".into(), ..config() }).unwrap();
+    let other =
+        app::start(second.clone(), &Config { identity: "second".into(), ..config() }, Functions::default()).unwrap();
 
     world.repositories.commit_intent("upf-edge.yaml", "A UPF on every edge");
     let first = world.open_proposal(1).await;

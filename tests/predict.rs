@@ -806,7 +806,13 @@ async fn the_real_server_does_what_is_foretold() {
 /// The grades of the steps that plan one object on a target.
 async fn grades(cluster: &Cluster, object: Value) -> Vec<Grade> {
     let (_, claims) = tokio::sync::watch::channel(None);
-    let (engine, _changes) = loggia::app::engine(cluster.clone(), &Config::new("test"), claims).unwrap();
+    let (engine, _changes) = loggia::app::engine(
+        cluster.clone(),
+        &Config::new("test"),
+        &loggia::app::functions::Functions::default(),
+        claims,
+    )
+    .unwrap();
     let mut target = Target::new("here", TargetSpec { kubeconfig_secret: None });
     target.metadata.namespace = Some("default".to_owned());
     let session = engine.targets.session(cluster, &target).await.unwrap();

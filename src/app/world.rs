@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::functions::Functions;
 use super::{Running, StartError, examples, install, start};
 use crate::adapters::git;
 use crate::apiserver::{ApiServer, OpenError, Options, ServeError};
@@ -121,7 +122,7 @@ impl World {
     ///
     /// # Errors
     /// [`WorldError`]; a directory with other content is refused and left as it is.
-    pub async fn start(directory: &Path, config: Config) -> Result<Self, WorldError> {
+    pub async fn start(directory: &Path, config: Config, functions: Functions) -> Result<Self, WorldError> {
         claim_directory(directory)?;
         let directory = directory.canonicalize().map_err(io("find", directory))?;
         for name in REPOSITORIES {
@@ -140,7 +141,7 @@ impl World {
         }
         register(&management, &directory, &servers).await?;
         let config = Config { data_dir: directory.clone(), ..config };
-        let running = start(management, &config)?;
+        let running = start(management, &config, functions)?;
         Ok(Self { directory, servers, running, stop })
     }
 

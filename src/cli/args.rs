@@ -147,7 +147,7 @@ pub(crate) enum Verb {
     /// Run the reconciler against the cluster of the kubeconfig (or the one it runs in)
     Controller(Controller),
     /// Show the settings that `controller` would run with, and where each comes from
-    Config(Controller),
+    Config(Settings),
     /// Show what would change; exit 0 without, 1 with differences, 2 on error
     Diff(Plan),
     /// Show the plan; exit 0 when it could be made
@@ -207,6 +207,9 @@ pub(crate) struct Up {
     /// End when everything is settled or waits for a person
     #[arg(long)]
     pub(crate) once: bool,
+    /// What is run that is not built in.
+    #[command(flatten)]
+    pub(crate) others: NotBuiltIn,
 }
 
 /// `apiserver`.
@@ -238,6 +241,17 @@ pub(crate) enum Workloads {
 /// `controller`.
 #[derive(Debug, Args)]
 pub(crate) struct Controller {
+    /// How it is set up.
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    /// What is run that is not built in.
+    #[command(flatten)]
+    pub(crate) others: NotBuiltIn,
+}
+
+/// Settings of a reconciler, beside those that every command has.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
     /// Settings that are not given as flags; `loggia schema` writes what may stand in it [default: none]
     #[arg(long, env = "LOGGIA_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -258,6 +272,9 @@ pub(crate) struct Plan {
     /// Let the targets confirm it by dry runs: admission, validation, fields that may not change
     #[arg(long)]
     pub(crate) server_side: bool,
+    /// What is run that is not built in; as the controller runs it, for its plans.
+    #[command(flatten)]
+    pub(crate) others: NotBuiltIn,
 }
 
 /// `apply`.

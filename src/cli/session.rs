@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{self, Global};
 use crate::app;
-use crate::app::functions::Ending;
+use crate::app::functions::{Ending, Functions};
 use crate::cluster::Cluster;
 use crate::config::{self, Config, ConfigFile, Given, Setting, kubeconfig};
 use crate::engine::Engine;
@@ -90,7 +90,7 @@ pub(super) async fn connect(global: &Global, data_dir: &Path) -> anyhow::Result<
 }
 
 /// The settings of a reconciler: flags, then the configuration file, then defaults.
-pub(super) fn settings(global: &Global, args: &args::Controller) -> anyhow::Result<(Config, Vec<Setting>)> {
+pub(super) fn settings(global: &Global, args: &args::Settings) -> anyhow::Result<(Config, Vec<Setting>)> {
     let told = |problems: Vec<String>| anyhow::anyhow!("the configuration cannot be used:\n{}", problems.join("\n"));
     let (name, file) = match &args.config {
         Some(path) => {
@@ -121,9 +121,14 @@ pub(super) fn own_config(global: &Global, identity: &str) -> Config {
 
 /// An engine that only looks, and the world it looks at.
 pub(super) async fn look(global: &Global) -> anyhow::Result<(Engine, World)> {
+    look_with(global, &Functions::default()).await
+}
+
+/// An engine that only looks, with functions that are not built in.
+pub(super) async fn look_with(global: &Global, functions: &Functions) -> anyhow::Result<(Engine, World)> {
     let management = connect(global, &global.data_dir()).await?;
     let (_, claims) = tokio::sync::watch::channel(None);
-    let (engine, _) = app::engine(management, &own_config(global, "loggia-cli"), claims)?;
+    let (engine, _) = app::engine(management, &own_config(global, "loggia-cli"), functions, claims)?;
     let world = World::read(&engine.management, global.namespace())
         .await
         .context("Loggia's kinds cannot be read; is `loggia up` or a controller running there?")?;

@@ -132,7 +132,7 @@ impl Engine {
             namespace: demand.namespace.clone(),
             labels: demand.labels.clone(),
         };
-        let derived = self.derived(demand, &tree, &derivation)?;
+        let derived = self.derived(demand, &tree, &derivation).await?;
         let local = existing.drafted.as_ref().or(existing.published.as_ref());
         let (rendered, conflicts) = match local {
             Some(local) => self.keep_changes(&source, local, &derivation, derived).await?,
@@ -141,14 +141,14 @@ impl Engine {
         Ok(Candidate { rendered, remarks: unused(&tree, &derivation.upstream.reference, demand), conflicts })
     }
 
-    fn derived(
+    async fn derived(
         &self,
         demand: &Demand,
         blueprint: &FileTree,
         derivation: &Derivation,
     ) -> Result<Arc<Rendered>, EngineError> {
-        let rendered = derive(blueprint, derivation).and_then(|tree| self.renders.render(&tree, self.catalog));
-        rendered.map_err(|source| failed(demand, source))
+        let tree = derive(blueprint, derivation).map_err(|source| failed(demand, source))?;
+        self.renderer.render_apart(tree).await.map_err(|source| failed(demand, source))
     }
 
     /// Brings what people changed in a package since it was derived to what is derived now: a three-way merge whose
@@ -168,7 +168,7 @@ impl Engine {
         let pin = pinned(local, demand);
         let (Some(before), Some(pin)) = (before, pin) else { return Ok((derived, Vec::new())) };
         let blueprint = source.store.content(source.pinned(&pin)?).await?;
-        let origin = self.derived(demand, &blueprint, &before)?;
+        let origin = self.derived(demand, &blueprint, &before).await?;
         if origin.tree == *local {
             return Ok((derived, Vec::new()));
         }
@@ -179,9 +179,9 @@ impl Engine {
             to: derivation.upstream.reference.clone(),
             source,
         })?;
-        let identified = identify(&mut upgraded.tree, derivation);
-        let rendered = identified.and_then(|()| self.renders.render(&upgraded.tree, self.catalog));
+        identify(&mut upgraded.tree, derivation).map_err(|source| failed(demand, source))?;
         let conflicts = upgraded.conflicts.iter().take(SHOWN).map(ToString::to_string).collect();
+        let rendered = self.renderer.render_apart(upgraded.tree).await;
         Ok((rendered.map_err(|source| failed(demand, source))?, conflicts))
     }
 }

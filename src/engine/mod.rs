@@ -35,7 +35,6 @@ pub use error::EngineError;
 use crate::cluster::Cluster;
 use crate::domain::krm::Schemas;
 use crate::domain::lease::Claim;
-use crate::domain::package::Catalog;
 use crate::domain::time::{SignedDuration, Timestamp};
 use crate::ports::clock::Clock;
 use crate::ports::repositories::Repositories;
@@ -60,10 +59,8 @@ pub struct Engine {
     pub claims: watch::Receiver<Option<Claim>>,
     /// Clusters that packages are applied to.
     pub targets: Targets,
-    /// The functions that packages may call.
-    pub catalog: Catalog,
-    /// Packages that were rendered already.
-    pub renders: renders::RenderCache,
+    /// What renders packages.
+    pub renderer: Arc<renders::Renderer>,
     /// Schemas of built-in kinds.
     pub schemas: Schemas,
     /// States that were read already.

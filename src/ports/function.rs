@@ -2,13 +2,16 @@
 
 use std::fmt::Debug;
 
-use crate::domain::package::external::{Answer, Failure, Request};
+use crate::domain::package::external::{Answer, Failure, Program, Request};
 
 /// Runs one function: hands it a `ResourceList`, brings back the one that it answers with.
 ///
 /// Calls block; asynchronous callers put them on a thread of their own. A call that ended leaves no process behind.
 /// Nothing is tried twice.
 pub trait FunctionRunner: Send + Sync {
+    /// Whether anything here runs such a function. Where nothing does, a rendering that waits for it says what would.
+    fn runs(&self, program: &Program) -> bool;
+
     /// Runs a function to its end, within the limits of time, memory and output that the runner has.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use loggia::apiserver::{ApiServer, Options};
 use loggia::app;
+use loggia::app::functions::Functions;
 use loggia::cluster::{Apply, Cluster};
 use loggia::config::Config;
 use loggia::domain::id::{CommitId, NamespacedName, RepositoryName};
@@ -203,7 +204,7 @@ impl Bench {
         let claim = Claim::after_renewal(&lease, "test", start, &timing);
         let config = Config { data_dir: dir.path().to_owned(), ..Config::new("test") };
         let claims = tokio::sync::watch::channel(claim).1;
-        let (mut engine, changes) = app::engine(management.connect(), &config, claims).unwrap();
+        let (mut engine, changes) = app::engine(management.connect(), &config, &Functions::default(), claims).unwrap();
         // Nobody waits to be woken: the test plays the rounds.
         drop(changes);
         let (hands, memory) = (Arc::new(Hands(Mutex::new(start))), Arc::new(Memory::default()));

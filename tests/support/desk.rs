@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use loggia::app::functions::Functions;
 use loggia::app::world::World;
 use loggia::cluster::Cluster;
 use loggia::config::Config;
@@ -30,10 +31,15 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) async fn new() -> Self {
+        Self::with(Functions::default()).await
+    }
+
+    /// Controllers run these functions that are not built in.
+    pub(crate) async fn with(functions: Functions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let second = SignedDuration::from_secs(1);
         let config = Config { stable_for: second, poll: second, ..Config::new("test") };
-        let world = World::start(&dir.path().join("world"), config).await.unwrap();
+        let world = World::start(&dir.path().join("world"), config, functions).await.unwrap();
         let management = world.servers[0].connect();
         let edges = world.servers[1..].iter().map(loggia::app::world::Served::connect).collect();
         git(dir.path(), &["clone", "-q", world.repository("intents").to_str().unwrap(), "intents"]);

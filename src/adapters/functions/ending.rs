@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
+use crate::domain::package::external::Failure;
+
 /// Whether this process was told to end. Programs that run for it are killed then, and no other is started; clones
 /// share one word.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +27,11 @@ impl Ending {
     #[must_use]
     pub fn told(&self) -> Option<u8> {
         Some(self.0.signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    }
+
+    /// The failure of a function that was stopped by it.
+    pub(super) fn stopped(name: &str) -> Failure {
+        Failure::new("fn.stopped", format!("{name} was stopped: loggia was told to end"))
     }
 
     /// Says that something is being done that has to be cleared away, or brought to its end, before the process ends.

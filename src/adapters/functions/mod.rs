@@ -51,6 +51,17 @@ pub struct LocalRunner {
 }
 
 impl FunctionRunner for LocalRunner {
+    fn runs(&self, program: &Program) -> bool {
+        match program {
+            Program::Exec(command) => self.programs || (self.wasm && is_module(command)),
+            Program::Image(image) => {
+                let is_generator = Catalog.guide(image).is_some_and(|guide| !guide.programs.is_empty());
+                let runs_images = self.wasm || self.containers.is_some() || self.evaluator.is_some();
+                runs_images || (is_generator && self.generators.is_some())
+            }
+        }
+    }
+
     fn run(&self, request: &Request) -> Result<Answer, Failure> {
         match &request.program {
             Program::Exec(command) if self.wasm && is_module(command) => self.module(command, &request.list),
@@ -86,7 +97,7 @@ impl LocalRunner {
     fn image(&self, image: &str, list: &str) -> Result<Answer, Failure> {
         self.images.judge(image)?;
         if let Some(address) = &self.evaluator
-            && let Some(answer) = evaluator::run(address, image, list, &self.limits)
+            && let Some(answer) = evaluator::run(address, image, list, (&self.limits, &self.ending))
         {
             return answer;
         }
@@ -95,8 +106,8 @@ impl LocalRunner {
             Some(containers) => containers.run(image, list, &self.limits, &self.ending),
             None => {
                 let message = format!(
-                    "{image} is not built in, and no containers are run here: `loggia fn render` runs it in one, `render` \
-                     and `validate` with --allow-containers"
+                    "{image} is not built in, and no containers are run here: `loggia fn render` runs it in one, other \
+                     commands with --allow-containers"
                 );
                 Err(Failure::new("fn.no_runner", message))
             }
@@ -109,13 +120,13 @@ impl LocalRunner {
             return Err(Failure::new("fn.no_runner", message));
         };
         let found = modules.find(image)?;
-        let answer = wasm::run_bytes(&found.bytes, image, list, &self.limits)?;
+        let answer = wasm::run_bytes(&found.bytes, image, list, (&self.limits, &self.ending))?;
         Ok(Answer { by: found.digest, ..answer })
     }
 
     fn module(&self, command: &str, list: &str) -> Result<Answer, Failure> {
         let path = self.directory.as_ref().map_or_else(|| PathBuf::from(command), |directory| directory.join(command));
-        wasm::run(&path, command, list, &self.limits)
+        wasm::run(&path, command, list, (&self.limits, &self.ending))
     }
 
     fn program(&self, command: &str, list: &str) -> Result<Answer, Failure> {

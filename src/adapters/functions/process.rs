@@ -98,7 +98,7 @@ fn stopped(name: &str, stop: &Stop, limits: &Limits) -> Failure {
             let message = format!("{name} was stopped: it wrote more than {} bytes (--function-output)", limits.output);
             Failure::new("fn.output_limit", message)
         }
-        Stop::Ending => Failure::new("fn.stopped", format!("{name} was stopped: loggia was told to end")),
+        Stop::Ending => Ending::stopped(name),
     }
 }
 

@@ -135,7 +135,7 @@ pub(crate) struct Shown {
     pub(crate) truncate_output: bool,
 }
 
-/// Flags of `render` and `validate`: without them, only what is built in is run.
+/// Flags of what renders without being `fn`: without them, only what is built in is run.
 #[derive(Debug, Args)]
 pub(crate) struct NotBuiltIn {
     /// Run programs: those that a pipeline names with `exec`, and helm and kustomize

@@ -7,15 +7,17 @@ use tokio_util::sync::CancellationToken;
 use super::super::args::{self, Global};
 use super::super::output::{Table, machine, note, print};
 use super::super::{Done, session};
+use super::functions::functions;
+use crate::app::functions::Ending;
 use crate::{app, serve};
 
 pub(crate) async fn controller(global: &Global, args: &args::Controller) -> anyhow::Result<Done> {
-    let (config, _) = session::settings(global, args)?;
+    let (config, _) = session::settings(global, &args.settings)?;
     let management = session::connect(global, &config.data_dir).await?;
     app::install(&management).await.context("cannot install Loggia's kinds")?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    let running = app::start(management, &config)?;
+    let running = app::start(management, &config, functions(global, &args.others, &Ending::default()))?;
     if !global.quiet {
         note(&format!(
             "loggia controller {}: metrics and probes on http://{}",
@@ -38,7 +40,7 @@ pub(crate) async fn controller(global: &Global, args: &args::Controller) -> anyh
     Ok(Done::Fine)
 }
 
-pub(crate) fn config(global: &Global, args: &args::Controller) -> anyhow::Result<Done> {
+pub(crate) fn config(global: &Global, args: &args::Settings) -> anyhow::Result<Done> {
     let (_, settings) = session::settings(global, args)?;
     if let Some(text) = machine(global.output, &settings)? {
         print(&text);

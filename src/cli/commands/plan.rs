@@ -8,6 +8,8 @@ use serde_json::json;
 use super::super::args::{self, Format, Global};
 use super::super::output::{machine, note, print};
 use super::super::{Done, files, session};
+use super::functions::functions;
+use crate::app::functions::Ending;
 use crate::domain::id::NamespacedName;
 use crate::domain::intent::read::read_intents;
 use crate::domain::krm::ObjectDiff;
@@ -36,6 +38,11 @@ enum Shown {
 }
 
 async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
+    let ending = Ending::default();
+    let functions = functions(global, &args.others, &ending);
+    if args.others.is_any() {
+        session::end_with(&ending)?;
+    }
     let path = Path::new(&args.what);
     let judge = if args.server_side { Judge::Targets } else { Judge::Schemas };
     if path.is_file() {
@@ -49,11 +56,11 @@ async fn show(global: &Global, args: &args::Plan) -> anyhow::Result<Shown> {
         if !problems.is_empty() {
             return Ok(Shown::Problems);
         }
-        let (engine, world) = session::look(global).await?;
+        let (engine, world) = session::look_with(global, &functions).await?;
         let previews = engine.preview(&world, global.namespace(), &declared, judge).await?;
         (engine, previews)
     } else {
-        let (engine, world) = session::look(global).await?;
+        let (engine, world) = session::look_with(global, &functions).await?;
         let name = NamespacedName { namespace: global.namespace().to_owned(), name: args.what.clone() };
         let Some(sync) = engine.sync(&name).await? else {
             bail!("{} is neither a directory nor a Sync of namespace {}", args.what, global.namespace())

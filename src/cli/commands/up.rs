@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 use super::super::args::{self, Format, Global};
 use super::super::output::{machine, note, print};
 use super::super::{Done, session};
+use super::functions::functions;
+use crate::app::functions::Ending;
 use crate::app::world::{REPOSITORIES, World};
 use crate::cluster::Cluster;
 use crate::domain::krm::{Gvk, Object};
 
 pub(crate) async fn up(global: &Global, args: &args::Up) -> anyhow::Result<Done> {
     let config = session::own_config(global, "loggia-up");
-    let world = World::start(&global.data_dir(), config).await.context("cannot start the world")?;
+    let others = functions(global, &args.others, &Ending::default());
+    let world = World::start(&global.data_dir(), config, others).await.context("cannot start the world")?;
     match machine(global.output, &places(&world))? {
         Some(text) => print(&text),
         None if global.output == Format::Text && !global.quiet => print(&welcome(&world)),

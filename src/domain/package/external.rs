@@ -46,6 +46,9 @@ pub struct Answer {
     pub by: String,
 }
 
+/// Most letters of what a function said last.
+const SHOWN: usize = 300;
+
 /// Why a function gave no answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("{message} [{code}]")]
@@ -68,5 +71,17 @@ impl Failure {
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), ..Self::default() }
+    }
+
+    /// The failure with the last line of its standard error, which mostly tells why, where nothing else of it is shown.
+    #[must_use]
+    pub fn with_last_words(mut self) -> Self {
+        let last = self.stderr.lines().map(str::trim).rfind(|line| !line.is_empty());
+        if let Some(last) = last.filter(|last| !self.message.contains(last)) {
+            // No codes for terminals among them.
+            let shown: String = last.chars().filter(|letter| !letter.is_control()).take(SHOWN).collect();
+            self.message = format!("{}: {shown}", self.message);
+        }
+        self
     }
 }

@@ -83,7 +83,7 @@ const UNPIN: &str = "leave the digest out to run the built-in function, whose be
                      `loggia fn render` where docker, podman or nerdctl is, which runs exactly that image";
 
 /// Who runs what is not built in.
-const RUN: &str = "`loggia fn render` runs others in containers, `render` and `validate` with --allow-containers";
+const RUN: &str = "`loggia fn render` runs others in containers; other commands, controllers too, with --allow-containers or --function-runner";
 
 impl Planned {
     /// The built-in function that is meant, when there is one.
@@ -123,7 +123,7 @@ impl Planned {
         let (file, line, function) = (self.file.clone(), self.function.line, &self.function);
         if let Some(exec) = &function.exec {
             let denied = Problem::new("fn.exec_denied", &file, line, format!("exec {exec:?} is not run"));
-            return one(denied.hint("only what is built in is run here; `loggia fn render`, `render` and `validate` run programs with --allow-exec"));
+            return one(denied.hint("programs may do anything where they run; allow it with --allow-exec, for controllers and for `diff`, too"));
         }
         let image = function.image.clone();
         if let Some(guide) = catalog.guide(&image).filter(|guide| !guide.programs.is_empty()) {
@@ -131,7 +131,7 @@ impl Planned {
             let message = format!("{image} is not run here: it is no built-in function, but the work of {programs}");
             let problem = Problem::new("fn.no_runner", &file, line, message);
             return one(problem.hint(format!(
-                "`loggia fn render` runs it, `render` and `validate` with --allow-exec, with {programs} on the PATH"
+                "`loggia fn render` runs it; other commands, controllers too, with --allow-exec; with {programs} on the PATH"
             )));
         }
         match catalog.find(&image, function.tag.as_deref()) {

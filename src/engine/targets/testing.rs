@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tower::{BoxError, Service as _, service_fn};
 
 use crate::apiserver::{ApiServer, Options};
+use crate::app::functions::Functions;
 use crate::cluster::{Apply, Cluster};
 use crate::config::Config;
 use crate::domain::intent::target::{Target, TargetSpec};
@@ -73,7 +74,7 @@ pub(crate) async fn engine_over(management: Cluster, clock: Arc<Clock>) -> Arc<E
         put(&management, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
     }
     let (_, claims) = watch::channel(Some(claim()));
-    let (mut engine, _) = crate::app::engine(management, &Config::new("test"), claims).unwrap();
+    let (mut engine, _) = crate::app::engine(management, &Config::new("test"), &Functions::default(), claims).unwrap();
     engine.clock = clock;
     Arc::new(engine)
 }

@@ -9,11 +9,13 @@ use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
 use super::{MESSAGE, METHOD, Request, Response};
-use crate::adapters::functions::process::Limits;
+use crate::adapters::functions::{Ending, Limits};
 use crate::domain::package::external::{Answer, Failure};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How often it is looked whether this process is to end.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Asks the runner at an address, `host:port` or `http://host:port`, to run an image on a list.
 ///
@@ -22,7 +24,7 @@ pub(in crate::adapters::functions) fn run(
     address: &str,
     image: &str,
     list: &str,
-    limits: &Limits,
+    (limits, ending): (&Limits, &Ending),
 ) -> Option<Result<Answer, Failure>> {
     // Told here: the connection would only say that it broke.
     if list.len() >= MESSAGE {
@@ -30,11 +32,16 @@ pub(in crate::adapters::functions) fn run(
         return Some(Err(Failure::new("fn.output_limit", message)));
     }
     let request = Request { resource_list: list.as_bytes().to_vec(), image: image.to_owned() };
-    let (asked, limits) = (address.to_owned(), *limits);
+    let (asked, limits, end) = (address.to_owned(), *limits, ending.clone());
     // A thread of its own: the one that calls may belong to a runtime, which must not wait inside itself.
     let called = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(|error| Status::internal(error.to_string()))?.block_on(ask(&asked, request, limits))
+        runtime.map_err(|error| Status::internal(error.to_string()))?.block_on(async {
+            tokio::select! {
+                answer = ask(&asked, request, limits) => answer,
+                () = told(&end) => Err(Status::aborted("loggia was told to end")),
+            }
+        })
     });
     let answered = called.join().unwrap_or_else(|_| Err(Status::internal("the call ended unexpectedly")));
     match answered {
@@ -43,7 +50,15 @@ pub(in crate::adapters::functions) fn run(
             Some(Ok(Answer { list: answer.resource_list, stderr, ..Answer::default() }))
         }
         Err(status) if status.code() == Code::NotFound => None,
+        Err(_) if ending.told().is_some() => Some(Err(Ending::stopped(image))),
         Err(status) => Some(Err(failure(address, image, &status, &limits))),
+    }
+}
+
+/// Until this process is to end.
+async fn told(ending: &Ending) {
+    while ending.told().is_none() {
+        tokio::time::sleep(LOOK).await;
     }
 }
 

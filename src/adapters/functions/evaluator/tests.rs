@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
-use crate::adapters::functions::Limits;
+use crate::adapters::functions::{Ending, Limits};
 use crate::domain::package::external::{Answer, Failure};
 
 const LIST: &str = "apiVersion: config.kubernetes.io/v1
@@ -28,7 +28,7 @@ fn beside(during: impl FnOnce(SocketAddr)) {
 }
 
 fn asked(address: SocketAddr, image: &str, list: &str, limits: &Limits) -> Option<Result<Answer, Failure>> {
-    run(&address.to_string(), image, list, limits)
+    run(&address.to_string(), image, list, (limits, &Ending::default()))
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_runner_that_is_not_there_is_told() {
     drop(listener);
     let failure = asked(address, "f", LIST, &Limits::default()).unwrap().unwrap_err();
     assert!(failure.code == "fn.no_runner" && failure.message.contains("--function-runner"), "{failure}");
-    let failure = run("not an address", "f", LIST, &Limits::default()).unwrap().unwrap_err();
+    let failure = run("not an address", "f", LIST, (&Limits::default(), &Ending::default())).unwrap().unwrap_err();
     assert_eq!(failure.code, "fn.no_runner");
 }
 
@@ -74,6 +74,22 @@ fn a_runner_that_does_not_answer_is_left() {
     let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
     let failure = asked(address, "f", LIST, &limits).unwrap().unwrap_err();
     assert_eq!(failure.code, "fn.timeout", "{failure}");
+    server.join().unwrap();
+}
+
+#[test]
+fn a_call_ends_with_this_process() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let ending = Ending::default();
+    let word = ending.clone();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        word.tell(15);
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let failure = run(&address.to_string(), "f", LIST, (&Limits::default(), &ending)).unwrap().unwrap_err();
+    assert_eq!(failure.code, "fn.stopped", "{failure}");
     server.join().unwrap();
 }
 

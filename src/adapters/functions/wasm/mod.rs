@@ -17,7 +17,7 @@ use wasmi::{
     Config, EnforcedLimits, Engine, Error, Instance, Linker, Module, Store, StoreLimits, StoreLimitsBuilder, TrapCode,
 };
 
-use super::process::Limits;
+use super::{Ending, Limits};
 use js::Realm;
 use steps::Steps;
 
@@ -63,6 +63,8 @@ enum Stop {
     Steps,
     /// Its values of JavaScript take too much.
     Values,
+    /// This process is to end.
+    Ending,
 }
 
 impl std::fmt::Display for Stop {
@@ -71,6 +73,7 @@ impl std::fmt::Display for Stop {
             Self::Output => "it wrote too much",
             Self::Steps => "it took too long",
             Self::Values => "its values take too much",
+            Self::Ending => "loggia was told to end",
         })
     }
 }
@@ -80,12 +83,12 @@ impl std::error::Error for Stop {}
 impl wasmi::errors::HostError for Stop {}
 
 /// Runs the module of a file on a list.
-pub(super) fn run(path: &Path, name: &str, list: &str, limits: &Limits) -> Result<Answer, Failure> {
-    run_bytes(&read(path, name)?, name, list, limits)
+pub(super) fn run(path: &Path, name: &str, list: &str, bounds: (&Limits, &Ending)) -> Result<Answer, Failure> {
+    run_bytes(&read(path, name)?, name, list, bounds)
 }
 
 /// Runs a module on a list.
-pub(super) fn run_bytes(bytes: &[u8], name: &str, list: &str, limits: &Limits) -> Result<Answer, Failure> {
+pub(super) fn run_bytes(bytes: &[u8], name: &str, list: &str, bounds: (&Limits, &Ending)) -> Result<Answer, Failure> {
     let mut config = Config::default();
     config.consume_fuel(true).enforced_limits(EnforcedLimits::default());
     config.set_max_recursion_depth(RECURSION).set_max_stack_height(STACK);
@@ -93,7 +96,7 @@ pub(super) fn run_bytes(bytes: &[u8], name: &str, list: &str, limits: &Limits) -
     let failed = |error: &Error| Failure::new("fn.failed", format!("{name} is no module that can be run: {error}"));
     let module = Module::new(&engine, bytes).map_err(|error| failed(&error))?;
     let script = js::is_script(&module);
-    let mut store = Store::new(&engine, World::new(list, limits));
+    let mut store = Store::new(&engine, World::new(list, bounds));
     store.limiter(|world| &mut world.growth);
     let first = store.data_mut().steps.first();
     store.set_fuel(first).map_err(|error| failed(&error))?;
@@ -120,7 +123,7 @@ fn read(path: &Path, name: &str) -> Result<Vec<u8>, Failure> {
 }
 
 impl World {
-    fn new(list: &str, limits: &Limits) -> Self {
+    fn new(list: &str, (limits, ending): (&Limits, &Ending)) -> Self {
         let growth =
             StoreLimitsBuilder::new().memory_size(limits.memory).table_elements(TABLE).instances(1).memories(1);
         // Where growth is refused a module may fail in any way: that it was for want of memory is said here.
@@ -134,7 +137,7 @@ impl World {
             clock: 1_000_000_000,
             dice: 0x9e37_79b9_7f4a_7c15,
             growth: growth.build(),
-            steps: Steps::of(limits),
+            steps: Steps::of(limits, ending),
             realm: Realm::new(limits.memory),
         }
     }
@@ -177,6 +180,7 @@ enum End {
     Output,
     Memory,
     Values,
+    Ending,
     Trap(String),
 }
 
@@ -190,6 +194,7 @@ impl End {
                 Some(Stop::Output) => Self::Output,
                 Some(Stop::Steps) => Self::Fuel,
                 Some(Stop::Values) => Self::Values,
+                Some(Stop::Ending) => Self::Ending,
                 None if is_too_large(error) => Self::Memory,
                 None => Self::Trap(error.to_string()),
             },
@@ -217,6 +222,7 @@ fn answer(name: &str, ended: Result<(), End>, world: World) -> Result<Answer, Fa
     let (code, exit_code, message) = match ended {
         Ok(()) | Err(End::Exit(0)) => return Ok(Answer { list: world.output, stderr, ..Answer::default() }),
         Err(End::Exit(code)) => ("fn.failed", Some(code), format!("ended with exit code {code}")),
+        Err(End::Ending) => ("fn.stopped", None, "was stopped: loggia was told to end".to_owned()),
         Err(End::Fuel) if world.steps.late() => {
             ("fn.timeout", None, format!("was stopped: it took longer than {time:?}"))
         }

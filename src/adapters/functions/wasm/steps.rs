@@ -5,7 +5,7 @@ use std::time::Instant;
 use wasmi::{AsContextMut, Error, TypedFunc, TypedResumableCall, WasmParams, WasmResults};
 
 use super::{Stop, World};
-use crate::adapters::functions::process::Limits;
+use crate::adapters::functions::{Ending, Limits};
 
 /// Steps after which the clock is looked at.
 const SLICE: u64 = 20_000_000;
@@ -14,12 +14,13 @@ const SLICE: u64 = 20_000_000;
 pub(super) struct Steps {
     left: u64,
     deadline: Instant,
+    ending: Ending,
 }
 
 impl Steps {
     /// All that a module may do.
-    pub(super) fn of(limits: &Limits) -> Self {
-        Self { left: limits.fuel, deadline: Instant::now() + limits.time }
+    pub(super) fn of(limits: &Limits, ending: &Ending) -> Self {
+        Self { left: limits.fuel, deadline: Instant::now() + limits.time, ending: ending.clone() }
     }
 
     /// The first slice.
@@ -78,6 +79,9 @@ fn refuel(mut context: impl AsContextMut<Data = World>, needed: u64) -> Result<(
     let mut context = context.as_context_mut();
     let steps = &mut context.data_mut().steps;
     let slice = SLICE.max(needed);
+    if steps.ending.told().is_some() {
+        return Err(Error::host(Stop::Ending));
+    }
     if steps.left < slice || steps.late() {
         return Err(Error::host(Stop::Steps));
     }

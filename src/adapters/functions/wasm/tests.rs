@@ -19,7 +19,7 @@ fn ran(bytes: &[u8], list: &str, limits: &Limits) -> Result<Answer, Failure> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f.wasm");
     std::fs::write(&path, bytes).unwrap();
-    run(&path, "f.wasm", list, limits)
+    run(&path, "f.wasm", list, (limits, &Ending::default()))
 }
 
 fn text(source: &str, list: &str, limits: &Limits) -> Result<Answer, Failure> {
@@ -82,8 +82,21 @@ fn what_is_no_command_is_refused() {
     assert!(without_start.contains("_start"), "{without_start}");
     assert!(fails("(module (import \"env\" \"f\" (func)) (func (export \"_start\")))").contains("env"));
     assert!(fails("(module (func $f) (start $f) (func (export \"_start\") unreachable))").contains("unreachable"));
-    let failure = run(&PathBuf::from("/no/such.wasm"), "such.wasm", "", &Limits::default()).unwrap_err();
+    let failure =
+        run(&PathBuf::from("/no/such.wasm"), "such.wasm", "", (&Limits::default(), &Ending::default())).unwrap_err();
     assert!(failure.message.starts_with("such.wasm cannot be read: "), "{failure}");
+}
+
+#[test]
+fn a_module_ends_with_this_process() {
+    let ending = Ending::default();
+    let word = ending.clone();
+    let bytes = wat::parse_str(command("(loop $l (br $l))")).unwrap();
+    let limits = Limits { fuel: u64::MAX, ..Limits::default() };
+    let running = std::thread::spawn(move || run_bytes(&bytes, "f.wasm", "", (&limits, &ending)));
+    word.tell(15);
+    let failure = running.join().unwrap().unwrap_err();
+    assert_eq!((failure.code, failure.message.as_str()), ("fn.stopped", "f.wasm was stopped: loggia was told to end"));
 }
 
 #[test]

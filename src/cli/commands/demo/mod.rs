@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use self::hands::git;
+use crate::app::functions::Functions;
 use crate::app::world::{self, World};
 use crate::cli::args::Global;
 use crate::cli::output::{note, print};
@@ -63,11 +64,11 @@ impl Story {
     async fn begin(directory: &Path, merge_with_git: bool) -> anyhow::Result<Self> {
         // A person who watches does not want to wait half a minute for each proof of health.
         let config = Config { stable_for: SignedDuration::from_secs(1), ..Config::new("loggia-demo") };
-        let world = World::start(directory, config.clone()).await?;
+        let world = World::start(directory, config.clone(), Functions::default()).await?;
         let management = world.servers[0].connect();
         let edges = world.servers[1..].iter().map(world::Served::connect).collect();
         let (_, claims) = tokio::sync::watch::channel(None);
-        let (looking, _) = crate::app::engine(management.clone(), &config, claims)?;
+        let (looking, _) = crate::app::engine(management.clone(), &config, &Functions::default(), claims)?;
         let checkout = world.directory.join("intents");
         let story = Self { world, looking, management, edges, checkout, merge_with_git };
         let from = story.world.repository("intents");

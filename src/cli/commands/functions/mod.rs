@@ -9,6 +9,7 @@ mod run;
 mod serve;
 
 pub(super) use others::Others;
+pub(super) use run::functions;
 
 use anyhow::{anyhow, bail};
 

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::super::super::Done;
-use super::super::super::args::{FnLimits, Global, Images, PullPolicy};
+use super::super::super::args::{FnLimits, Global, Images, NotBuiltIn, PullPolicy};
 use super::super::super::output::note;
 use super::super::pkg::cache;
-use crate::app::functions::{Containers, Generators, ImageRules, Limits, LocalRunner, Pull, modules};
+use crate::app::functions::{
+    Containers, Ending, Functions, Generators, ImageRules, Limits, LocalRunner, Pull, modules,
+};
 use crate::domain::package::functions::FunctionResult;
 use crate::domain::package::rendering::{About, Run};
 use crate::domain::package::{RenderError, Rendering, Turn};
@@ -151,6 +153,23 @@ pub(super) fn containers(images: &Images, network: bool) -> Containers {
         network,
         ..Containers::default()
     }
+}
+
+/// What flags allow to run that is not built in; none when they allow nothing.
+pub(super) fn allowed(global: &Global, flags: &NotBuiltIn, ending: &Ending) -> Option<LocalRunner> {
+    flags.is_any().then(|| LocalRunner {
+        ending: ending.clone(),
+        programs: flags.allow_exec,
+        containers: flags.allow_containers.then(|| containers(&flags.images, flags.allow_network)),
+        generators: flags.allow_exec.then(|| generators(flags.allow_network)),
+        ..others(global, &flags.images)
+    })
+}
+
+/// What flags allow an engine to run that is not built in.
+pub(crate) fn functions(global: &Global, flags: &NotBuiltIn, ending: &Ending) -> Functions {
+    let local = allowed(global, flags, ending);
+    local.map_or_else(Functions::default, |local| Functions::new(local, &flags.images.image_prefix))
 }
 
 /// What runs functions, apart from programs, containers and generators.

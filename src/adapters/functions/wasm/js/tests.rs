@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use tempfile::NamedTempFile;
 
 use super::super::run;
-use crate::adapters::functions::process::Limits;
+use crate::adapters::functions::{Ending, Limits};
 use crate::domain::package::external::{Answer, Failure};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/adapters/functions/wasm/js/testdata");
@@ -52,7 +52,7 @@ fn list(word: &str) -> String {
 }
 
 fn ran(module: &Path, word: &str, limits: &Limits) -> Result<Answer, Failure> {
-    run(module, "f.wasm", &list(word), limits)
+    run(module, "f.wasm", &list(word), (limits, &Ending::default()))
 }
 
 fn asked(word: &str) -> Option<Result<Answer, Failure>> {
