@@ -1,6 +1,7 @@
 //! What is doubtful about a rendered package: objects that do not fit their schema, and names that lead nowhere.
 
 mod manifest;
+mod references;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use crate::domain::krm::validate::{UNDECLARED, Violation, around, misfits};
 use crate::domain::krm::value::{at, text};
 use crate::domain::krm::{Grade, Gvk, Mask, Schemas, metadata, predict, rules, structural, without_value};
 use crate::domain::source::FileTree;
+use references::Reference;
 
 /// What a check of objects found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,8 +30,10 @@ pub struct Findings {
 /// Checks every object of a rendered package: its schema (built-in kinds and CRDs of the package), and what it refers
 /// to.
 ///
-/// Warned about are kinds without a schema, fields that are for the server to say, a Service whose selector matches no pod template, and a `ConfigMap`, `Secret`, `ServiceAccount` or
-/// `PersistentVolumeClaim` that a pod template names and the package does not have, unless it is optional.
+/// Warned about are kinds without a schema, fields that are for the server to say, a Service or a budget whose selector
+/// matches no pod template, and what an object names that the package does not have, unless it is optional: what pods
+/// mount and read, the Services of Ingresses and stateful sets, what autoscalers scale, the roles and accounts of
+/// bindings; and keys and ports of those.
 ///
 /// # Errors
 /// The problems of files that cannot be read.
@@ -55,8 +59,8 @@ pub(super) fn findings(resources: &Resources) -> Findings {
     for object in &objects {
         check.manifest(object, &schemas, &scopes);
         check.schema(object, &schemas);
-        check.service(object);
-        check.pod(object);
+        check.pods(object);
+        check.references(object);
     }
     without_secrets(check.findings, objects.iter().map(|object| &object.value))
 }
@@ -70,6 +74,9 @@ fn without_secrets<'v>(findings: Findings, objects: impl Iterator<Item = &'v Val
         warnings: findings.warnings.into_iter().map(masked).collect(),
     }
 }
+
+/// Most objects that one line names.
+const SHOWN: usize = 5;
 
 /// An object and where it stands.
 struct Object {
@@ -107,10 +114,25 @@ impl Object {
         at(&self.value, self.template()?)?.pointer("/metadata/labels")?.as_object()
     }
 
+    /// Whether a container of its pods has a port of this name.
+    fn has_port(&self, name: &str) -> bool {
+        let pod = self.template().and_then(|path| at(&self.value, path));
+        let is_it = |port: &Value| port.get("name").and_then(Value::as_str) == Some(name);
+        let has = |container: &Value| list(container, "/ports").iter().any(is_it);
+        pod.is_some_and(|pod| {
+            ["/spec/containers", "/spec/initContainers"].iter().any(|all| list(pod, all).iter().any(has))
+        })
+    }
+
     /// Whether two objects can be in one namespace; one that names none goes wherever it is applied to.
     fn meets(&self, other: &Self) -> bool {
         let [a, b] = [self, other].map(|object| text(&object.value, "/metadata/namespace"));
         a == b || a.is_empty() || b.is_empty()
+    }
+
+    /// Whether it can be in a namespace.
+    fn is_in(&self, namespace: &str) -> bool {
+        ["", namespace].contains(&text(&self.value, "/metadata/namespace"))
     }
 }
 
@@ -148,16 +170,7 @@ fn pods(objects: &[Object]) -> BTreeMap<Label<'_>, Vec<&Object>> {
     found
 }
 
-/// Something that a pod template names.
-struct Reference {
-    kind: &'static str,
-    name: String,
-    key: Option<String>,
-    /// Where it is named, from the pod template.
-    path: Vec<String>,
-}
-
-impl Check<'_> {
+impl<'a> Check<'a> {
     fn problem(&self, code: &'static str, object: &Object, path: &[String], message: &str) -> Problem {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let line = self.resources.line_of(&object.place, &path);
@@ -182,44 +195,78 @@ impl Check<'_> {
         }
     }
 
-    fn service(&mut self, object: &Object) {
-        let is_external = text(&object.value, "/spec/type") == "ExternalName";
-        let selector = object.value.pointer("/spec/selector").and_then(Value::as_object);
-        let Some(selector) = selector.filter(|selector| !selector.is_empty() && !is_external) else { return };
-        if object.kind() != "Service" || text(&object.value, "/apiVersion") != "v1" {
-            return;
+    /// What chooses pods by their labels.
+    fn pods(&mut self, object: &Object) {
+        let (path, hint): (&[&str], _) = match (text(&object.value, "/apiVersion"), object.kind()) {
+            ("v1", "Service") if text(&object.value, "/spec/type") != "ExternalName" => {
+                (&["spec", "selector"], "a Service without pods answers nobody")
+            }
+            ("policy/v1", "PodDisruptionBudget")
+                if list(&object.value, "/spec/selector/matchExpressions").is_empty() =>
+            {
+                (&["spec", "selector", "matchLabels"], "a budget without pods keeps nothing running")
+            }
+            _ => return,
+        };
+        let selector = at(&object.value, path).and_then(Value::as_object);
+        let Some(selector) = selector.filter(|selector| !selector.is_empty()) else { return };
+        let chosen = self.chosen(object, selector);
+        if !chosen.is_empty() {
+            return self.target_ports(object, &chosen);
         }
+        let shown: BTreeMap<&String, &Value> = selector.iter().collect();
+        let shown: Vec<String> = shown.into_iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
+        let message = format!("its selector {} matches no pod template of the package", shown.join(","));
+        let path: Vec<String> = path.iter().map(|part| (*part).to_owned()).collect();
+        let problem = self.problem("ref.no_pods", object, &path, &message);
+        self.findings.warnings.push(problem.hint(hint));
+    }
+
+    /// Objects whose pods have all of these labels.
+    fn chosen(&self, object: &Object, selector: &Map<String, Value>) -> Vec<&'a Object> {
         let matches = |other: &&Object| {
             let has = |(key, value): (&String, &Value)| other.labels().and_then(|all| all.get(key)) == Some(value);
             object.meets(other) && selector.iter().all(has)
         };
         let likely = selector.iter().next().and_then(|first| self.pods.get(&label(first)));
-        if likely.is_some_and(|likely| likely.iter().any(matches)) {
-            return;
-        }
-        let shown: BTreeMap<&String, &Value> = selector.iter().collect();
-        let shown: Vec<String> = shown.into_iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
-        let message = format!("its selector {} matches no pod template of the package", shown.join(","));
-        let path = ["spec", "selector"].map(str::to_owned);
-        let problem = self.problem("ref.no_pods", object, &path, &message);
-        self.findings.warnings.push(problem.hint("a Service without pods answers nobody"));
+        likely.into_iter().flatten().copied().filter(matches).collect()
     }
 
-    fn pod(&mut self, object: &Object) {
-        let Some(template) = object.template() else { return };
-        let Some(pod) = at(&object.value, template) else { return };
-        for reference in references(pod) {
-            let Reference { kind, name, key, path } = &reference;
-            let named = self.named.get(&(*kind, name.as_str())).into_iter().flatten();
-            let (code, message) = match (named.copied().find(|other| object.meets(other)), key) {
-                (None, _) => ("ref.not_found", format!("the package has no {kind} {name}")),
-                (Some(found), Some(key)) if !has_key(&found.value, key) => {
-                    ("ref.key_missing", format!("{kind} {name} has no key {key}"))
+    /// Ports of a Service that are named as no port of its pods is.
+    fn target_ports(&mut self, object: &Object, chosen: &[&Object]) {
+        if object.kind() != "Service" {
+            return;
+        }
+        for (index, port) in list(&object.value, "/spec/ports").iter().enumerate() {
+            let Some(name) = port.get("targetPort").and_then(Value::as_str) else { continue };
+            if chosen.iter().any(|other| other.has_port(name)) {
+                continue;
+            }
+            let path = ["spec", "ports", &index.to_string(), "targetPort"].map(str::to_owned);
+            let of: Vec<String> = chosen.iter().take(SHOWN).map(|other| other.shown()).collect();
+            let message = format!("no container of {} has a port named {}", of.join(", "), visible(name));
+            let problem = self.problem("ref.port_missing", object, &path, &message);
+            self.findings.warnings.push(problem);
+        }
+    }
+
+    fn references(&mut self, object: &Object) {
+        for reference in references::of(&object.value, object.template()) {
+            let Reference { kind, name, namespace, part, path } = &reference;
+            let meets = |other: &&Object| match namespace {
+                Some(namespace) => other.is_in(namespace),
+                None => object.meets(other),
+            };
+            let named = self.named.get(&(kind.as_str(), name.as_str())).into_iter().flatten();
+            let (code, message) = match (named.copied().find(meets), part) {
+                (None, _) => ("ref.not_found", format!("the package has no {} {}", visible(kind), visible(name))),
+                (Some(found), Some(part)) if !part.is_in(&found.value) => {
+                    let (code, missing) = part.missing();
+                    (code, format!("{kind} {name} has {missing}"))
                 }
                 _ => continue,
             };
-            let path: Vec<String> = template.iter().map(|part| (*part).to_owned()).chain(path.clone()).collect();
-            let problem = self.problem(code, object, &path, &message);
+            let problem = self.problem(code, object, path, &message);
             self.findings.warnings.push(problem);
         }
     }
@@ -255,78 +302,6 @@ fn violations(object: &Value, gvk: &Gvk, schemas: &Schemas) -> Vec<Violation> {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn has_key(object: &Value, key: &str) -> bool {
-    ["data", "stringData", "binaryData"].iter().any(|field| object.get(field).is_some_and(|map| map.get(key).is_some()))
-}
-
-/// Everything that a pod needs and that is not optional.
-fn references(pod: &Value) -> Vec<Reference> {
-    let mut found = Vec::new();
-    let mut add = |kind: &'static str, holder: &Value, field: &str, key: &str, path: &[String]| {
-        let is_optional = holder.get("optional") == Some(&Value::Bool(true));
-        let name = holder.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-        if !name.is_empty() && !is_optional {
-            let key = holder.get(key).and_then(Value::as_str).map(str::to_owned);
-            let path = path.iter().cloned().chain([field.to_owned()]).collect();
-            found.push(Reference { kind, name, key, path });
-        }
-    };
-    let owned = |path: &[&str]| -> Vec<String> { path.iter().map(|part| (*part).to_owned()).collect() };
-    let mut each = |pointer: &str, fields: &[(&str, &'static str, &str, &str)]| {
-        for (path, value) in expanded(pod, pointer) {
-            for (below, kind, field, key) in fields {
-                let steps: Vec<&str> = below.split('/').filter(|part| !part.is_empty()).collect();
-                if let Some(holder) = at(value, &steps) {
-                    let path: Vec<String> = path.iter().cloned().chain(owned(&steps)).collect();
-                    add(kind, holder, field, key, &path);
-                }
-            }
-        }
-    };
-    each(
-        "spec/volumes/*",
-        &[
-            ("configMap", "ConfigMap", "name", ""),
-            ("secret", "Secret", "secretName", ""),
-            ("persistentVolumeClaim", "PersistentVolumeClaim", "claimName", ""),
-        ],
-    );
-    let projected = [("configMap", "ConfigMap", "name", ""), ("secret", "Secret", "name", "")];
-    each("spec/volumes/*/projected/sources/*", &projected);
-    for containers in ["spec/containers/*", "spec/initContainers/*"] {
-        let from = [("configMapRef", "ConfigMap", "name", ""), ("secretRef", "Secret", "name", "")];
-        each(&format!("{containers}/envFrom/*"), &from);
-        let keys = [
-            ("valueFrom/configMapKeyRef", "ConfigMap", "name", "key"),
-            ("valueFrom/secretKeyRef", "Secret", "name", "key"),
-        ];
-        each(&format!("{containers}/env/*"), &keys);
-    }
-    each("spec/imagePullSecrets/*", &[("", "Secret", "name", "")]);
-    if text(pod, "/spec/serviceAccountName") != "default" {
-        each("spec", &[("", "ServiceAccount", "serviceAccountName", "")]);
-    }
-    found
-}
-
-/// The values at a path in which `*` stands for every item of a list.
-fn expanded<'v>(value: &'v Value, path: &str) -> Vec<(Vec<String>, &'v Value)> {
-    path.split('/').fold(vec![(Vec::new(), value)], |found, part| {
-        let below = |(path, value): (Vec<String>, &'v Value)| -> Vec<(Vec<String>, &'v Value)> {
-            let with = |step: String| path.iter().cloned().chain([step]).collect();
-            if part == "*" {
-                return list(value, "")
-                    .iter()
-                    .enumerate()
-                    .map(|(index, item)| (with(index.to_string()), item))
-                    .collect();
-            }
-            value.get(part).map(|value| (with(part.to_owned()), value)).into_iter().collect()
-        };
-        found.into_iter().flat_map(below).collect()
-    })
 }
 
 #[cfg(test)]
@@ -396,9 +371,9 @@ spec:
         let expected = [
             "pod.yaml:21: spec.volumes.2.persistentVolumeClaim.claimName: Pod/p: the package has no PersistentVolumeClaim disk [ref.not_found]",
             "pod.yaml:26: spec.volumes.3.projected.sources.0.secret.name: Pod/p: the package has no Secret cert [ref.not_found]",
+            "pod.yaml:10: spec.imagePullSecrets.0.name: Pod/p: the package has no Secret pull [ref.not_found]",
             "pod.yaml:37: spec.containers.0.env.0.valueFrom.configMapKeyRef.name: Pod/p: ConfigMap settings has no key level [ref.key_missing]",
             "pod.yaml:42: spec.containers.0.env.1.valueFrom.secretKeyRef.name: Pod/p: the package has no Secret login [ref.not_found]",
-            "pod.yaml:10: spec.imagePullSecrets.0.name: Pod/p: the package has no Secret pull [ref.not_found]",
             "pod.yaml:8: spec.serviceAccountName: Pod/p: the package has no ServiceAccount runner [ref.not_found]",
         ];
         let expected: Vec<String> = expected.iter().map(|line| format!("warning: {line}")).collect();
@@ -418,6 +393,90 @@ spec:
         assert_eq!(with(&service("app: api", "  type: ExternalName\n  externalName: e.com\n")), [""; 0]);
         let expected = "warning: s.yaml:6: spec.selector: Service/s: its selector app=api matches no pod template of the package (a Service without pods answers nobody) [ref.no_pods]";
         assert_eq!(with(&service("app: api", "")), [expected]);
+        let budget = |labels: &str| {
+            format!(
+                "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata:\n  name: b\nspec:\n  minAvailable: 1\n  selector:\n    matchLabels:\n      {labels}\n"
+            )
+        };
+        assert_eq!(with(&budget("app: web")), [""; 0]);
+        let expected = "warning: s.yaml:8: spec.selector.matchLabels: PodDisruptionBudget/b: its selector app=api matches no pod template of the package (a budget without pods keeps nothing running) [ref.no_pods]";
+        assert_eq!(with(&budget("app: api")), [expected]);
+    }
+
+    #[test]
+    fn a_port_of_a_service_that_no_pod_has_is_warned_about() {
+        let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  labels:\n    app: web\nspec:\n  containers:\n  - name: a\n    image: a:1\n    ports:\n    - name: http\n      containerPort: 80\n";
+        let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  selector:\n    app: web\n  ports:\n  - name: a\n    port: 80\n    targetPort: http\n  - name: b\n    port: 81\n    targetPort: 9999\n  - name: c\n    port: 82\n    targetPort: metrics\n";
+        let expected = "warning: s.yaml:17: spec.ports.2.targetPort: Service/s: no container of Pod/p has a port named metrics [ref.port_missing]";
+        assert_eq!(told(&[("p.yaml", pod), ("s.yaml", service)]), [expected]);
+    }
+
+    const INGRESS: &str = "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: i
+  namespace: a
+spec:
+  defaultBackend:
+    service: {name: web, port: {number: 81}}
+  rules:
+  - http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: web, port: {name: http}}}}
+      - path: /api
+        pathType: Prefix
+        backend:
+          service:
+            name: api
+            port: {number: 80}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+spec:
+  ports:
+  - {name: http, port: 80}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: api
+  namespace: b
+spec:
+  ports:
+  - port: 80
+";
+
+    #[test]
+    fn an_ingress_needs_services_of_its_namespace_with_its_ports() {
+        let expected = [
+            "warning: i.yaml:8: spec.defaultBackend.service.name: Ingress/i: Service web has no port 81 [ref.port_missing]",
+            "warning: i.yaml:17: spec.rules.0.http.paths.1.backend.service.name: Ingress/i: the package has no Service api [ref.not_found]",
+        ];
+        assert_eq!(told(&[("i.yaml", INGRESS)]), expected);
+    }
+
+    #[test]
+    fn what_is_scaled_and_who_is_bound_is_looked_for() {
+        let scaler = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata:\n  name: h\nspec:\n  maxReplicas: 2\n  scaleTargetRef:\n    apiVersion: apps/v1\n    kind: Deployment\n    name: web\n";
+        let expected = "warning: h.yaml:10: spec.scaleTargetRef.name: HorizontalPodAutoscaler/h: the package has no Deployment web [ref.not_found]";
+        assert_eq!(told(&[("h.yaml", scaler)]), [expected]);
+        let binding = |role: &str, account: &str| {
+            format!(
+                "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata:\n  name: b\nroleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: {role}\nsubjects:\n- kind: ServiceAccount\n  name: {account}\n  namespace: b\n- kind: User\n  name: somebody\n  apiGroup: rbac.authorization.k8s.io\n"
+            )
+        };
+        let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: robot\n  namespace: a\n";
+        let with =
+            |role: &str, name: &str, account: &str| told(&[("a.yaml", account), ("b.yaml", &binding(role, name))]);
+        assert_eq!(with("view", "default", account), [""; 0]);
+        assert_eq!(with("system:node", "robot", &account.replace("namespace: a", "namespace: b")), [""; 0]);
+        let expected = [
+            "warning: b.yaml:8: roleRef.name: ClusterRoleBinding/b: the package has no ClusterRole robots [ref.not_found]",
+            "warning: b.yaml:11: subjects.0.name: ClusterRoleBinding/b: the package has no ServiceAccount robot [ref.not_found]",
+        ];
+        assert_eq!(with("robots", "robot", account), expected);
     }
 
     const CRD: &str = "apiVersion: apiextensions.k8s.io/v1
