@@ -297,11 +297,13 @@ fn flags_of_kpt_are_understood() {
 #[test]
 fn images_run_in_containers() {
     let world = World::new(&mutators("  - image: example.org/scale:v1\n    configMap: {replicas: \"5\"}\n"));
-    world.program("bin/podman", "echo \"$*\" > calls; cat > input; sed 's/replicas: 1 /replicas: 5 /' input");
+    world.program("bin/docker", "echo \"$*\" > calls; cat > input; sed 's/replicas: 1 /replicas: 5 /' input");
     world.run(&["render", "pkg", "--image-pull-policy", "never"]).fine();
     assert_eq!(world.read("pkg/deployment.yaml"), DEPLOYMENT.replace("replicas: 1 ", "replicas: 5 "));
     let calls = world.read("calls");
-    for word in ["run --rm -i", "--network none", "--user nobody", "--read-only", "--pull never example.org/scale:v1"] {
+    for word in
+        ["run --rm -i", "--network none", "--user 65534:65534", "--read-only", "--pull never example.org/scale:v1"]
+    {
         assert!(calls.contains(word), "{word:?} is not in {calls}");
     }
     let input = world.read("input");

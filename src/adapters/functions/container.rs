@@ -55,14 +55,19 @@ const ENGINES_OWN: i32 = 125;
 const KILLED: i32 = 137;
 
 fn without_service(engine: &Path, image: &str, failure: Failure) -> Failure {
-    let why = failure.stderr.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it did not say why");
+    let mut said = failure.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    // Before its error an engine tells what it tries, and docker tells behind it how to get help.
+    let why = said.clone().rfind(|line| line.contains("rror")).or_else(|| said.next()).unwrap_or("it did not say why");
     let message = format!(
         "{} could not run {image} (exit code {ENGINES_OWN}): {why}; see that there is such an image and that the engine's \
-         service runs, or use a function that is built in (`loggia fn list`)",
+         service runs, name another engine with KRM_FN_RUNTIME, or use a function that is built in (`loggia fn list`)",
         engine.display()
     );
     Failure { code: "fn.no_runner", message, ..failure }
 }
+
+/// Who has no rights. By number: an image of one program has no file that knows the name.
+const NOBODY: &str = "65534:65534";
 
 /// Tells containers of one process apart.
 static STARTED: AtomicUsize = AtomicUsize::new(0);
@@ -155,7 +160,7 @@ impl Containers {
 
     fn user(&self) -> String {
         let own = self.as_current_user.then(|| std::fs::metadata("/proc/self").ok()).flatten();
-        own.map_or_else(|| "nobody".to_owned(), |own| format!("{}:{}", own.uid(), own.gid()))
+        own.map_or_else(|| NOBODY.to_owned(), |own| format!("{}:{}", own.uid(), own.gid()))
     }
 }
 

@@ -127,7 +127,7 @@ fn images_get_no_network_and_no_rights() {
     let calls = std::fs::read_to_string(dir.path().join("calls")).unwrap();
     let words = [
         "podman run --rm -i --name loggia-fn-",
-        "--network none --user nobody --memory 2147483648",
+        "--network none --user 65534:65534 --memory 2147483648",
         "--read-only --tmpfs /tmp",
         "--pull missing registry.example/f:v1\n",
     ];
@@ -148,17 +148,24 @@ fn what_was_allowed_is_passed_on() {
     image(open, "f:v1").unwrap();
     let calls = std::fs::read_to_string(dir.path().join("calls")).unwrap();
     let words = ["--network host", "--pull always", "--mount type=bind,source=/a,target=/b", "--env A=1 --env B f:v1"];
-    assert!(words.iter().all(|word| calls.contains(word)) && !calls.contains("nobody"), "{calls}");
+    assert!(words.iter().all(|word| calls.contains(word)) && !calls.contains("65534"), "{calls}");
 }
 
 #[test]
 fn an_engine_that_fails_itself_is_told_with_what_helps() {
     let dir = tempfile::tempdir().unwrap();
-    script(&dir.path().join("docker"), "cat > /dev/null; echo; echo 'no daemon here' >&2; exit 125");
     let containers = Containers { path: dir.path().as_os_str().to_owned(), ..Containers::default() };
-    let failure = image(containers, "f:v1").unwrap_err();
+    let fails = |says: &str| {
+        script(&dir.path().join("docker"), &format!("cat > /dev/null; printf '{says}' >&2; exit 125"));
+        image(containers.clone(), "f:v1").unwrap_err()
+    };
+    let failure = fails(r"trying it\nError: it is not there\nSee docker help\n");
+    assert!(failure.message.contains("(exit code 125): Error: it is not there; see"), "{failure}");
+    let failure = fails(r"\nno daemon here\nSee docker help\n");
     assert_eq!((failure.code, failure.exit_code), ("fn.no_runner", Some(125)));
-    for words in ["docker could not run f:v1 (exit code 125): no daemon here;", "service", "loggia fn list"] {
+    for words in
+        ["docker could not run f:v1 (exit code 125): no daemon here;", "service", "KRM_FN_RUNTIME", "loggia fn list"]
+    {
         assert!(failure.message.contains(words), "{words}: {failure}");
     }
 }
