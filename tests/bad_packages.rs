@@ -306,6 +306,32 @@ fn manifests_that_are_none_are_told_with_what_to_do() {
     }
 }
 
+/// Where kpt stops at the first template, too, a chart is told from resources, and how to keep it out of them.
+#[test]
+fn a_helm_chart_among_the_resources_is_told_once_with_what_keeps_it_out() {
+    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n{{- if .Values.x }}\n";
+    let chart = [("Kptfile", HEAD), ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\n")];
+    let whole = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: \"{{ .Release.Name }}\"\n";
+    let table = [
+        (vec![("charts/web/templates/a.yaml", template), ("charts/web/templates/b.yaml", template)], "templates/a.yaml:"),
+        (vec![("charts/web/templates/a.yaml", whole), ("charts/web/values.yaml", "a: 1\n")], "Chart.yaml:1: "),
+    ];
+    for (files, place) in table {
+        let folder = made(&[&chart[..], &files].concat());
+        for verb in ["render", "validate"] {
+            let run = || Said::of(folder.loggia().args([verb, "p"]).output().unwrap());
+            let said = run().failed(&[&format!("p/charts/web/{place}")]);
+            let told = "; the file belongs to the Helm chart in charts/web (Chart.yaml beside templates/), and the files \
+                        of a chart are no resources (a line /charts/web/ in .krmignore keeps them out) [package.chart]\n";
+            assert_eq!(said.err.matches(told).count(), 1, "{}", said.err);
+            assert_eq!(said.err.matches("[package.chart]").count(), 1, "{}", said.err);
+            folder.write("p/.krmignore", "/charts/web/\n");
+            run().fine();
+            std::fs::remove_file(folder.path("p/.krmignore")).unwrap();
+        }
+    }
+}
+
 /// kpt's inventory describes what was applied, and a kind without namespaces is in none.
 #[test]
 fn what_is_applied_is_what_kubectl_would_send() {

@@ -76,7 +76,7 @@ impl Ignored {
     }
 
     /// The directory of the package that something is in, which may be the directory of a package itself.
-    fn home<'p>(&self, path: &'p str) -> &'p str {
+    pub(super) fn home<'p>(&self, path: &'p str) -> &'p str {
         let mut directory = path;
         while let Some((around, _)) = directory.rsplit_once('/') {
             if self.packages.contains(around) {

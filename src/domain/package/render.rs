@@ -196,6 +196,7 @@ pub(super) fn declared(resources: &Resources) -> (Vec<DeclaredObject>, Vec<Probl
         .map(|place| (place.clone(), resources.value(&place)))
         .filter(|(place, value)| !(is_local(value) || is_inventory(value) || is_kustomization(&place.file)))
         .collect();
+    let mut charts = resources.charts().clone();
     let scopes = Scopes::of(applied.iter().map(|(_, value)| value));
     for (place, mut value) in applied {
         let line = resources.line(&place, &[]);
@@ -204,7 +205,7 @@ pub(super) fn declared(resources: &Resources) -> (Vec<DeclaredObject>, Vec<Probl
         match Object::new(value) {
             Err(wrong) => {
                 let line = resources.line(&place, &wrong.path());
-                problems.push(Problem::new(wrong.code(), &place.file, line, wrong.to_string()));
+                problems.extend(charts.told(Problem::new(wrong.code(), &place.file, line, wrong.to_string())));
             }
             Ok(object) => {
                 let origin = format!("{}:{line}", place.file);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Problem;
+use super::chart::Charts;
 use super::ignore::Ignored;
 use super::kptfile::Selector;
 use super::layout::is_below;
@@ -39,6 +40,7 @@ pub(super) struct Resources {
     packages: Vec<String>,
     /// What configures a function without being in the package.
     aside: BTreeMap<String, Parts>,
+    charts: Charts,
 }
 
 /// A resource that is a link: what it leads to would be there twice, or not be seen.
@@ -58,7 +60,7 @@ impl Resources {
 
     /// Reads every file that can be read, and says what is wrong with the others.
     pub(super) fn survey(tree: &FileTree, ignored: &Ignored) -> (Self, Vec<Problem>) {
-        let mut files = BTreeMap::new();
+        let mut found = Self { charts: Charts::of(tree, ignored), ..Self::default() };
         let mut problems = escaping_links(tree);
         problems.extend(ignored.problem().cloned());
         let mut count = 0;
@@ -76,9 +78,9 @@ impl Resources {
             match medium::read(path, &file.bytes) {
                 Ok(yaml) => {
                     count += yaml.len();
-                    files.insert(path.to_owned(), yaml);
+                    found.files.insert(path.to_owned(), yaml);
                 }
-                Err(error) => problems.push(Problem::unreadable(path, &error)),
+                Err(error) => problems.extend(found.charts.told(Problem::unreadable(path, &error))),
             }
             // What comes after it is not even read.
             if count > MAX_OBJECTS {
@@ -88,12 +90,17 @@ impl Resources {
                 break;
             }
         }
-        (Self { files, ..Self::default() }, problems)
+        (found, problems)
     }
 
     /// Says which packages there are, each before those in it.
     pub(super) fn set_packages(&mut self, packages: Vec<String>) {
         self.packages = packages;
+    }
+
+    /// The charts among the files.
+    pub(super) const fn charts(&self) -> &Charts {
+        &self.charts
     }
 
     /// Puts a document beside the package, where a function's configuration may be read.
