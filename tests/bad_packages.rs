@@ -313,7 +313,10 @@ fn a_helm_chart_among_the_resources_is_told_once_with_what_keeps_it_out() {
     let chart = [("Kptfile", HEAD), ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\n")];
     let whole = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: \"{{ .Release.Name }}\"\n";
     let table = [
-        (vec![("charts/web/templates/a.yaml", template), ("charts/web/templates/b.yaml", template)], "templates/a.yaml:"),
+        (
+            vec![("charts/web/templates/a.yaml", template), ("charts/web/templates/b.yaml", template)],
+            "templates/a.yaml:",
+        ),
         (vec![("charts/web/templates/a.yaml", whole), ("charts/web/values.yaml", "a: 1\n")], "Chart.yaml:1: "),
     ];
     for (files, place) in table {

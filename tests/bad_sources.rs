@@ -75,10 +75,15 @@ impl World {
         said.err
     }
 
+    /// The words in front of the reason.
+    fn front(&self) -> String {
+        format!("loggia: fetching the root of {}: ", self.path().display())
+    }
+
     /// The same of the repository's root, without the words in front of the reason.
     fn reason(&self) -> String {
         let said = self.refused("r.git");
-        let front = format!("loggia: fetching package the root: {}: ", self.path().display());
+        let front = self.front();
         said.strip_prefix(&front).map(str::to_owned).unwrap_or(said)
     }
 }
@@ -100,7 +105,7 @@ fn names_of_versions_are_refused_as_git_refuses_them() {
     ];
     for (reference, why) in table {
         let expected = format!(
-            "loggia: fetching package the root: {}: {reference:?} names no branch, tag, commit or range of versions: \
+            "loggia: fetching the root of {}: {reference:?} names no branch, tag, commit or range of versions: \
              {why} [git.ref_invalid]\n",
             world.path().display()
         );
@@ -108,7 +113,7 @@ fn names_of_versions_are_refused_as_git_refuses_them() {
     }
     for refspec in [":main", "+main:other", "main:other", "+main"] {
         let expected = format!(
-            "loggia: fetching package the root: {}: {refspec:?} is a refspec, which moves or deletes refs; name one \
+            "loggia: fetching the root of {}: {refspec:?} is a refspec, which moves or deletes refs; name one \
              branch, tag, commit or range of versions [git.refspec_denied]\n",
             world.path().display()
         );
@@ -124,8 +129,7 @@ fn names_that_mean_two_things_are_refused_with_both() {
     assert_eq!((&one[..7], &other[..7]), ("265bac6", "265bac6"));
     world.branch("both", &one);
     world.git(&["update-ref", "refs/tags/both", &other]);
-    let repo = world.path();
-    let front = format!("loggia: fetching package the root: {}: ", repo.display());
+    let front = world.front();
     let expected = format!(
         "{front}both is both a branch ({one}) and a tag ({other}); name one: refs/heads/both or refs/tags/both \
          [git.ref_ambiguous]\n"
@@ -267,7 +271,7 @@ fn a_damaged_pack_is_an_error() {
         fs::write(&pack, bad).unwrap();
         let said = Said::of(world.0.loggia().args(["pkg", "get", "-q", "r.git", "p"]).output().unwrap());
         assert_eq!(said.code, 2, "{at}: {}", said.err);
-        assert!(said.err.starts_with("loggia: fetching package the root: ") && !said.err.contains("panicked"));
+        assert!(said.err.starts_with("loggia: fetching the root of ") && !said.err.contains("panicked"));
         assert!(!world.0.path("p").exists());
     }
 }
@@ -278,6 +282,9 @@ fn places_that_could_run_or_tell_something_are_refused() {
     let allowed = "allowed are paths, file://, http:// and https:// [git.url_scheme]";
     let local =
         "allowed are paths and file://, and http:// and https:// where there is a cache folder [git.url_scheme]";
+    let ssh = "ssh is not spoken; name the repository by its https:// URL, for which a credential helper of git (`loggia \
+               pkg`) or a Secret in spec.git.secretRef (a Repository) lets in, or by the path of a clone [git.url_scheme]";
+    let port = |port: &str| format!("its port is {port}; a port is a number from 1 to 65535 [git.url_invalid]");
     let percent = "it holds a control character that is percent-encoded [git.url_invalid]";
     let user = "its user begins with a dash [git.url_invalid]";
     let dash = "it is empty, starts with a dash or holds a control character [git.url_invalid]";
@@ -286,10 +293,20 @@ fn places_that_could_run_or_tell_something_are_refused() {
         ("--upload-pack=x.git", "--upload-pack=x.git", dash.to_owned()),
         ("a\r\nb.git", "a\\r\\nb.git", dash.to_owned()),
         ("git://127.0.0.1/r.git", "git://127.0.0.1/r.git", local.to_owned()),
-        ("ssh://-oProxyCommand=x/r.git", "ssh://-oProxyCommand=x/r.git", local.to_owned()),
-        ("git@host:r.git", "git@host:r.git", format!("ssh is not supported so far; {allowed}")),
+        ("ssh://-oProxyCommand=x/r.git", "ssh://-oProxyCommand=x/r.git", ssh.to_owned()),
+        ("ssh://git@host/r", "ssh://host/r", ssh.to_owned()),
+        ("git+ssh://git@host/r.git", "git+ssh://host/r.git", ssh.to_owned()),
+        ("git@host:r.git", "git@host:r.git", ssh.to_owned()),
+        ("host:r", "host:r", ssh.to_owned()),
+        ("https://u:hunter2@host:70000/r.git", "https://host:70000/r.git", port("\"70000\"")),
+        ("http://host:abc/r.git", "http://host:abc/r.git", port("\"abc\"")),
         (
-            "http://u:secret@h/r.git",
+            "https://host:/r.git",
+            "https://host:/r.git",
+            "the port behind its colon is missing; a port is a number from 1 to 65535 [git.url_invalid]".to_owned(),
+        ),
+        (
+            "http://u:hunter2@h/r.git",
             "http://h/r.git",
             "user and password are not sent in clear text; use https [git.url_credentials]".to_owned(),
         ),
@@ -314,8 +331,10 @@ fn places_that_could_run_or_tell_something_are_refused() {
         ),
     ];
     for (place, shown, why) in table {
-        let expected = format!("loggia: fetching package the root: git repository URL \"{shown}\" is refused: {why}\n");
-        assert_eq!(world.refused(place), expected);
+        let said = world.refused(place);
+        let expected = format!(": git repository URL \"{shown}\" is refused: {why}\n");
+        assert!(said.starts_with("loggia: fetching the root of ") && said.ends_with(&expected), "{said}");
+        assert!(!said.contains("hunter2") && said.lines().count() == 1, "{said}");
     }
 }
 
@@ -323,6 +342,10 @@ fn places_that_could_run_or_tell_something_are_refused() {
 fn names_in_registries_are_read_strictly() {
     let world = World::new();
     let name = "a repository is lowercase letters, digits and . _ - between them, with / between its parts";
+    let port = "its port is \"99999\"; a port is a number from 1 to 65535";
+    let user = "user and password do not belong into the name of a registry's repository, and were left out here; sign in \
+                with `docker login` or another tool that writes Docker's config.json, or for a Repository name a Secret in \
+                spec.oci.secretRef [oci.credentials]";
     let short = "a sha256 digest has 64 lowercase hex digits; give all of them";
     let table = [
         ("oci://127.0.0.1:1/Web:v1", format!("reading \"oci://127.0.0.1:1/Web\": {name} [oci.reference]")),
@@ -335,8 +358,24 @@ fn names_in_registries_are_read_strictly() {
         ),
         (
             "oci://127.0.0.1:1/web",
-            "fetching package the root: oci://127.0.0.1:1/web: reading \"oci://127.0.0.1:1/web\": which version? Name a \
+            "fetching the root of oci://127.0.0.1:1/web: reading \"oci://127.0.0.1:1/web\": which version? Name a \
              tag (:v1), a range (:^1.2) or a digest (@sha256:...) [oci.reference]"
+                .to_owned(),
+        ),
+        ("oci://host:99999/r:1", format!("reading \"oci://host:99999/r\": {port} [oci.reference]")),
+        ("oci://user:secret@host:5000/r:1", format!("reading \"oci://host:5000/r:1\": {user}")),
+        ("oci://user:se/cret@host/r:1", format!("reading \"oci://host/r:1\": {user}")),
+        ("oci://secret@host/r@sha256:abc", format!("reading \"oci://host/r@sha256:abc\": {user}")),
+        (
+            "oci://127.0.0.1:1/web:v1//sub",
+            "reading \"oci://127.0.0.1:1/web:v1//sub\": the version stands behind the directory: \
+             oci://127.0.0.1:1/web//sub:v1 [oci.reference]"
+                .to_owned(),
+        ),
+        (
+            "oci://127.0.0.1:1/web@sha256:abc//sub",
+            "reading \"oci://127.0.0.1:1/web@sha256:abc//sub\": the version stands behind the directory: \
+             oci://127.0.0.1:1/web//sub@sha256:abc [oci.reference]"
                 .to_owned(),
         ),
         (
@@ -348,6 +387,48 @@ fn names_in_registries_are_read_strictly() {
     for (place, expected) in table {
         assert_eq!(world.refused(place), format!("loggia: {expected}\n"));
     }
+}
+
+#[test]
+fn what_is_not_there_is_told_with_what_to_do() {
+    let world = World::new();
+    fs::create_dir(world.0.path("folder.git")).unwrap();
+    let table = [
+        ("missing.git", "there is no such directory; is its path right? [git.missing]"),
+        ("folder.git", "; name the directory of a repository, or make one with `git init` [git.missing]"),
+        (
+            "missing/web",
+            " A repository elsewhere is named by its URL and ends with .git, as in https://example.com/repo.git/dir@v1 [git.missing]",
+        ),
+        (
+            "http://127.0.0.1:1/r.git",
+            ": fetching failed: Connection refused (os error 111); does the server run, and is the port right? [git.unreachable]",
+        ),
+        (
+            "https://nosuch.invalid/r.git",
+            "; is the host's name right, and does this machine know it? [git.unreachable]",
+        ),
+        (
+            "oci://127.0.0.1:1/r:v1",
+            ": the registry cannot be reached: Connection refused (os error 111); does the server run, and is the port right? [oci.unreachable]",
+        ),
+        ("oci://nosuch.invalid/r:v1", "; is the host's name right, and does this machine know it? [oci.unreachable]"),
+    ];
+    for (place, why) in table {
+        let said = world.refused(place);
+        assert!(said.ends_with(&format!("{why}\n")), "{said}");
+    }
+    assert!(world.refused("https://user:secret@host/r").contains("reading \"https://host/r\": "));
+    // Whoever listens there speaks no TLS.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("https://{}/r.git", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let said = world.refused(&place);
+    assert!(said.contains("does the server speak https on this port? [git.unreachable]"), "{said}");
 }
 
 #[test]
@@ -365,7 +446,7 @@ fn what_is_not_in_a_repository_is_told() {
         "the repository has no branch main or master and not exactly one other; name a version with @REF \
          [git.ref_not_found]\n"
     );
-    let front = format!("loggia: fetching package the root: {}: ", world.path().display());
+    let front = world.front();
     let expected = format!("{front}there is no branch, tag or commit c; there are a, b [git.ref_not_found]\n");
     assert_eq!(world.refused("r.git@c"), expected);
     world.git(&["symbolic-ref", "HEAD", "refs/heads/a"]);
@@ -373,8 +454,11 @@ fn what_is_not_in_a_repository_is_told() {
     let shallow = world.0.path("shallow");
     git(world.0.root(), &["clone", "-q", "--depth=1", &format!("file://{}", world.path().display()), "shallow"]);
     assert!(shallow.join(".git/shallow").is_file());
-    let front =
-        format!("loggia: fetching package the root: {}: ", shallow.join(".git").canonicalize().unwrap().display());
+    let front = format!(
+        "loggia: fetching the root of {}: {}: ",
+        shallow.canonicalize().unwrap().display(),
+        shallow.join(".git").canonicalize().unwrap().display()
+    );
     let expected = format!(
         "{front}there is no commit {}: the repository is a shallow one; deepen it with `git fetch --unshallow` \
          [git.shallow]\n",

@@ -9,6 +9,7 @@ mod keeper;
 pub mod native;
 pub mod oci;
 mod program;
+mod reach;
 pub mod scratch;
 pub mod secret;
 pub mod state;

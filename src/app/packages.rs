@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::adapters::git;
 use crate::adapters::oci::{self, Keychain, OciError, PublicKey, Registry};
 pub use crate::adapters::scratch::Scratch;
+use crate::domain::host::without_credentials;
 use crate::domain::id::CommitId;
 use crate::domain::package::archive::Budget;
 use crate::domain::package::artifact::{ArtifactError, ImageName, SCHEME, Wanted};
@@ -151,7 +152,7 @@ fn pull(location: &Location, signed_by: Option<&Path>) -> Result<Fetched, FetchE
     let image = ImageName::parse(&location.repo).map_err(wrong)?;
     let Some(reference) = &location.reference else {
         let why = "which version? Name a tag (:v1), a range (:^1.2) or a digest (@sha256:...)";
-        return Err(wrong(ArtifactError::Reference { text: location.repo.clone(), why }));
+        return Err(wrong(ArtifactError::Reference { text: location.repo.clone(), why: why.to_owned() }));
     };
     let wanted = Wanted::parse(reference).map_err(wrong)?;
     let as_user: Arc<dyn SignIns> = Arc::new(Keychain::of_user());
@@ -257,7 +258,7 @@ fn commit(repository: &dyn GitRepository, refs: &Refs, prefix: &str, is_shallow:
 /// A repository's URL without user and password, fit to be printed.
 #[must_use]
 pub fn printable(repo: &str) -> String {
-    git::without_credentials(repo)
+    without_credentials(repo)
 }
 
 #[cfg(test)]

@@ -166,6 +166,16 @@ pub enum GitError {
         /// What it was told, and what to do.
         reason: String,
     },
+    /// It brings more than is taken.
+    #[error("{url}: {act} failed: {reason}")]
+    Limit {
+        /// Which repository.
+        url: String,
+        /// What was tried.
+        act: &'static str,
+        /// Which limit.
+        reason: String,
+    },
     /// Our claim to write ran out; nothing was changed.
     #[error(transparent)]
     Claim(#[from] crate::domain::lease::ClaimExpired),
@@ -185,7 +195,7 @@ impl Classify for GitError {
     fn class(&self) -> Class {
         match self {
             Self::Open { .. } | Self::Io { .. } | Self::Claim(_) => Class::Transient,
-            Self::Url { .. } | Self::Refused { .. } | Self::Unsigned { .. } => Class::Invalid,
+            Self::Url { .. } | Self::Refused { .. } | Self::Unsigned { .. } | Self::Limit { .. } => Class::Invalid,
             Self::Missing { .. } => Class::NotFound,
             Self::RefMoved { .. } => Class::Conflict,
             Self::SignIn { source, .. } => source.class(),

@@ -5,9 +5,9 @@
 
 use std::process::Command;
 
-use super::without_credentials;
 use crate::adapters::keeper;
 use crate::domain::credentials::{Door, SignIn};
+use crate::domain::host::without_credentials;
 use crate::ports::sign_in::{SignInError, SignIns};
 
 /// What git knows for one URL. Without git, or without a helper that knows the server, that is nothing.

@@ -36,7 +36,7 @@ impl LocalRepository {
     pub fn open(path: &Path) -> Result<Self, GitError> {
         let url = path.display().to_string();
         let shared = gix::open_opts(path, gix::open::Options::isolated())
-            .map_err(|error| GitError::Open { url: url.clone(), reason: error.to_string() })?
+            .map_err(|error| GitError::Open { url: url.clone(), reason: unopened(path, &error.to_string()) })?
             .into_sync();
         Ok(Self { url, path: path.to_owned(), shared })
     }
@@ -230,6 +230,17 @@ fn remove_stale_locks(directory: &Path, updates: &[RefUpdate]) -> bool {
     };
     let stale: Vec<PathBuf> = locks.filter(is_stale).collect();
     stale.iter().filter(|lock| std::fs::remove_file(lock).is_ok()).count() > 0
+}
+
+/// Why a repository is not opened, and what to do.
+fn unopened(path: &Path, reason: &str) -> String {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            "there is no such directory; is its path right? [git.missing]".to_owned()
+        }
+        Err(error) => format!("{error}; may it be read? [git.missing]"),
+        Ok(_) => format!("{reason}; name the directory of a repository, or make one with `git init` [git.missing]"),
+    }
 }
 
 impl GitRepository for LocalRepository {

@@ -12,6 +12,7 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::domain::host::{is_ssh, without_credentials};
 use crate::ports::git::{GitError, GitRepository};
 use crate::ports::sign_in::SignIns;
 
@@ -89,6 +90,9 @@ pub fn local_path(url: &str) -> Result<PathBuf, GitError> {
             refuse("file:// needs an absolute path [git.url_invalid]")
         };
     }
+    if is_ssh(url) && !Path::new(url).exists() {
+        return refuse(SSH);
+    }
     if url.contains("::") {
         return refuse("remote helpers are not run; allowed are paths, file://, http:// and https:// [git.url_scheme]");
     }
@@ -97,27 +101,11 @@ pub fn local_path(url: &str) -> Result<PathBuf, GitError> {
             "allowed are paths and file://, and http:// and https:// where there is a cache folder [git.url_scheme]",
         );
     }
-    let scp_like = url.split('/').next().is_some_and(|first| first.contains(':'));
-    if scp_like && !Path::new(url).exists() {
-        return refuse(
-            "ssh is not supported so far; allowed are paths, file://, http:// and https:// [git.url_scheme]",
-        );
-    }
     Ok(PathBuf::from(url))
 }
 
-/// The URL without user name and password, fit to be printed.
-#[must_use]
-pub fn without_credentials(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
-            let host = authority.rsplit('@').next().unwrap_or(authority);
-            path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
-        }
-        None => url.to_owned(),
-    }
-}
+const SSH: &str = "ssh is not spoken; name the repository by its https:// URL, for which a credential helper of git (`loggia \
+                   pkg`) or a Secret in spec.git.secretRef (a Repository) lets in, or by the path of a clone [git.url_scheme]";
 
 /// What gix says, with the code for bytes that were made to have the id of others.
 fn with_code(reason: String) -> String {

@@ -25,9 +25,8 @@ use self::turn::Turn;
 use super::local::{LocalRepository, object_id};
 use super::pack::pack;
 use super::send_pack::{Command, Offer, Receiver, said};
-use super::without_credentials;
 use crate::domain::credentials::SignIn;
-use crate::domain::host::is_link_local;
+use crate::domain::host::{authority, is_link_local, port_fault, without_credentials};
 use crate::domain::id::{CommitId, Digest, TreeId};
 use crate::domain::lease::Claim;
 use crate::domain::source::FileTree;
@@ -253,12 +252,15 @@ fn within<T>(limit: Duration, act: impl FnOnce(&Arc<AtomicBool>) -> T) -> T {
 
 fn check_url(url: &str) -> Result<(), GitError> {
     let refuse = |shown: String, reason: &str| Err(GitError::Url { url: shown, reason: reason.to_owned() });
+    let shown = without_credentials(url);
+    if let Some(fault) = port_fault(authority(&shown)) {
+        return refuse(shown, &format!("{fault} [git.url_invalid]"));
+    }
     let Ok(parsed) = reqwest::Url::parse(url) else {
         // Nobody can tell where the password ends in what is no URL.
         let why = "it is no URL; special characters in a password are percent-encoded [git.url_invalid]";
         return refuse("(not shown)".to_owned(), why);
     };
-    let shown = without_credentials(url);
     if !(url.starts_with("https://") || url.starts_with("http://")) {
         return refuse(shown, "only http:// and https:// are fetched [git.url_scheme]");
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use gix::ObjectId;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 
+use crate::adapters::reach::unanswered;
 use crate::domain::credentials::SignIn;
 
 /// How long an answer is awaited, and each read of it; a server runs its hooks in that time.
@@ -66,7 +67,7 @@ impl Receiver {
     /// Lists refs and capabilities.
     pub(super) fn offer(&self) -> Result<Offer, String> {
         let url = format!("{}/info/refs?service=git-receive-pack", self.base);
-        let answer = self.client.get(url).send().map_err(|error| said(&error.without_url()))?;
+        let answer = self.client.get(url).send().map_err(|error| unsent(&error.without_url()))?;
         parse_offer(&read(answer, "application/x-git-receive-pack-advertisement")?)
     }
 
@@ -87,7 +88,7 @@ impl Receiver {
             .header("accept", "application/x-git-receive-pack-result")
             .body(body)
             .send()
-            .map_err(|error| said(&error.without_url()))?;
+            .map_err(|error| unsent(&error.without_url()))?;
         parse_report(&read(answer, "application/x-git-receive-pack-result")?)
     }
 }
@@ -197,6 +198,11 @@ fn parse_report(bytes: &[u8]) -> Result<Vec<String>, String> {
         None => return Err("the server did not say whether it moved the refs; look at them".to_owned()),
     }
     Ok(texts.filter_map(|text| Some(text.strip_prefix("ng ")?.replacen(' ', ": ", 1))).collect())
+}
+
+/// Why a request has no answer, with a code when it is known what to do.
+pub(super) fn unsent(error: &(dyn std::error::Error + 'static)) -> String {
+    unanswered(error).map_or_else(|| said(error), |why| format!("{why} [git.unreachable]"))
 }
 
 /// An error with its causes, which alone say what went wrong on the wire.

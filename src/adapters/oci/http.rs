@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::auth::{Challenge, challenge, realm, token};
 use super::{OciError, authorities};
+use crate::adapters::reach::unanswered;
 use crate::domain::credentials::{Door, SignIn};
 use crate::domain::host::{is_loopback, is_private, without_port};
 use crate::domain::package::artifact::ImageName;
@@ -217,7 +218,7 @@ impl Exchange {
                 }
                 Ok(answer) => return Ok(answer),
                 Err(error) if left > 0 && error.is_connect() => std::thread::sleep(pause),
-                Err(error) => return Err(self.unreachable(act, said(&error))),
+                Err(error) => return Err(self.unreachable(act, unanswered(&error).unwrap_or_else(|| said(&error)))),
             }
             pause *= 4;
         }

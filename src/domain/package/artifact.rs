@@ -5,6 +5,8 @@
 //! (`application/vnd.cncf.helm.chart.content.v1.tar+gzip`), kpt's and Porch's packages (images whose layers are the
 //! files).
 
+mod name;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -15,6 +17,8 @@ use super::reference::newest_tag;
 use super::versions::Versions;
 use crate::domain::id::Digest;
 use crate::domain::source::{File, FileTree};
+
+pub use name::{ImageName, without_user};
 
 /// How a repository in a registry is told from one of git: `oci://HOST/REPOSITORY`.
 pub const SCHEME: &str = "oci://";
@@ -35,7 +39,17 @@ pub enum ArtifactError {
         /// What was given.
         text: String,
         /// The rule.
-        why: &'static str,
+        why: String,
+    },
+    /// A user, perhaps with a password, in front of the host.
+    #[error(
+        "reading {text:?}: user and password do not belong into the name of a registry's repository, and were left out \
+         here; sign in with `docker login` or another tool that writes Docker's config.json, or for a Repository name a \
+         Secret in spec.oci.secretRef [oci.credentials]"
+    )]
+    Credentials {
+        /// What was given, without them.
+        text: String,
     },
     /// A digest by an algorithm that is not used here.
     #[error("reading the digest {text:?}: only sha256 digests are supported [oci.digest_algorithm]")]
@@ -81,8 +95,8 @@ pub enum ArtifactError {
     },
 }
 
-fn refuse<T>(text: &str, why: &'static str) -> Result<T, ArtifactError> {
-    Err(ArtifactError::Reference { text: text.chars().take(300).collect(), why })
+fn refuse<T>(text: &str, why: impl Into<String>) -> Result<T, ArtifactError> {
+    Err(ArtifactError::Reference { text: text.chars().take(300).collect(), why: why.into() })
 }
 
 /// Digest of content in a registry: `sha256:` and 64 hex digits.
@@ -122,70 +136,6 @@ impl fmt::Display for ContentDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sha256:{}", self.0)
     }
-}
-
-/// A repository in a registry.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ImageName {
-    /// Host, and a port where one is given.
-    pub registry: String,
-    /// Path of the repository there, such as `packages/web`.
-    pub repository: String,
-}
-
-impl fmt::Display for ImageName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.registry, self.repository)
-    }
-}
-
-impl ImageName {
-    /// Reads `HOST[:PORT]/REPOSITORY`, with `oci://` in front or without. The host is always given: there is no
-    /// default.
-    ///
-    /// # Errors
-    /// [`ArtifactError::Reference`].
-    pub fn parse(text: &str) -> Result<Self, ArtifactError> {
-        let name = text.strip_prefix(SCHEME).unwrap_or(text);
-        let Some((registry, repository)) = name.split_once('/') else {
-            return refuse(text, "give the registry's host and the repository, as in oci://HOST/REPOSITORY:TAG");
-        };
-        if !is_host(registry) {
-            return refuse(text, "it begins with no host of a registry");
-        }
-        if repository.len() > 255 || !repository.split('/').all(is_component) {
-            return refuse(
-                text,
-                "a repository is lowercase letters, digits and . _ - between them, with / between its parts",
-            );
-        }
-        Ok(Self { registry: registry.to_owned(), repository: repository.to_owned() })
-    }
-}
-
-fn is_host(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) if address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') => ("v6", port),
-        Some(_) => return false,
-        None => text.find(':').map_or((text, ""), |at| text.split_at(at)),
-    };
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    host.len() <= 253 && host.split('.').all(is_label) && is_port
-}
-
-/// `[a-z0-9]+` with `.`, `_`, `__` or any number of `-` between.
-fn is_component(text: &str) -> bool {
-    let is_alnum = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let mut separators = text.split(is_alnum).filter(|part| !part.is_empty());
-    text.starts_with(is_alnum)
-        && text.ends_with(is_alnum)
-        && separators.all(|part| matches!(part, "." | "_" | "__") || part.bytes().all(|b| b == b'-'))
 }
 
 fn is_tag(text: &str) -> bool {

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use semver::Version;
 
-use super::artifact::{ArtifactError, ImageName, SCHEME, Wanted};
+use super::artifact::{ArtifactError, ImageName, SCHEME, Wanted, without_user};
 use super::versions::Versions;
+use crate::domain::host::{is_ssh, without_credentials};
 use crate::domain::id::CommitId;
 use crate::domain::source::{InvalidPath, check_path};
 
@@ -46,6 +47,16 @@ pub enum ReferenceError {
          https://example.com/repo.git/dir@v1 [git.url_invalid]"
     )]
     NoRepository {
+        /// What was given.
+        text: String,
+    },
+    /// No repository is at a path on this machine, or at the beginning of it.
+    #[error(
+        "reading {text:?}: neither this path nor a part of it is a git repository on this machine; is it written \
+         rightly, and from here? A repository elsewhere is named by its URL and ends with .git, as in \
+         https://example.com/repo.git/dir@v1 [git.missing]"
+    )]
+    NotHere {
         /// What was given.
         text: String,
     },
@@ -119,6 +130,12 @@ pub enum ReferenceError {
 const FORGES: [&str; 3] = ["https://github.com/", "https://gitlab.com/", "https://bitbucket.org/"];
 
 impl ReferenceError {
+    /// Nobody can tell where the repository ends.
+    fn endless(text: &str) -> Self {
+        let shown = without_credentials(text);
+        if text.contains("://") { Self::NoRepository { text: shown } } else { Self::NotHere { text: shown } }
+    }
+
     /// The code of what [`check`] says.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -144,7 +161,9 @@ impl Location {
         let mut ends = place.match_indices(".git").map(|(at, word)| at + word.len());
         let marked = ends.find(|end| matches!(place.as_bytes().get(*end), None | Some(b'/')));
         let end = marked.or_else(|| on_a_forge(place)).or_else(|| on_this_machine(place, &is_repository));
-        let end = end.ok_or_else(|| ReferenceError::NoRepository { text: text.to_owned() })?;
+        // What cannot be fetched at all is not asked where it ends.
+        let end = end.or_else(|| is_ssh(place).then_some(place.len()));
+        let end = end.ok_or_else(|| ReferenceError::endless(text))?;
         Ok(Self {
             repo: on_disk(&place[..end], is_repository).to_owned(),
             directory: directory(&place[end..], text)?,
@@ -154,6 +173,8 @@ impl Location {
 
     /// A tag is behind a colon and a digest behind an `@`; a range may be behind either.
     fn in_registry(text: &str) -> Result<Self, ReferenceError> {
+        without_user(text)?;
+        version_in_front(text)?;
         let (place, digest) = text.split_once('@').map_or((text, None), |(place, digest)| (place, Some(digest)));
         let colon = place.rfind(':').filter(|at| place[*at..].find('/').is_none() && *at >= SCHEME.len());
         let (place, tag) = colon.map_or((place, None), |at| (&place[..at], Some(&place[at + 1..])));
@@ -167,6 +188,17 @@ impl Location {
         reference.as_deref().map(Wanted::parse).transpose()?;
         Ok(Self { repo: format!("{SCHEME}{name}"), directory: directory(inner, text)?, reference })
     }
+}
+
+/// Refuses a tag, a range or a digest in front of `//DIR`.
+fn version_in_front(text: &str) -> Result<(), ArtifactError> {
+    let name = text.strip_prefix(SCHEME).unwrap_or(text);
+    let Some((front, inner)) = name.split_once("//") else { return Ok(()) };
+    let slash = front.find('/').unwrap_or(front.len());
+    let Some(at) = front[slash..].find([':', '@']).map(|at| slash + at) else { return Ok(()) };
+    let (name, version) = front.split_at(at);
+    let why = format!("the version stands behind the directory: {SCHEME}{name}//{}{version}", inner.trim_matches('/'));
+    Err(ArtifactError::Reference { text: text.chars().take(300).collect(), why })
 }
 
 fn directory(path: &str, text: &str) -> Result<String, ReferenceError> {

@@ -90,20 +90,28 @@ impl Meter {
     pub(super) fn told(&self, error: gix::Error) -> gix::Error {
         let reason = said(&error);
         if let Some(exceeded) = self.fetch.exceeded.get() {
-            return told(format!("the server's pack is refused: {exceeded} [git.pack_limit]"));
+            return Excess::told(exceeded);
         }
         if !self.fetch.began.load(Ordering::Relaxed) || is_of_the_way(&error) {
             return error;
         }
         if error.is_resource_exhausted() {
             let limit = self.fetch.limits.object;
-            return told(format!(
-                "the server's pack is refused: one of its objects, or their list, has more than {limit} \
-                 bytes [git.pack_limit]"
-            ));
+            return Excess::told(&format!("one of its objects, or their list, has more than {limit} bytes"));
         }
         let reason = with_code(format!("the server's pack is damaged: {reason}"));
         told(if reason.ends_with(']') { reason } else { format!("{reason} [git.pack_invalid]") })
+    }
+}
+
+/// A pack that is refused for its size: the next one is no smaller.
+#[derive(Debug, thiserror::Error)]
+#[error("the server's pack is refused: {0} [git.pack_limit]")]
+pub(super) struct Excess(String);
+
+impl Excess {
+    fn told(exceeded: &str) -> gix::Error {
+        gix::Error::from_error(Self(exceeded.to_owned()))
     }
 }
 

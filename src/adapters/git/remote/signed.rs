@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::super::send_pack::{Offer, Receiver, said};
+use super::super::send_pack::{Offer, Receiver, unsent};
 use super::RemoteRepository;
+use super::meter::Excess;
 use crate::domain::credentials::{Door, SignIn};
 use crate::domain::host::is_loopback;
 use crate::ports::git::GitError;
@@ -13,6 +14,8 @@ use crate::ports::sign_in::SignIns;
 /// Why a request failed, and whether for want of credentials.
 pub(super) struct Failure {
     is_denied: bool,
+    /// Whether the same request fails again.
+    is_final: bool,
     reason: String,
 }
 
@@ -65,6 +68,9 @@ impl RemoteRepository {
             let away = Receiver::new(&self.full, sign_in).ok().and_then(|receiver| receiver.redirection());
             reason.extend(away.map(|away| format!(": {away}")));
         }
+        if failure.is_final {
+            return GitError::Limit { url: self.url.clone(), act, reason };
+        }
         if !failure.is_denied {
             return self.failed(act)(reason);
         }
@@ -94,8 +100,9 @@ impl RemoteRepository {
     pub(super) fn request<T>(run: impl FnOnce(&Cell<bool>) -> gix::Result<T>) -> Result<T, Failure> {
         let asked = Cell::new(false);
         run(&asked).map_err(|error| {
-            let reason = said(&error);
-            Failure { is_denied: asked.get() || reason.contains("HTTP status 403"), reason }
+            let reason = unsent(&error);
+            let is_final = error.iter_errors().any(<dyn std::error::Error>::is::<Excess>);
+            Failure { is_denied: asked.get() || reason.contains("HTTP status 403"), is_final, reason }
         })
     }
 
@@ -103,7 +110,7 @@ impl RemoteRepository {
     pub(super) fn offered(&self, sign_in: Option<&SignIn>) -> Result<(Receiver, Offer), Failure> {
         let failure = |reason: String| {
             let is_denied = ["server answered 401", "server answered 403"].iter().any(|words| reason.contains(words));
-            Failure { is_denied, reason }
+            Failure { is_denied, is_final: false, reason }
         };
         let receiver = Receiver::new(&self.full, sign_in).map_err(failure)?;
         let offer = receiver.offer().map_err(failure)?;

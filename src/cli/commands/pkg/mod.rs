@@ -8,13 +8,14 @@ mod update;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 use super::super::Done;
 use super::super::args::{Global, Pkg, PkgVerb};
 use super::super::files;
 use super::super::output::note;
-use crate::app::packages::{Fetched, fetch};
+use crate::app::packages::{FetchError, Fetched, fetch, printable};
+use crate::domain::krm::object::visible;
 use crate::domain::package::reference::{Location, with_reference};
 use crate::domain::package::upgrade::{Lock, Source, escaping_links, source};
 use crate::domain::source::FileTree;
@@ -55,7 +56,7 @@ impl Local {
         let (directory, reference) = if is_whole { (package, None) } else { with_reference(package) };
         let root = PathBuf::from(if directory.is_empty() { "." } else { directory });
         let tree = files::read(&root).with_context(|| format!("reading package {}", root.display()))?;
-        let found = source(&tree).map_err(|problem| anyhow::anyhow!("{}/{problem}", root.display()))?;
+        let found = source(&tree).map_err(|problem| anyhow!("{}/{problem}", root.display()))?;
         let Some(source) = found else {
             bail!(
                 "{}/Kptfile has no upstream git repository; only what `loggia pkg get` fetched can be compared or updated",
@@ -89,11 +90,24 @@ fn fetched(global: &Global, location: &Location) -> anyhow::Result<Fetched> {
 
 /// A version, when it is signed by somebody in the file that is named.
 fn trusted(global: &Global, location: &Location, signed_by: Option<&Path>) -> anyhow::Result<Fetched> {
-    let directory = if location.directory.is_empty() { "the root" } else { &location.directory };
-    let fetched =
-        fetch(location, &cache(global), signed_by).with_context(|| format!("fetching package {directory}"))?;
-    refuse_links(&fetched.tree).with_context(|| format!("fetching package {directory} at {}", fetched.revision))?;
+    let fetched = fetch(location, &cache(global), signed_by).map_err(|error| unfetched(location, &error))?;
+    refuse_links(&fetched.tree).with_context(|| format!("{} at {}", act(location), fetched.revision))?;
     Ok(fetched)
+}
+
+fn act(location: &Location) -> String {
+    match location.directory.as_str() {
+        "" => format!("fetching the root of {}", visible(&printable(&location.repo))),
+        directory => format!("fetching package {directory}"),
+    }
+}
+
+/// What failed, and why; the repository is named once.
+fn unfetched(location: &Location, error: &FetchError) -> anyhow::Error {
+    let (act, why) = (act(location), error.to_string());
+    let repeated = format!("{}: ", visible(&printable(&location.repo)));
+    let is_root = location.directory.is_empty();
+    anyhow!("{act}: {}", why.strip_prefix(&repeated).filter(|_| is_root).unwrap_or(&why))
 }
 
 /// Links out of a package could read or write anything.

@@ -35,7 +35,7 @@ fn names_that_are_none_are_refused() {
         ("oci:///web:v1", "oci.reference"),
         ("oci://-h.io/web:v1", "oci.reference"),
         ("oci://h.io:99999/web:v1", "oci.reference"),
-        ("oci://u:p@h.io/web:v1", "oci.reference"),
+        ("oci://u:p@h.io/web:v1", "oci.credentials"),
         ("oci://h.io/a___b:v1", "oci.reference"),
         ("oci://h.io/a/-b:v1", "oci.reference"),
         ("oci://h.io/a/../b:v1", "oci.reference"),

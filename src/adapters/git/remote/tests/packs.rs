@@ -7,6 +7,7 @@ use flate2::write::ZlibEncoder;
 
 use super::*;
 use crate::adapters::git::remote::meter::Limits;
+use crate::domain::error::{Class, Classify as _};
 
 /// Entries of packs. Source: git's gitformat-pack.
 const COMMIT: u8 = 1;
@@ -92,8 +93,11 @@ impl World {
         let url = self.server.url("r.git");
         let cache = tempfile::tempdir_in(self.dir.path()).unwrap();
         let repo = RemoteRepository::limited(&url, cache.path(), LIMITS).unwrap();
-        let said = repo.fetch().map(|refs| refs.len()).map_err(|error| error.to_string());
+        let said = repo.fetch().map(|refs| refs.len());
         let Err(error) = said else { return String::new() };
+        let (class, error) = (error.class(), error.to_string());
+        // Who asks again for what is too large brings it all again.
+        assert_eq!(class == Class::Invalid, error.ends_with("[git.pack_limit]"), "{class}: {error}");
         assert_eq!(repo.mirror.refs().unwrap().len(), 0, "{error}");
         let kept = std::fs::read_dir(repo.dir.join("objects/pack")).unwrap().count();
         assert!(kept == 0 || error.contains("is not in it"), "{error}");
