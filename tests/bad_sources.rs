@@ -282,9 +282,8 @@ fn places_that_could_run_or_tell_something_are_refused() {
     let allowed = "allowed are paths, file://, http:// and https:// [git.url_scheme]";
     let local =
         "allowed are paths and file://, and http:// and https:// where there is a cache folder [git.url_scheme]";
-    let ssh = "ssh is not spoken; name the repository by its https:// URL, for which a credential helper of git (`loggia \
-               pkg`) or a Secret in spec.git.secretRef (a Repository) lets in, or by the path of a clone [git.url_scheme]";
     let port = |port: &str| format!("its port is {port}; a port is a number from 1 to 65535 [git.url_invalid]");
+    let option = "a part of it begins with a dash, or it holds a control character [git.url_invalid]";
     let percent = "it holds a control character that is percent-encoded [git.url_invalid]";
     let user = "its user begins with a dash [git.url_invalid]";
     let dash = "it is empty, starts with a dash or holds a control character [git.url_invalid]";
@@ -293,11 +292,25 @@ fn places_that_could_run_or_tell_something_are_refused() {
         ("--upload-pack=x.git", "--upload-pack=x.git", dash.to_owned()),
         ("a\r\nb.git", "a\\r\\nb.git", dash.to_owned()),
         ("git://127.0.0.1/r.git", "git://127.0.0.1/r.git", local.to_owned()),
-        ("ssh://-oProxyCommand=x/r.git", "ssh://-oProxyCommand=x/r.git", ssh.to_owned()),
-        ("ssh://git@host/r", "ssh://host/r", ssh.to_owned()),
-        ("git+ssh://git@host/r.git", "git+ssh://host/r.git", ssh.to_owned()),
-        ("git@host:r.git", "git@host:r.git", ssh.to_owned()),
-        ("host:r", "host:r", ssh.to_owned()),
+        ("ssh://-oProxyCommand=x/r.git", "ssh://-oProxyCommand=x/r.git", option.to_owned()),
+        ("ssh://-l@host/r.git", "ssh://host/r.git", option.to_owned()),
+        ("git@host:-x.git", "git@host:-x.git", option.to_owned()),
+        ("ssh://host:99999/r.git", "ssh://host:99999/r.git", port("\"99999\"")),
+        (
+            "ssh://u:hunter2@host/r.git",
+            "ssh://host/r.git",
+            "ssh is given no password; it asks for it, or uses a key [git.url_credentials]".to_owned(),
+        ),
+        (
+            "ssh:///r.git",
+            "ssh:///r.git",
+            "it names no host or no path; write ssh://USER@HOST/PATH or USER@HOST:PATH [git.url_invalid]".to_owned(),
+        ),
+        (
+            "ssh://169.254.169.254/r.git",
+            "ssh://169.254.169.254/r.git",
+            "link-local addresses are those of a machine's own services [net.denied]".to_owned(),
+        ),
         ("https://u:hunter2@host:70000/r.git", "https://host:70000/r.git", port("\"70000\"")),
         ("http://host:abc/r.git", "http://host:abc/r.git", port("\"abc\"")),
         (

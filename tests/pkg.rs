@@ -147,6 +147,67 @@ fn a_package_is_got_with_modes_links_and_where_it_comes_from() {
     assert!(!world.path("mine/notes.txt").exists());
 }
 
+/// An `ssh` that reaches this machine, whatever host is named: git's own tests have such a one. `-G` only asks whether
+/// it is one.
+const SSH: &str = r#"case "$*" in *-G*) exit 0;; esac; echo "$*" >> "$LOG"; while [ "$1" != git-upload-pack ]; do shift; done; exec sh -c "$*""#;
+
+#[test]
+fn repositories_behind_ssh_are_read_by_the_users_ssh() {
+    let world = World::new();
+    world.program("bin/ssh", SSH);
+    world.program("bin/own", SSH);
+    let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
+    let run = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut loggia = world.loggia();
+        loggia.arg("pkg").args(args).env("PATH", &path).env("LOG", world.path("log")).env("HOME", world.root());
+        loggia.env_remove("GIT_SSH_COMMAND").env_remove("GIT_SSH").envs(variables.iter().copied());
+        Said::of(loggia.output().unwrap())
+    };
+    let repo = fs::canonicalize(world.path("blueprints.git")).unwrap();
+    let (scp, url) =
+        (format!("git@example.org:{}", repo.display()), format!("ssh://git@example.org:2222{}", repo.display()));
+    run(&["get", &format!("{scp}/web@v1"), "mine"], &[]).fine();
+    assert!(world.read("mine/Kptfile").contains(&format!("repo: {scp}\n")), "{}", world.read("mine/Kptfile"));
+    world.edit("mine/web.yaml", "replicas: 1", "replicas: 5");
+    run(&["update", "mine@v2"], &[]).fine();
+    let text = world.read("mine/web.yaml");
+    assert!(text.contains("web:2") && text.contains("replicas: 5"), "{text}");
+    assert!(world.read("log").lines().all(|line| line.contains("git@example.org") && line.contains("git-upload-pack")));
+
+    // As for git, the environment comes before its configuration.
+    world.write(".gitconfig", &format!("[core]\n\tsshCommand = {} -x\n", world.path("bin/own").display()));
+    fs::remove_file(world.path("log")).unwrap();
+    run(&["get", &format!("{url}/web@v1"), "second"], &[]).fine();
+    assert!(world.read("second/Kptfile").contains(&format!("repo: {url}\n")));
+    assert!(world.read("log").lines().any(|line| line.starts_with("-x ")), "{}", world.read("log"));
+    fs::remove_file(world.path("log")).unwrap();
+    run(&["get", &format!("{url}/web@v2"), "third"], &[("GIT_SSH_COMMAND", "ssh -i key")]).fine();
+    let calls = world.read("log");
+    assert!(calls.lines().all(|line| line.starts_with("-i key ") && line.contains("-p")), "{calls}");
+    run(&["get", &format!("{url}/web@v2"), "fourth"], &[("GIT_SSH", world.path("bin/ssh").to_str().unwrap())]).fine();
+}
+
+#[test]
+fn what_ssh_says_is_told_with_what_helps() {
+    let world = World::new();
+    let run = |program: &str, words: &[&str]| {
+        if !program.is_empty() {
+            world.program("bin/ssh", program);
+        }
+        let mut loggia = world.loggia();
+        loggia.args(["pkg", "get", "git@example.org:r.git", "mine"]).env("PATH", world.path("bin"));
+        loggia.env_remove("GIT_SSH_COMMAND").env_remove("GIT_SSH").env("HOME", world.root());
+        Said::of(loggia.output().unwrap()).failed(words);
+        assert!(!world.path("mine").exists());
+    };
+    run("", &["Failed to invoke program ssh", "install ssh", "[git.no_ssh]"]);
+    let denied = "echo 'git@example.org: Permission denied (publickey).' >&2; exit 255";
+    run(denied, &["the server does not let us in: is your key known there", "[git.auth]"]);
+    let refused = "echo 'ssh: connect to host example.org port 22: Connection refused' >&2; exit 255";
+    run(refused, &["connect to host example.org port 22: Connection refused", "[git.unreachable]"]);
+    run("exit 1", &["ssh ended without an answer; is there such a repository", "[git.missing]"]);
+}
+
 #[test]
 fn versions_are_branches_tags_commits_and_ranges() {
     let world = World::new();

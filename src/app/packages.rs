@@ -127,8 +127,8 @@ pub fn absolute(repo: &str) -> String {
 /// Fetches a package.
 ///
 /// *Flow*: a registry is asked for the manifest and its layers; of git, asks the repository for its refs, resolves the
-/// version, reads the directory's tree at that commit. Repositories behind http(s) are mirrored below `cache`; others
-/// are read in place.
+/// version, reads the directory's tree at that commit. Repositories behind http(s) or ssh are mirrored below `cache`;
+/// others are read in place.
 ///
 /// `signed_by`, when given, is a file with who must have signed the version: a public key as `cosign.pub` for a
 /// registry, a PGP key or allowed signers of ssh for git. Nothing that is not signed is read further.
@@ -208,6 +208,11 @@ fn clone(location: &Location, cache: &Path, signed_by: Option<&Path>) -> Result<
 /// Opens and fetches a repository; when nobody is let in without credentials, with those that git's own configuration
 /// has for it.
 fn fetched(place: &str, cache: &Path) -> Result<(Arc<dyn GitRepository>, Refs), GitError> {
+    if git::is_behind_ssh(place) {
+        let repository = git::open_over_ssh(place, cache, git::Ssh::of_user())?;
+        let refs = repository.fetch()?;
+        return Ok((repository, refs));
+    }
     let repository = git::open_cached(place, cache, None)?;
     match repository.fetch() {
         Err(denied @ GitError::Denied { .. }) => {

@@ -6,6 +6,7 @@ mod pack;
 mod remote;
 mod send_pack;
 mod signature;
+mod ssh;
 mod tree;
 mod watch;
 
@@ -20,6 +21,7 @@ pub use helpers::Helpers;
 pub use local::LocalRepository;
 pub use remote::RemoteRepository;
 pub use signature::{SignatureError, Signers, TrustedKeys};
+pub use ssh::Ssh;
 pub use watch::{poll, watch_path};
 
 /// Opens a repository on this machine by path or URL; for others there is [`open_cached`].
@@ -62,12 +64,21 @@ pub fn open_cached(
     }
 }
 
-/// Where the objects of a repository are on this machine, for programs that read them: what [`open_cached`] opens.
+/// Opens a repository behind ssh, through a mirror as [`open_cached`]; nothing is pushed to it.
+///
+/// # Errors
+/// [`GitError::Url`] for what ssh could take for something else, [`GitError::Open`] when the mirror cannot be made.
+pub fn open_over_ssh(url: &str, cache_dir: &Path, ssh: Ssh) -> Result<Arc<dyn GitRepository>, GitError> {
+    Ok(Arc::new(RemoteRepository::over_ssh(url, cache_dir, ssh)?))
+}
+
+/// Where the objects of a repository are on this machine, for programs that read them: what [`open_cached`] and
+/// [`open_over_ssh`] open.
 ///
 /// # Errors
 /// [`GitError::Url`] for refused forms.
 pub fn directory(url: &str, cache_dir: &Path) -> Result<PathBuf, GitError> {
-    if url.starts_with("http://") || url.starts_with("https://") {
+    if url.starts_with("http://") || url.starts_with("https://") || is_behind_ssh(url) {
         return Ok(remote::mirror_of(url, cache_dir));
     }
     let path = local_path(url)?;
@@ -90,7 +101,7 @@ pub fn local_path(url: &str) -> Result<PathBuf, GitError> {
             refuse("file:// needs an absolute path [git.url_invalid]")
         };
     }
-    if is_ssh(url) && !Path::new(url).exists() {
+    if is_behind_ssh(url) {
         return refuse(SSH);
     }
     if url.contains("::") {
@@ -104,8 +115,14 @@ pub fn local_path(url: &str) -> Result<PathBuf, GitError> {
     Ok(PathBuf::from(url))
 }
 
-const SSH: &str = "ssh is not spoken; name the repository by its https:// URL, for which a credential helper of git (`loggia \
-                   pkg`) or a Secret in spec.git.secretRef (a Repository) lets in, or by the path of a clone [git.url_scheme]";
+/// Whether a repository is behind ssh; a file of this machine may have a colon in its name.
+#[must_use]
+pub fn is_behind_ssh(url: &str) -> bool {
+    is_ssh(url) && !Path::new(url).exists()
+}
+
+const SSH: &str = "only `loggia pkg` speaks ssh; name the repository by its https:// URL, for which a Secret in \
+                   spec.git.secretRef lets in, or by the path of a clone [git.url_scheme]";
 
 /// What gix says, with the code for bytes that were made to have the id of others.
 fn with_code(reason: String) -> String {

@@ -1,4 +1,4 @@
-//! A repository behind http(s): a bare mirror in a cache folder answers every read; asking and fetching are gix,
+//! A repository behind http(s) or ssh: a bare mirror in a cache folder answers every read; asking and fetching are gix,
 //! pushing is ours.
 
 mod meter;
@@ -25,6 +25,7 @@ use self::turn::Turn;
 use super::local::{LocalRepository, object_id};
 use super::pack::pack;
 use super::send_pack::{Command, Offer, Receiver, said};
+use super::ssh::{Ssh, check as check_ssh_url};
 use crate::domain::credentials::SignIn;
 use crate::domain::host::{authority, is_link_local, port_fault, without_credentials};
 use crate::domain::id::{CommitId, Digest, TreeId};
@@ -40,16 +41,16 @@ const MIRRORED: [&str; 3] = ["refs/heads/", "refs/tags/", "refs/loggia/"];
 /// How long the objects of one fetch may take to arrive; a silent server is given up after 30 s already.
 const FETCH_DEADLINE: Duration = Duration::from_mins(30);
 
-/// A repository behind http(s).
+/// A repository behind http(s), or behind ssh for reading only.
 ///
 /// *Flow*: `refs` asks the remote; `fetch` asks and transfers only when an id moved; reads are answered by the mirror,
 /// `<cache folder>/<digest of the URL without credentials>.git`; `push` compares every expected id with what the remote
 /// has, and lets the remote compare again while it moves all refs as one.
 ///
-/// *Guarantees*: no program is run, no git configuration, credential helper or prompt of the user is consulted; user
-/// and password come from the URL or from [`RemoteRepository::with_sign_ins`], are sent over https only, and appear in
-/// no error. Redirects are followed as git follows them, but not those of pushes and of requests that carry credentials
-/// from elsewhere than the URL.
+/// *Guarantees*: but for ssh no program is run, and no git configuration, credential helper or prompt of the user is
+/// consulted; user and password come from the URL or from [`RemoteRepository::with_sign_ins`], are sent over https only,
+/// and appear in no error. Redirects are followed as git follows them, but not those of pushes and of requests that carry
+/// credentials from elsewhere than the URL.
 ///
 /// *Assumptions*: called outside async code (`spawn_blocking`). Whoever shares a cache folder shares what is in it.
 pub struct RemoteRepository {
@@ -61,6 +62,8 @@ pub struct RemoteRepository {
     fetching: Mutex<()>,
     sign_ins: Option<Arc<dyn SignIns>>,
     limits: Limits,
+    /// For one behind ssh.
+    ssh: Option<Ssh>,
 }
 
 /// A ref at the remote: its own id, and the one that a tag leads to.
@@ -81,8 +84,22 @@ impl RemoteRepository {
         Self::limited(url, cache_dir, Limits::DEFAULT)
     }
 
+    /// Prepares the mirror of a repository behind ssh, as [`RemoteRepository::open`] does. The user's `ssh` is run for
+    /// what is asked and fetched; nothing is pushed.
+    ///
+    /// # Errors
+    /// As for [`RemoteRepository::open`].
+    pub fn over_ssh(url: &str, cache_dir: &Path, ssh: Ssh) -> Result<Self, GitError> {
+        check_ssh_url(url)?;
+        Ok(Self { ssh: Some(ssh), ..Self::mirrored_at(url, cache_dir, Limits::DEFAULT)? })
+    }
+
     fn limited(url: &str, cache_dir: &Path, limits: Limits) -> Result<Self, GitError> {
         check_url(url)?;
+        Self::mirrored_at(url, cache_dir, limits)
+    }
+
+    fn mirrored_at(url: &str, cache_dir: &Path, limits: Limits) -> Result<Self, GitError> {
         let printable = without_credentials(url);
         let dir = mirror_of(url, cache_dir);
         let failed = |reason: String| GitError::Open { url: printable.clone(), reason };
@@ -98,7 +115,7 @@ impl RemoteRepository {
         // gix and reqwest share one TLS provider; whoever comes first installs the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (full, fetching) = (url.to_owned(), Mutex::new(()));
-        Ok(Self { url: printable, full, dir, mirror, shared, fetching, sign_ins: None, limits })
+        Ok(Self { url: printable, full, dir, mirror, shared, fetching, sign_ins: None, limits, ssh: None })
     }
 
     fn failed(&self, act: &'static str) -> impl Fn(String) -> GitError + '_ {
@@ -411,6 +428,9 @@ impl GitRepository for RemoteRepository {
         }
         if updates.is_empty() {
             return Ok(());
+        }
+        if self.ssh.is_some() {
+            return Err(failed("nothing is pushed over ssh; name the repository by its https:// URL".to_owned()));
         }
         let (receiver, offer) = self.signed("pushing", |sign_in| self.offered(sign_in))?;
         let commands = self.commands(&offer, updates)?;

@@ -173,7 +173,8 @@ fn what_a_tree_may_not_hold_is_refused_by_name() {
 
 #[test]
 fn urls_that_could_run_something_are_refused() {
-    for url in ["ext::sh -c x", "--upload-pack=x", "", "ssh://host/x", "host:path", "https://u:hunter2@host/x", "a\nb"] {
+    for url in ["ext::sh -c x", "--upload-pack=x", "", "ssh://host/x", "host:path", "https://u:hunter2@host/x", "a\nb"]
+    {
         let error = local_path(url).unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
     }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::super::send_pack::{Offer, Receiver, unsent};
+use super::super::ssh;
 use super::RemoteRepository;
 use super::meter::Excess;
 use crate::domain::credentials::{Door, SignIn};
@@ -59,6 +60,13 @@ impl RemoteRepository {
     }
 
     fn told(&self, act: &'static str, failure: &Failure, sign_in: Option<&SignIn>) -> GitError {
+        if self.ssh.is_some() && !failure.is_final {
+            let url = self.url.clone();
+            if failure.is_denied {
+                return GitError::Denied { url, act, reason: ssh::DENIED.to_owned() };
+            }
+            return self.failed(act)(ssh::told(&failure.reason));
+        }
         let mut reason = self.scrubbed(&failure.reason);
         if let Some(sign_in) = sign_in {
             reason = reason.replace(sign_in.secret(), "***");
@@ -87,6 +95,9 @@ impl RemoteRepository {
     /// The mirror, of which every request carries these credentials.
     pub(super) fn local(&self, sign_in: Option<&SignIn>) -> gix::Result<gix::Repository> {
         let mut repo = self.shared.to_thread_local();
+        if let Some(ssh) = &self.ssh {
+            return ssh.set(repo);
+        }
         if let Some(authorization) = sign_in.and_then(SignIn::authorization) {
             let header = format!("Authorization: {authorization}");
             let mut config = repo.config_snapshot_mut();

@@ -80,7 +80,7 @@ fn is_component(text: &str) -> bool {
 pub fn without_user(text: &str) -> Result<(), ArtifactError> {
     let name = text.strip_prefix(SCHEME).unwrap_or(text);
     let is_host = |at: &usize| name[at + 1..].find('/').is_some_and(|slash| !name[at + 1 + slash..].starts_with("//"));
-    match name.match_indices('@').map(|(at, _)| at).filter(is_host).last() {
+    match name.match_indices('@').map(|(at, _)| at).rfind(is_host) {
         Some(at) => Err(ArtifactError::Credentials { text: format!("{SCHEME}{}", &name[at + 1..]) }),
         None => Ok(()),
     }

@@ -7,7 +7,7 @@ use flate2::write::ZlibEncoder;
 
 use super::*;
 use crate::adapters::git::remote::meter::Limits;
-use crate::domain::error::{Class, Classify as _};
+use crate::domain::error::Class;
 
 /// Entries of packs. Source: git's gitformat-pack.
 const COMMIT: u8 = 1;
