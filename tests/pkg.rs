@@ -513,6 +513,33 @@ fn packages_come_over_http_too() {
     assert_eq!(fs::read_dir(world.path("kpt")).unwrap().count(), 1, "kpt's setting is ours");
 }
 
+/// Which one it is, only the repository knows; both a local one and one behind a server tell.
+#[test]
+fn the_default_branch_is_the_one_that_head_names() {
+    let world = World::new();
+    let Some(server) = git_server::GitServer::start(world.root(), std::sync::Arc::new(|_, _, _| {})) else {
+        return;
+    };
+    git(&world.path("blueprints.git"), &["branch", "develop", "v1.0.0"]);
+    let url = server.url("blueprints.git");
+    for (head, image) in [("develop", "web:1"), ("main", "web:2"), ("develop", "web:1")] {
+        git(&world.path("blueprints.git"), &["symbolic-ref", "HEAD", &format!("refs/heads/{head}")]);
+        for place in ["blueprints.git", &url] {
+            world.done(&["get", &format!("{place}/web"), "mine"]);
+            assert!(world.read("mine/web.yaml").contains(image), "{place} {head}");
+            assert!(world.read("mine/Kptfile").contains(&format!("ref: {head}\n")), "{}", world.read("mine/Kptfile"));
+            fs::remove_dir_all(world.path("mine")).unwrap();
+        }
+    }
+    // One that names nothing that is there.
+    git(&world.path("blueprints.git"), &["symbolic-ref", "HEAD", "refs/heads/gone"]);
+    for place in ["blueprints.git", &url] {
+        world.done(&["get", &format!("{place}/web"), "mine"]);
+        assert!(world.read("mine/web.yaml").contains("web:2"), "{place}");
+        fs::remove_dir_all(world.path("mine")).unwrap();
+    }
+}
+
 /// Credentials come from where git has them, only when they are asked for, and wrong ones are forgotten there.
 #[test]
 fn git_says_who_we_are() {

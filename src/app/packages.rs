@@ -181,7 +181,8 @@ fn clone(location: &Location, cache: &Path, signed_by: Option<&Path>) -> Result<
     let place = opened(&location.repo);
     let (repository, refs) = fetched(&place, cache)?;
     let url = repository.url().to_owned();
-    let found = resolve(&refs, &location.directory, location.reference.as_deref());
+    let head = repository.head()?;
+    let found = resolve(&refs, head.as_deref(), &location.directory, location.reference.as_deref());
     let (resolved, commit) = match found.map_err(|source| FetchError::Reference { repo: url.clone(), source })? {
         Resolved::Ref { name, commit } => (name, commit),
         Resolved::Commit(prefix) => {

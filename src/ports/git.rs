@@ -227,6 +227,12 @@ pub trait GitRepository: Send + Sync {
     /// [`GitError::Open`] or [`GitError::Io`].
     fn refs(&self) -> Result<Refs, GitError>;
 
+    /// The branch that HEAD named when the remote was fetched last, as `refs/heads/NAME`; `None` when it named none.
+    ///
+    /// # Errors
+    /// [`GitError::Io`].
+    fn head(&self) -> Result<Option<String>, GitError>;
+
     /// Makes every object reachable from the remote's refs readable and returns those refs.
     ///
     /// # Errors

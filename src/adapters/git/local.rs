@@ -248,6 +248,16 @@ impl GitRepository for LocalRepository {
         &self.url
     }
 
+    fn head(&self) -> Result<Option<String>, GitError> {
+        let repo = self.shared.to_thread_local();
+        let named = repo.head_name().map_err(|error| GitError::Io {
+            url: self.url.clone(),
+            act: "reading HEAD",
+            reason: error.to_string(),
+        })?;
+        Ok(named.map(|name| name.as_bstr().to_string()))
+    }
+
     fn refs(&self) -> Result<Refs, GitError> {
         let mut listed = self.list_refs();
         // A ref that goes away between being found and being read fails the listing; skipping it would lose one that

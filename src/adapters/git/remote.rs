@@ -157,7 +157,11 @@ impl RemoteRepository {
             asked.set(true);
             Ok(None)
         });
-        let fetch = connection.prepare_fetch(Discard, ref_map::Options::default())?;
+        // Asked for beside what is mirrored, to know which branch it names.
+        let head = gix::refspec::parse(gix::bstr::BStr::new("HEAD"), gix::refspec::parse::Operation::Fetch)?.to_owned();
+        let options = ref_map::Options { extra_refspecs: vec![head], ..ref_map::Options::default() };
+        let fetch = connection.prepare_fetch(Discard, options)?;
+        let head = named_by_head(&fetch.ref_map().remote_refs);
         let there = advertisement(&fetch.ref_map().remote_refs);
         let here = mirrored(&repo)?;
         if !is_mirrored(&here, &there) {
@@ -174,6 +178,8 @@ impl RemoteRepository {
                 return Err(meter::lacking(name));
             }
         }
+        let committer = repo.committer().transpose()?;
+        repo.edit_references_as(leading("HEAD", head.as_deref().unwrap_or("refs/heads/main")), committer)?;
         Ok(there)
     }
 
@@ -341,6 +347,22 @@ fn advertisement(refs: &[Ref]) -> Advertisement {
     entries.filter(|(name, _)| MIRRORED.iter().any(|prefix| name.starts_with(prefix))).collect()
 }
 
+/// The branch that a remote's HEAD names.
+fn named_by_head(refs: &[Ref]) -> Option<String> {
+    refs.iter().find_map(|at| match at {
+        Ref::Symbolic { full_ref_name, target, .. } if full_ref_name == "HEAD" => Some(target.to_string()),
+        _ => None,
+    })
+}
+
+/// Lets one ref lead to another.
+fn leading(name: &str, target: &str) -> Option<RefEdit> {
+    let log = gix::refs::transaction::LogChange::default();
+    let new = gix::refs::Target::Symbolic(target.try_into().ok()?);
+    let change = Change::Update { log, expected: PreviousValue::Any, new };
+    Some(RefEdit { change, name: name.try_into().ok()?, deref: false })
+}
+
 fn mirrored(repo: &gix::Repository) -> gix::Result<BTreeMap<String, ObjectId>> {
     let mut here = BTreeMap::new();
     for reference in repo.references()?.all()? {
@@ -369,6 +391,10 @@ impl GitRepository for RemoteRepository {
     fn refs(&self) -> Result<Refs, GitError> {
         let run = |sign_in: Option<&SignIn>| Self::request(|asked| self.ask(sign_in, asked));
         self.commits(&self.signed("listing refs", run)?)
+    }
+
+    fn head(&self) -> Result<Option<String>, GitError> {
+        self.mirror.head()
     }
 
     fn fetch(&self) -> Result<Refs, GitError> {

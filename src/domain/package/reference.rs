@@ -275,16 +275,18 @@ fn version(text: &str) -> Option<Version> {
     Version::parse(&format!("{head}{}{tail}", ".0".repeat(missing))).ok()
 }
 
-/// What a REF leads to among the refs of a repository; `directory` is the package's, whose own tags come first.
+/// What a REF leads to among the refs of a repository; `directory` is the package's, whose own tags come first, and
+/// `head` the branch that HEAD names, which is meant where there is no REF.
 ///
 /// # Errors
 /// [`ReferenceError`].
 pub fn resolve(
     refs: &BTreeMap<String, CommitId>,
+    head: Option<&str>,
     directory: &str,
     reference: Option<&str>,
 ) -> Result<Resolved, ReferenceError> {
-    let Some(reference) = reference else { return default_branch(refs) };
+    let Some(reference) = reference else { return default_branch(refs, head) };
     if let Some(range) = Versions::parse_marked(reference) {
         return newest(refs, directory, &range, reference);
     }
@@ -321,9 +323,13 @@ fn named(refs: &BTreeMap<String, CommitId>, name: &str) -> Result<Option<Resolve
     }
 }
 
-fn default_branch(refs: &BTreeMap<String, CommitId>) -> Result<Resolved, ReferenceError> {
+/// Where HEAD names no branch that is there: `main`, `master` or the only one.
+fn default_branch(refs: &BTreeMap<String, CommitId>, head: Option<&str>) -> Result<Resolved, ReferenceError> {
     if refs.is_empty() {
         return Err(ReferenceError::Empty);
+    }
+    if let Some(found) = head.map(|head| named(refs, head)).transpose()?.flatten() {
+        return Ok(found);
     }
     let branches: Vec<&str> = refs.keys().filter_map(|name| name.strip_prefix("refs/heads/")).collect();
     let chosen = ["main", "master"].into_iter().find(|name| branches.contains(name));
@@ -438,7 +444,7 @@ mod tests {
     }
 
     fn found(refs: &BTreeMap<String, CommitId>, directory: &str, reference: Option<&str>) -> String {
-        match resolve(refs, directory, reference) {
+        match resolve(refs, None, directory, reference) {
             Ok(Resolved::Ref { name, commit }) => format!("{name} {}", &commit.as_str()[..1]),
             Ok(Resolved::Commit(commit)) => format!("commit {commit}"),
             Err(error) => error.to_string().rsplit('[').next().unwrap().trim_end_matches(']').to_owned(),

@@ -38,6 +38,10 @@ impl GitRepository for Meddler {
     fn refs(&self) -> Result<Refs, GitError> {
         self.inner.refs()
     }
+    fn head(&self) -> Result<Option<String>, GitError> {
+        self.inner.head()
+    }
+
     fn fetch(&self) -> Result<Refs, GitError> {
         self.inner.fetch()
     }
