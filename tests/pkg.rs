@@ -201,9 +201,10 @@ fn what_ssh_says_is_told_with_what_helps() {
         assert!(!world.path("mine").exists());
     };
     run("", &["Failed to invoke program ssh", "install ssh", "[git.no_ssh]"]);
-    let denied = "echo 'git@example.org: Permission denied (publickey).' >&2; exit 255";
+    // What is said is read for some milliseconds only once ssh has ended.
+    let denied = "echo 'git@example.org: Permission denied (publickey).' >&2; sleep 2; exit 255";
     run(denied, &["the server does not let us in: is your key known there", "[git.auth]"]);
-    let refused = "echo 'ssh: connect to host example.org port 22: Connection refused' >&2; exit 255";
+    let refused = "echo 'ssh: connect to host example.org port 22: Connection refused' >&2; sleep 2; exit 255";
     run(refused, &["connect to host example.org port 22: Connection refused", "[git.unreachable]"]);
     run("exit 1", &["ssh ended without an answer; is there such a repository", "[git.missing]"]);
 }
