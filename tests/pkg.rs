@@ -14,12 +14,16 @@ use std::path::{Path, PathBuf};
 use git::git;
 use program::{Folder, Said};
 
+#[path = "support/certificate.rs"]
+mod certificate;
 #[path = "support/git.rs"]
 mod git;
 #[path = "support/git_server.rs"]
 mod git_server;
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/tls.rs"]
+mod tls;
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment
@@ -539,6 +543,41 @@ fn the_default_branch_is_the_one_that_head_names() {
         assert!(world.read("mine/web.yaml").contains("web:2"), "{place}");
         fs::remove_dir_all(world.path("mine")).unwrap();
     }
+}
+
+/// git behind TLS, whose certificate is of an authority that nobody here knows by itself.
+#[test]
+fn packages_come_over_https_from_who_is_trusted() {
+    let world = World::new();
+    if std::process::Command::new("openssl").arg("version").output().is_err() {
+        println!("not run: there is no openssl");
+        return;
+    }
+    let Some(server) = git_server::GitServer::start(world.root(), std::sync::Arc::new(|_, _, _| {})) else {
+        return;
+    };
+    fs::create_dir(world.path("tls")).unwrap();
+    let certificate = certificate::Certificate::new(&world.path("tls"));
+    let front = tls::Front::start(server.port(), &certificate);
+    let run = |args: &[&str], authority: &Path| {
+        Said::of(world.loggia().arg("pkg").args(args).env("SSL_CERT_FILE", authority).output().unwrap())
+    };
+    let place = format!("https://127.0.0.1:{}/blueprints.git/web", front.port);
+    run(&["get", &format!("{place}@v1"), "mine"], &certificate.authority).fine();
+    world.edit("mine/web.yaml", "replicas: 1", "replicas: 5");
+    run(&["update", "mine@v2"], &certificate.authority).fine();
+    let text = world.read("mine/web.yaml");
+    assert!(text.contains("web:2") && text.contains("replicas: 5"), "{text}");
+
+    let words = ["invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE names a file", "[git.unreachable]"];
+    world.fails(&["get", &format!("{place}@v1"), "other"], &words);
+    // The certificate is for the address, and not for the name that leads to it.
+    let by_name = format!("https://localhost:{}/blueprints.git/web@v1", front.port);
+    run(&["get", &by_name, "other"], &certificate.authority).failed(&["invalid peer certificate", "[git.unreachable]"]);
+    let plain = format!("https://127.0.0.1:{}/blueprints.git/web@v1", server.port());
+    run(&["get", &plain, "other"], &certificate.authority)
+        .failed(&["does the server speak https", "[git.unreachable]"]);
+    assert!(!world.path("other").exists());
 }
 
 /// Credentials come from where git has them, only when they are asked for, and wrong ones are forgotten there.

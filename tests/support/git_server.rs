@@ -53,6 +53,11 @@ impl GitServer {
         Some(Self { port: port.recv().unwrap(), _stop: stop })
     }
 
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where a repository is, such as `r.git`.
     pub(crate) fn url(&self, repository: &str) -> String {
         format!("http://127.0.0.1:{}/{repository}", self.port)

@@ -8,11 +8,15 @@
     reason = "each test uses its own part of this, stops at the first surprise, and says what it did not run"
 )]
 
+#[path = "certificate.rs"]
+mod certificate;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use certificate::Certificate;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -71,22 +75,14 @@ impl Registry {
     /// Speaks https from now on, under an authority of its own; gives the authority's certificate.
     pub(crate) fn secure(&mut self) -> PathBuf {
         self.down();
-        let openssl = |args: &str| {
-            let args: Vec<&str> = args.split(' ').collect();
-            checked("openssl", &args, &Command::new("openssl").args(&args).current_dir(&self.home).output().unwrap());
-        };
-        let new = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-        openssl(&format!("req -x509 {new} -keyout ca.key -out ca.crt -subj /CN=authority -days 2"));
-        openssl(&format!("req {new} -keyout tls.key -out tls.csr -subj /CN=registry"));
-        fs::write(self.home.join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
-        openssl("x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out tls.crt");
+        let made = Certificate::new(&self.home);
         let path = self.home.join("config.yml");
         let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let tls = json!({"certificate": self.home.join("tls.crt"), "key": self.home.join("tls.key")});
+        let tls = json!({"certificate": made.certificate, "key": made.key});
         config["http"]["tls"] = tls;
         fs::write(path, config.to_string()).unwrap();
         self.up();
-        self.home.join("ca.crt")
+        made.authority
     }
 
     /// Where a repository is, without a scheme.
