@@ -9,7 +9,7 @@ use std::process::Command;
 /// Files in PEM.
 pub(crate) struct Certificate {
     pub(crate) authority: PathBuf,
-    pub(crate) certificate: PathBuf,
+    pub(crate) chain: PathBuf,
     pub(crate) key: PathBuf,
 }
 
@@ -27,6 +27,6 @@ impl Certificate {
         fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
         openssl("x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out tls.crt");
         let at = |name: &str| folder.join(name);
-        Self { authority: at("ca.crt"), certificate: at("tls.crt"), key: at("tls.key") }
+        Self { authority: at("ca.crt"), chain: at("tls.crt"), key: at("tls.key") }
     }
 }

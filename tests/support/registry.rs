@@ -78,7 +78,7 @@ impl Registry {
         let made = Certificate::new(&self.home);
         let path = self.home.join("config.yml");
         let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let tls = json!({"certificate": made.certificate, "key": made.key});
+        let tls = json!({"certificate": made.chain, "key": made.key});
         config["http"]["tls"] = tls;
         fs::write(path, config.to_string()).unwrap();
         self.up();

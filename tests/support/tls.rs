@@ -20,7 +20,7 @@ impl Front {
     /// Speaks TLS with this certificate for who listens at a port.
     pub(crate) fn start(behind: u16, certificate: &Certificate) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let chain = CertificateDer::pem_file_iter(&certificate.certificate).unwrap().map(Result::unwrap).collect();
+        let chain = CertificateDer::pem_file_iter(&certificate.chain).unwrap().map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_file(&certificate.key).unwrap();
         let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
