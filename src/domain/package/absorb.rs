@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::edits::bring;
 use super::kptfile::FILE;
 use super::layout::is_below;
-use super::resources::{Place, Resources, is_kustomization};
+use super::resources::{Place, Rank, Resources, is_kustomization};
 use super::wire::{self, Item};
 use crate::domain::krm::document::EditError;
 use crate::domain::source::check_path;
@@ -24,10 +24,19 @@ struct Arrival {
     index: usize,
 }
 
+/// A resource that comes into a file.
+struct New {
+    /// Which document of it.
+    index: usize,
+    rank: Rank,
+    text: String,
+}
+
 /// Index of what goes behind everything else.
 const LAST: usize = usize::MAX;
 
-/// Puts what a function gave into the places of what it was given; the rest of what it was given goes.
+/// Puts what a function gave into the places of what it was given; the rest of what it was given goes. What sees all of
+/// the pipeline's resources says in which order the next one sees them; of others, only what is new stands at the end.
 ///
 /// # Errors
 /// What is wrong with the output, in words; the resources may then be changed in part.
@@ -39,21 +48,28 @@ pub(super) fn absorb(
 ) -> Result<(), String> {
     let arrivals = arrivals(resources, given, items, directory)?;
     let mut removed: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-    let mut added: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+    let mut added: BTreeMap<String, Vec<New>> = BTreeMap::new();
+    let sees_all = given.len() == resources.places(directory).len();
     let kept: BTreeSet<usize> = arrivals.iter().filter_map(|arrival| arrival.source).collect();
     for place in given.iter().enumerate().filter(|(index, _)| !kept.contains(index)).map(|(_, place)| place) {
         removed.entry(place.file.clone()).or_default().insert(place.index);
     }
     for arrival in arrivals {
+        let known = arrival.source.filter(|_| !sees_all).map(|source| resources.rank(&given[source]));
+        let rank = known.unwrap_or_else(|| resources.next_rank());
         let Some(place) = arrival.source.map(|source| &given[source]) else {
-            added.entry(arrival.file).or_default().push((arrival.index, wire::plain(&arrival.item)));
+            let new = New { index: arrival.index, rank, text: wire::plain(&arrival.item) };
+            added.entry(arrival.file).or_default().push(new);
             continue;
         };
         rewrite(resources, place, &arrival.item).map_err(|error| format!("{}: {error}", place.file))?;
-        if (place.file.as_str(), place.index) != (arrival.file.as_str(), arrival.index) {
-            removed.entry(place.file.clone()).or_default().insert(place.index);
-            added.entry(arrival.file).or_default().push((arrival.index, resources.text(place)));
+        if (place.file.as_str(), place.index) == (arrival.file.as_str(), arrival.index) {
+            resources.set_rank(place, rank);
+            continue;
         }
+        removed.entry(place.file.clone()).or_default().insert(place.index);
+        let text = resources.text(place);
+        added.entry(arrival.file).or_default().push(New { index: arrival.index, rank, text });
     }
     let files: BTreeSet<String> = removed.keys().chain(added.keys()).cloned().collect();
     for file in files {
@@ -188,29 +204,24 @@ fn whole(home: &str, path: &str) -> Result<String, String> {
 }
 
 /// Takes resources out of a file and puts others in, in the order of their indices.
-fn settle(
-    resources: &mut Resources,
-    file: &str,
-    gone: &BTreeSet<usize>,
-    new: Vec<(usize, String)>,
-) -> Result<(), EditError> {
+fn settle(resources: &mut Resources, file: &str, gone: &BTreeSet<usize>, mut new: Vec<New>) -> Result<(), EditError> {
     let count = resources.count(file);
     let left: Vec<usize> = (0..count).filter(|index| !gone.contains(index)).collect();
-    let behind = new.iter().all(|(index, _)| left.last().is_none_or(|last| index > last));
+    let behind = new.iter().all(|new| left.last().is_none_or(|last| new.index > *last));
     if behind && (new.is_empty() || !left.is_empty()) {
         for index in gone.iter().rev() {
             resources.remove_document(&Place { file: file.to_owned(), index: *index })?;
         }
-        let mut new = new;
-        new.sort_by_key(|(index, _)| *index);
-        return new.iter().try_for_each(|(_, text)| resources.append(file, text));
+        new.sort_by_key(|new| new.index);
+        return new.iter().try_for_each(|new| resources.append_at(file, &new.text, new.rank));
     }
-    let text = |index: usize| resources.text(&Place { file: file.to_owned(), index });
-    let mut all: Vec<(usize, String)> = left.into_iter().map(|index| (index, text(index))).collect();
-    all.extend(new);
-    all.sort_by_key(|(index, _)| *index);
-    let texts: Vec<String> = all.into_iter().map(|(_, text)| text).collect();
-    resources.rebuild(file, &texts)
+    new.extend(left.into_iter().map(|index| {
+        let place = Place { file: file.to_owned(), index };
+        New { index, rank: resources.rank(&place), text: resources.text(&place) }
+    }));
+    new.sort_by_key(|new| new.index);
+    let all: Vec<(Rank, String)> = new.into_iter().map(|new| (new.rank, new.text)).collect();
+    resources.rebuild(file, &all)
 }
 
 /// Makes a resource what a function made of it. A function that writes comments is taken by its text; of another only

@@ -108,17 +108,10 @@ impl Layout {
         self.packages.len()
     }
 
-    /// Every package, a package before those in it: the order in which a pipeline sees their resources.
-    pub(super) fn outer_first(&self) -> Vec<&Package> {
-        let mut order = Vec::new();
-        self.visit(0, &mut |package| order.push(package), &mut |_| {});
-        order
-    }
-
-    /// Every package, those in it before a package: the order of pipelines.
+    /// Every package, those in it before a package: the order of pipelines, and of the resources that they see.
     pub(super) fn inner_first(&self) -> Vec<&Package> {
         let mut order = Vec::new();
-        self.visit(0, &mut |_| {}, &mut |package| order.push(package));
+        self.visit(0, &mut order);
         order
     }
 
@@ -133,13 +126,12 @@ impl Layout {
         order.into_iter().map(|package| &self.packages[package]).collect()
     }
 
-    fn visit<'a>(&'a self, at: usize, before: &mut impl FnMut(&'a Package), after: &mut impl FnMut(&'a Package)) {
+    fn visit<'a>(&'a self, at: usize, order: &mut Vec<&'a Package>) {
         let Some(package) = self.packages.get(at) else { return };
-        before(package);
         for child in &package.children {
-            self.visit(*child, before, after);
+            self.visit(*child, order);
         }
-        after(package);
+        order.push(package);
     }
 }
 
@@ -166,7 +158,6 @@ mod tests {
     fn pipelines_run_in_the_order_of_kpt() {
         let layout = layout(&["b", "", "a/x/y", "a", "a-b", "c/deep/d", "b/z"]);
         assert_eq!(names(&layout.inner_first()), ["a/x/y", "a", "a-b", "b/z", "b", "c/deep/d", ""]);
-        assert_eq!(names(&layout.outer_first()), ["", "a", "a/x/y", "a-b", "b", "b/z", "c/deep/d"]);
         assert_eq!(names(&layout.by_level()), ["", "a", "a-b", "b", "c/deep/d", "a/x/y", "b/z"]);
     }
 }

@@ -129,7 +129,7 @@ impl Rendering {
     }
 
     fn of(tree: &FileTree, layout: &Layout, mut resources: Resources, catalog: Catalog) -> (Self, Vec<Problem>) {
-        resources.set_packages(layout.outer_first().into_iter().map(|package| package.directory.clone()).collect());
+        resources.set_packages(layout.inner_first().into_iter().map(|package| package.directory.clone()).collect());
         let is_breadth_first = layout.root().is_some_and(Kptfile::is_breadth_first);
         let order = if is_breadth_first { layout.by_level() } else { layout.inner_first() };
         let (mut planned, mut problems) = (Vec::new(), Vec::new());
@@ -250,6 +250,7 @@ impl Rendering {
     /// [`RenderError`]; what was done by earlier functions is still in [`Rendering::tree`].
     pub fn step(&mut self) -> Result<Turn, RenderError> {
         let Some(planned) = self.planned.get(self.next).cloned() else { return Ok(Turn::Done) };
+        self.resources.enter(&planned.directory);
         let turn = match planned.native(self.catalog) {
             Some((native, version)) => self.run_native(&planned, native, version).map(|()| Turn::Ran),
             None => self.request(&planned).map(Turn::Waits),

@@ -36,12 +36,21 @@ pub(super) struct Resources {
     files: BTreeMap<String, Parts>,
     /// Files whose last resource was taken out.
     removed: BTreeSet<String>,
-    /// Directories of packages, each before those in it; without any, paths alone order what functions see.
+    /// Directories of packages, each behind those in it.
     packages: Vec<String>,
+    /// For each resource of a file, where it stands in the row of all: the number of a package, and one that counts.
+    ranks: BTreeMap<String, Vec<Rank>>,
+    /// Package whose function works.
+    at_work: usize,
+    /// What was counted up to.
+    counted: usize,
     /// What configures a function without being in the package.
     aside: BTreeMap<String, Parts>,
     charts: Charts,
 }
+
+/// Where a resource stands in the row of those that functions see.
+pub(super) type Rank = (usize, usize);
 
 /// A resource that is a link: what it leads to would be there twice, or not be seen.
 fn resource_link(path: &str, file: &File) -> Problem {
@@ -90,12 +99,54 @@ impl Resources {
                 break;
             }
         }
+        found.line_up();
         (found, problems)
     }
 
-    /// Says which packages there are, each before those in it.
+    /// Says which packages there are, each behind those in it.
     pub(super) fn set_packages(&mut self, packages: Vec<String>) {
         self.packages = packages;
+        self.line_up();
+    }
+
+    /// The row in the beginning: what is in a package is before its own resources; in each, directories in order of
+    /// their names.
+    fn line_up(&mut self) {
+        let mut files: Vec<(&String, &Parts)> = self.files.iter().collect();
+        files.sort_by_cached_key(|(path, _)| {
+            (self.package_of(path), path.split('/').map(str::to_owned).collect::<Vec<_>>())
+        });
+        let ranks = files.into_iter().scan(0, |counted, (path, file)| {
+            let first = *counted;
+            *counted += file.len();
+            let package = self.package_of(path);
+            Some((path.clone(), (first..*counted).map(|number| (package, number)).collect()))
+        });
+        self.ranks = ranks.collect();
+        self.counted = self.ranks.values().map(Vec::len).sum();
+    }
+
+    /// From now on a function of this package works: what it adds stands behind all that it sees.
+    pub(super) fn enter(&mut self, directory: &str) {
+        self.at_work = self.packages.iter().position(|package| package == directory).unwrap_or_default();
+    }
+
+    /// The end of the row that the function at work sees.
+    pub(super) const fn next_rank(&mut self) -> Rank {
+        self.counted += 1;
+        (self.at_work, self.counted)
+    }
+
+    /// Where a resource stands.
+    pub(super) fn rank(&self, place: &Place) -> Rank {
+        self.ranks.get(&place.file).and_then(|ranks| ranks.get(place.index)).copied().unwrap_or_default()
+    }
+
+    /// Puts a resource somewhere else in the row.
+    pub(super) fn set_rank(&mut self, place: &Place, rank: Rank) {
+        if let Some(own) = self.ranks.get_mut(&place.file).and_then(|ranks| ranks.get_mut(place.index)) {
+            *own = rank;
+        }
     }
 
     /// The charts among the files.
@@ -114,15 +165,15 @@ impl Resources {
         self.files.iter().flat_map(places_of).collect()
     }
 
-    /// All places that a pipeline of `directory` sees, in the order in which it does: the package's own, then those of
-    /// its subpackages; in each, directories in order of their names.
+    /// All places that a pipeline of `directory` sees, in the order in which it does: those of its subpackages, then the
+    /// package's own, or as the last function that was not told to choose has left them.
+    ///
+    /// Source: kpt 1.0.0-beta.56, whose `fn render` hands on the list that a function answers with.
     pub(super) fn places(&self, directory: &str) -> Vec<Place> {
-        let mut files: Vec<(&String, &Parts)> =
-            self.files.iter().filter(|(path, _)| is_below(path, directory)).collect();
-        files.sort_by_cached_key(|(path, _)| {
-            (self.package_of(path), path.split('/').map(str::to_owned).collect::<Vec<_>>())
-        });
-        files.into_iter().flat_map(places_of).collect()
+        let files = self.files.iter().filter(|(path, _)| is_below(path, directory));
+        let mut places: Vec<Place> = files.flat_map(places_of).collect();
+        places.sort_by_key(|place| self.rank(place));
+        places
     }
 
     /// Which package a file belongs to: the innermost around it.
@@ -192,6 +243,9 @@ impl Resources {
     pub(super) fn remove_document(&mut self, place: &Place) -> Result<bool, EditError> {
         let Some(file) = self.files.get_mut(&place.file) else { return Ok(false) };
         let removed = file.remove(place.index)?;
+        if let Some(ranks) = self.ranks.get_mut(&place.file).filter(|ranks| removed && place.index < ranks.len()) {
+            ranks.remove(place.index);
+        }
         if removed && file.len() == 0 {
             self.files.remove(&place.file);
             self.removed.insert(place.file.clone());
@@ -201,6 +255,12 @@ impl Resources {
 
     /// Adds a resource behind those of a file, which is made when there is none.
     pub(super) fn append(&mut self, path: &str, text: &str) -> Result<(), EditError> {
+        let rank = self.next_rank();
+        self.append_at(path, text, rank)
+    }
+
+    /// Adds a resource behind those of a file, with its place in the row.
+    pub(super) fn append_at(&mut self, path: &str, text: &str, rank: Rank) -> Result<(), EditError> {
         if let Some(file) = self.files.get_mut(path) {
             file.append(text)?;
         } else {
@@ -208,15 +268,18 @@ impl Resources {
             file.append(text)?;
             self.files.insert(path.to_owned(), file);
         }
+        let count = self.count(path);
+        self.ranks.entry(path.to_owned()).or_default().resize(count, rank);
         self.removed.remove(path);
         Ok(())
     }
 
-    /// Makes a file of resources anew.
-    pub(super) fn rebuild(&mut self, path: &str, texts: &[String]) -> Result<(), EditError> {
+    /// Makes a file of resources anew, each with its place in the row.
+    pub(super) fn rebuild(&mut self, path: &str, all: &[(Rank, String)]) -> Result<(), EditError> {
         let mut file = Parts::read(b"")?;
-        texts.iter().try_for_each(|text| file.append(text))?;
+        all.iter().try_for_each(|(_, text)| file.append(text))?;
         self.files.insert(path.to_owned(), file);
+        self.ranks.insert(path.to_owned(), all.iter().map(|(rank, _)| *rank).collect());
         self.removed.remove(path);
         Ok(())
     }

@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::derive::{Derivation, derive, derived_with, identify};
 use super::kptfile::{FILE, Kptfile, Upstream};
 use super::*;
+use crate::domain::krm::document::{Limits, to_yaml};
 use crate::domain::source::{File, FileMode, FileTree};
 
 fn tree(files: &[(&str, &str)]) -> FileTree {
@@ -183,6 +186,63 @@ fn selectors_choose_and_validators_change_nothing() {
         rendered.objects.iter().filter(|o| o.object.annotation("a").is_some()).map(|o| o.object.name()).collect();
     assert_eq!(annotated, ["hit"]);
     assert!(rendered.objects.iter().all(|o| o.object.annotation("b").is_none()));
+}
+
+/// What functions see is what kpt 1.0.0-beta.56 shows them, whose programs wrote down the names that are expected here.
+/// Each turns its list around.
+#[test]
+fn functions_see_resources_in_the_order_of_kpt() {
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n");
+    let (one, three) = (pipeline(&["f"]), pipeline(&["f", "some", "f"]));
+    let packages = [("", three.as_str()), ("sub/", &one), ("sub/deep/", &one), ("asub/", &one)];
+    let maps = ["a", "z", "dir/m", "sub/a", "sub/z", "sub/deep/q", "asub/k", "tab"];
+    let name = |path: &str| path.trim_end_matches('/').replace('/', "-");
+    let mut files = FileTree::new();
+    for (directory, pipeline) in packages {
+        let text = kptfile(pipeline).replace("name: p\n", &format!("name: {}\n", name(&format!("{directory}p"))));
+        files.insert(format!("{directory}Kptfile"), File::regular(text.into_bytes())).unwrap();
+    }
+    for path in maps {
+        let second = if path == "a" { format!("---\n{}", map("a2")) } else { String::new() };
+        let text = format!("{}{second}", map(&name(path)));
+        files.insert(format!("{path}.yaml"), File::regular(text.into_bytes())).unwrap();
+    }
+    let mut seen = Vec::new();
+    render_others(&files, |list| {
+        let names = |list: &Value| {
+            let items = list["items"].as_array().unwrap().iter();
+            items.map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        seen.push(names(list));
+        list["items"].as_array_mut().unwrap().reverse();
+    });
+    let expected = [
+        "asub-p asub-k",
+        "sub-deep-p sub-deep-q",
+        "sub-deep-q sub-deep-p sub-p sub-a sub-z",
+        "asub-k asub-p sub-z sub-a sub-p sub-deep-p sub-deep-q p a a2 dir-m tab z",
+        "tab a sub-z",
+        "z tab dir-m a2 a p sub-deep-q sub-deep-p sub-p sub-a sub-z asub-p asub-k",
+    ];
+    assert_eq!(seen, expected);
+}
+
+/// Programs, of which `some` sees what three selectors choose.
+fn pipeline(programs: &[&str]) -> String {
+    let chosen = "    selectors:\n    - name: sub-z\n    - name: tab\n    - name: a\n";
+    let program = |name: &&str| format!("  - exec: {name}\n{}", if *name == "some" { chosen } else { "" });
+    format!("pipeline:\n  mutators:\n{}", programs.iter().map(program).collect::<String>())
+}
+
+/// Renders with one function for all programs.
+fn render_others(files: &FileTree, mut function: impl FnMut(&mut Value)) -> Rendered {
+    let run = |request: &external::Request| {
+        let mut list =
+            crate::domain::krm::document::read(request.list.as_bytes(), &Limits::default()).unwrap().remove(0).1;
+        function(&mut list);
+        Some(Ok(external::Answer { list: to_yaml(&list).into_bytes(), ..external::Answer::default() }))
+    };
+    render::render_with(files, Catalog, functions::PREFIX, &mut { run }).unwrap()
 }
 
 #[test]
