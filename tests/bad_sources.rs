@@ -444,6 +444,29 @@ fn what_is_not_there_is_told_with_what_to_do() {
     assert!(said.contains("does the server speak https on this port? [git.unreachable]"), "{said}");
 }
 
+/// Servers that are none of git.
+#[test]
+fn answers_that_are_none_are_told_with_what_to_do() {
+    let world = World::new();
+    for (status, why) in [
+        ("404 Not Found", "is there a repository at this URL, and may everybody read it? [git.missing]"),
+        ("503 Service Unavailable", "try again later, or ask who runs the server [git.answer]"),
+        ("200 OK", "is this the URL that `git clone` takes? [git.answer]"),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = format!("http://{}/r.git", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+                let _ = stream.write_all(head.as_bytes());
+            }
+        });
+        let said = world.refused(&place);
+        assert!(said.ends_with(&format!("; {why}\n")), "{status}: {said}");
+    }
+}
+
 #[test]
 fn what_is_not_in_a_repository_is_told() {
     let world = World::new();

@@ -27,9 +27,6 @@ fn of_the_system(error: &io::Error) -> Option<String> {
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
             "is this machine on the network, and the address right?"
         }
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => {
-            "does the server speak this protocol on this port?"
-        }
         _ => return None,
     };
     Some(format!("{error}; {todo}"))

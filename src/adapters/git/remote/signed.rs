@@ -20,6 +20,20 @@ pub(super) struct Failure {
     reason: String,
 }
 
+/// What to do about an answer that is none of a git server's.
+fn answered(reason: String) -> String {
+    let is = |words: &str| reason.contains(words);
+    if is("HTTP status 404") {
+        reason + "; is there a repository at this URL, and may everybody read it? [git.missing]"
+    } else if is("HTTP status 5") || is("HTTP status 429") {
+        reason + "; try again later, or ask who runs the server [git.answer]"
+    } else if is("git-upload-pack-advertisement") {
+        reason + "; is this the URL that `git clone` takes? [git.answer]"
+    } else {
+        reason
+    }
+}
+
 impl RemoteRepository {
     /// The same repository with credentials that are looked up when they are needed.
     ///
@@ -75,6 +89,9 @@ impl RemoteRepository {
         if !(failure.is_denied || reason.ends_with(']') || reason.contains("HTTP status")) {
             let away = Receiver::new(&self.full, sign_in).ok().and_then(|receiver| receiver.redirection());
             reason.extend(away.map(|away| format!(": {away}")));
+        }
+        if !failure.is_denied && !reason.ends_with(']') {
+            reason = answered(reason);
         }
         if failure.is_final {
             return GitError::Limit { url: self.url.clone(), act, reason };
