@@ -259,6 +259,17 @@ fn an_overlay_is_printed_and_validated() {
     assert!(!folder.path("p/configmap_prod-web.yaml").exists(), "nothing was written");
 }
 
+/// The folder that a program works in is nobody's concern.
+#[test]
+fn what_a_program_says_of_files_is_told_as_seen_from_the_package() {
+    let folder = Folder::new();
+    overlay(&folder);
+    folder.program("bin/kustomize", "echo \"reading $PWD/kustomize/x.yaml in $PWD: no\" >&2; exit 1");
+    let said = render(&folder, &folder.path("bin"), &["p"]);
+    assert!(said.err.contains("reading kustomize/x.yaml in .: no"), "{}", said.err);
+    assert!(said.code == 2 && !said.err.contains("loggia-generate-"), "{}", said.err);
+}
+
 #[test]
 fn an_overlay_reaches_nothing_outside() {
     let folder = Folder::new();
@@ -271,6 +282,7 @@ fn an_overlay_reaches_nothing_outside() {
         folder.write("p/kustomize/prod/kustomization.yaml", &format!("resources: ['{resource}']\n"));
         let said = render(&folder, &path, &["p"]);
         assert!(said.code != 0 && said.err.contains("kustomize ended with exit code 1"), "{resource}: {}", said.err);
+        assert!(!said.err.contains("loggia-generate-"), "paths are those of the package: {}", said.err);
     }
 }
 

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::Ending;
 use super::process::{self, Limits, want};
+use super::{Ending, IT};
 use crate::adapters::family::Rest;
 use crate::domain::package::external::{Answer, Failure};
 
@@ -89,7 +89,7 @@ impl Containers {
         let name = format!("loggia-fn-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new(&engine);
         command.args(self.arguments(&name, limits.program_memory)).arg(image);
-        let answer = process::run(command, image, list, (limits, ending), Rest::Left);
+        let answer = process::run(command, IT, list, (limits, ending), Rest::Left);
         if answer.as_ref().is_err_and(|failure| failure.exit_code.is_none()) {
             // The engine's client is gone; the container may not be. It goes also when this process was told to end.
             let mut remove = Command::new(&engine);
@@ -100,7 +100,7 @@ impl Containers {
         answer.map_err(|failure| match failure.exit_code {
             Some(ENGINES_OWN) => without_service(&engine, image, failure),
             Some(KILLED) if limits.program_memory > 0 => {
-                let ended = format!("{image} ended with exit code {KILLED}");
+                let ended = format!("{IT} ended with exit code {KILLED}");
                 let Failure { code, message, .. } = want(&ended, limits.program_memory, "its container was killed");
                 Failure { code, message, ..failure }
             }

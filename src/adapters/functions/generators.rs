@@ -148,7 +148,19 @@ impl Work<'_> {
             command.env("PATH", self.folder.join("none"));
             command.envs(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"].map(|name| (name, NOWHERE)));
         }
-        process::run(command, self.name(), "", (self.limits, self.ending), Rest::Killed)
+        self.run(command)
+    }
+
+    /// Runs the program; what it says of files is told as they are seen from the package.
+    fn run(&self, command: Command) -> Result<Answer, Failure> {
+        let shown = |text: &str| self.folder.shown(text);
+        match process::run(command, self.name(), "", (self.limits, self.ending), Rest::Killed) {
+            Ok(answer) => Ok(Answer { stderr: shown(&answer.stderr), ..answer }),
+            Err(failure) => {
+                let (stderr, message) = (shown(&failure.stderr), shown(&failure.message));
+                Err(Failure { message, stderr, ..failure })
+            }
+        }
     }
 
     fn chart(&self, chart: &Chart, files: &FileTree) -> Result<Answer, Failure> {
@@ -180,7 +192,7 @@ impl Work<'_> {
         if is_on_this_machine(&chart.repo) {
             command.arg("--plain-http");
         }
-        process::run(command, self.name(), "", (self.limits, self.ending), Rest::Killed)?;
+        self.run(command)?;
         let leaf = chart.name.rsplit('/').next().unwrap_or(&chart.name);
         Ok(format!("../charts/{leaf}"))
     }
@@ -209,6 +221,18 @@ impl Folder {
 
     fn join(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// A text with the paths below this folder as they are seen from the package.
+    fn shown(&self, text: &str) -> String {
+        let own = self.0.path();
+        let real = own.canonicalize().unwrap_or_else(|_| own.to_owned());
+        // The longer one first, of which the other may be the end.
+        [real.as_path(), own].into_iter().fold(text.to_owned(), |text, folder| {
+            let folder = folder.display();
+            let text = text.replace(&format!("{folder}/package/"), "").replace(&format!("{folder}/package"), ".");
+            text.replace(&format!("{folder}/"), "../")
+        })
     }
 
     fn package(&self) -> PathBuf {

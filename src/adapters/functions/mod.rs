@@ -5,6 +5,7 @@ mod ending;
 mod evaluator;
 mod generators;
 mod images;
+mod interpreter;
 mod memory;
 mod process;
 mod wasm;
@@ -24,6 +25,9 @@ pub use evaluator::serve;
 pub use generators::Generators;
 pub use images::ImageRules;
 pub use process::Limits;
+
+/// What a function is called in messages, which stand behind its name.
+const IT: &str = "it";
 
 /// What may be run, and how.
 #[derive(Debug, Clone, Default)]
@@ -120,13 +124,13 @@ impl LocalRunner {
             return Err(Failure::new("fn.no_runner", message));
         };
         let found = modules.find(image)?;
-        let answer = wasm::run_bytes(&found.bytes, image, list, (&self.limits, &self.ending))?;
+        let answer = wasm::run_bytes(&found.bytes, IT, list, (&self.limits, &self.ending))?;
         Ok(Answer { by: found.digest, ..answer })
     }
 
     fn module(&self, command: &str, list: &str) -> Result<Answer, Failure> {
         let path = self.directory.as_ref().map_or_else(|| PathBuf::from(command), |directory| directory.join(command));
-        wasm::run(&path, command, list, (&self.limits, &self.ending))
+        wasm::run(&path, IT, list, (&self.limits, &self.ending))
     }
 
     fn program(&self, command: &str, list: &str) -> Result<Answer, Failure> {
@@ -141,7 +145,7 @@ impl LocalRunner {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        process::run(command, program, list, (&self.limits, &self.ending), Rest::Killed)
+        process::run(command, IT, list, (&self.limits, &self.ending), Rest::Killed)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+use super::interpreter::unstarted;
 use super::{Ending, memory};
 use crate::adapters::family;
 use crate::adapters::family::Rest;
@@ -72,13 +73,13 @@ pub(super) fn run(
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = family::start(&mut command).map_err(|error| {
-        Failure::new("fn.failed", format!("{name} cannot be started: {error}; is it there, and may it be run?"))
+        Failure::new("fn.failed", format!("{name} cannot be started: {}", unstarted(&command, &error)))
     })?;
     // What the engine of containers starts is bounded by the engine.
     let most = Some(limits.program_memory).filter(|most| *most > 0 && rest == Rest::Killed);
     if let Some(Err(error)) = most.map(|most| memory::bound(&child, most)) {
         let _ = family::end(&mut child, rest);
-        return Err(Failure::new("fn.failed", format!("the memory of {name} cannot be bounded: {error}")));
+        return Err(Failure::new("fn.failed", format!("{name} was stopped: its memory cannot be bounded: {error}")));
     }
     let heard = converse(&mut child, input, limits);
     let outcome = ended(&child, &heard, deadline, ending);

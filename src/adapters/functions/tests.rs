@@ -27,7 +27,23 @@ fn a_failure_keeps_what_was_said() {
     let failure = exec("sh -c 'kill -TERM $$'", Limits::default()).unwrap_err();
     assert!(failure.message.contains("signal 15"), "{failure}");
     let failure = exec("/no/such/program", Limits::default()).unwrap_err();
-    assert!(failure.message.contains("/no/such/program cannot be started"), "{failure}");
+    assert!(failure.message.contains("it cannot be started: No such file"), "{failure}");
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("script");
+    for (first, told) in [
+        ("#!/no/such/sh -e\n", "its first line names the interpreter \"/no/such/sh\", which is not there"),
+        (
+            "#! /bin/sh\r\n",
+            "its first line ends with a carriage return, so that its interpreter would be \"/bin/sh\\r\"",
+        ),
+    ] {
+        // As another process, for the reason that `script` has.
+        let write = "printf '%s' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        let mut writer = std::process::Command::new("sh");
+        assert!(writer.args(["-c", write]).arg(&script).arg(first).status().unwrap().success());
+        let failure = exec(&script.display().to_string(), Limits::default()).unwrap_err();
+        assert!(failure.message.starts_with(&format!("it cannot be started: {told}")), "{failure}");
+    }
     assert_eq!(exec("'", Limits::default()).unwrap_err().code, "fn.failed");
 }
 
@@ -66,7 +82,7 @@ fn limits_end_the_program_and_what_it_started() {
     let (time, failure, child) = stopped_after("", &pid, |limits| exec(&command, limits));
     assert_eq!(
         failure.to_string(),
-        format!("sh was stopped: it took longer than {time:?} (--function-timeout) [fn.timeout]")
+        format!("it was stopped: it took longer than {time:?} (--function-timeout) [fn.timeout]")
     );
     let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
     let gone = |state: String| state.is_empty() || state.contains(") Z ");
@@ -82,7 +98,7 @@ fn limits_end_the_program_and_what_it_started() {
     let failure = exec("yes", Limits { output: 1000, ..Limits::default() }).unwrap_err();
     assert_eq!(
         failure.to_string(),
-        "yes was stopped: it wrote more than 1000 bytes (--function-output) [fn.output_limit]"
+        "it was stopped: it wrote more than 1000 bytes (--function-output) [fn.output_limit]"
     );
     let answer = exec("sh -c 'yes | head -c 5000 >&2'", Limits { stderr: 10, ..Limits::default() }).unwrap();
     assert_eq!(answer.stderr.len(), 10);
@@ -100,11 +116,11 @@ fn memory_has_a_limit() {
     assert_ne!(exec(own, Limits { program_memory: 0, ..Limits::default() }).unwrap().list, b"65536\n");
     exec(hungry, Limits::default()).unwrap();
     let failure = exec(hungry, little).unwrap_err();
-    let told = "sh ended with exit code 1 for want of memory, of which it may have 67108864 bytes (--function-memory): \
+    let told = "it ended with exit code 1 for want of memory, of which it may have 67108864 bytes (--function-memory): \
                 tail: memory exhausted [fn.memory_limit]";
     assert_eq!((failure.to_string().as_str(), failure.exit_code), (told, Some(1)));
     let failure = exec("sh -c 'kill -s SEGV $$'", little).unwrap_err();
-    let told = "sh was ended by signal 11, perhaps for want of memory, of which it may have 67108864 bytes \
+    let told = "it was ended by signal 11, perhaps for want of memory, of which it may have 67108864 bytes \
                 (--function-memory) [fn.failed]";
     assert_eq!(failure.to_string(), told);
 }
@@ -176,7 +192,7 @@ fn a_container_that_was_killed_wanted_memory() {
     script(&dir.path().join("docker"), "cat > /dev/null; echo said >&2; exit 137");
     let containers = Containers { path: dir.path().as_os_str().to_owned(), ..Containers::default() };
     let failure = image(containers, "f:v1").unwrap_err();
-    let told = "f:v1 ended with exit code 137 for want of memory, of which it may have 2147483648 bytes \
+    let told = "it ended with exit code 137 for want of memory, of which it may have 2147483648 bytes \
                 (--function-memory): its container was killed [fn.memory_limit]";
     assert_eq!((failure.to_string().as_str(), failure.stderr.as_str()), (told, "said\n"));
 }
