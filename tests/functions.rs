@@ -110,9 +110,15 @@ fn render_writes_the_package_and_says_so() {
     assert_eq!(after.len(), before.len());
     let status = world.read("pkg/Kptfile");
     assert_eq!(without_status(&status), kptfile("pkg", &pipeline));
-    assert!(status.contains("reason: RenderSuccess") && status.contains("mutationSteps:"), "{status}");
+    // kpt 1.0.0-beta.56 reads no Kptfile with a renderStatus.
+    assert!(status.contains("reason: RenderSuccess") && !status.contains("renderStatus:"), "{status}");
     world.run(&["render", "pkg"]).fine();
     assert_eq!(world.files(), after, "rendering again changes nothing");
+    world.run(&["render", "pkg", "--render-status"]).fine();
+    let told = world.read("pkg/Kptfile");
+    assert!(told.starts_with(&status) && told.contains("  renderStatus:\n    mutationSteps:"), "{told}");
+    world.run(&["render", "pkg"]).fine();
+    assert_eq!(world.read("pkg/Kptfile"), told, "who has one keeps it");
 }
 
 #[test]
@@ -120,8 +126,9 @@ fn a_failure_changes_nothing_but_the_status() {
     let pipeline = mutators("  - image: set-labels\n    configMap: {tier: edge}\n  - image: set-image\n");
     let world = World::new(&pipeline);
     let mut before = world.files();
-    let said =
-        world.run(&["render", "pkg", "--results-dir", "out/results"]).failed(&["pkg/Kptfile:9: set-image", "[FAIL]"]);
+    let said = world
+        .run(&["render", "pkg", "--render-status", "--results-dir", "out/results"])
+        .failed(&["pkg/Kptfile:9: set-image", "[FAIL]"]);
     assert!(said.err.contains("Partially executed 1 function(s) in 1 package(s)."), "{}", said.err);
     let mut after = world.files();
     let status = String::from_utf8(after.remove("Kptfile").unwrap()).unwrap();
@@ -199,7 +206,7 @@ fn what_programs_say_is_shown_and_kept() {
     assert!(said.err.contains("Stderr: a\\u{1b}[2Jb"), "{}", said.err);
 
     world.program("judge", "echo broken >&2; exit 4");
-    let said = world.run(&["render", "pkg", "--allow-exec"]).failed(&[
+    let said = world.run(&["render", "pkg", "--allow-exec", "--render-status"]).failed(&[
         "Stderr: broken",
         "Exit code: 4",
         "exit code 4 [fn.failed]",
@@ -212,17 +219,28 @@ fn what_programs_say_is_shown_and_kept() {
 fn a_program_has_limits() {
     let world = World::new(&mutators("  - exec: ./function\n"));
     world.program("function", "cat > input; ulimit -d; head -c 200000000 /dev/zero | tail -n 1 > /dev/null");
-    let told = "./function ended with exit code 1 for want of memory, of which it may have 67108864 bytes \
+    let told = "./function: it ended with exit code 1 for want of memory, of which it may have 67108864 bytes \
                 (--function-memory): tail: memory exhausted [fn.memory_limit]";
     world.run(&["render", "pkg", "--allow-exec", "--function-memory", "64Mi"]).failed(&[told]);
     world.program("function", "exec sleep 60");
     let said = world.run(&["render", "pkg", "--allow-exec", "--function-timeout", "50ms"]);
-    said.failed(&["./function was stopped: it took longer than 50ms (--function-timeout) [fn.timeout]"]);
+    said.failed(&["./function: it was stopped: it took longer than 50ms (--function-timeout) [fn.timeout]"]);
     world.program("function", "cat; yes");
     let said = world.run(&["eval", "pkg", "--exec", "./function", "--function-output", "1Mi"]);
-    said.failed(&["./function was stopped: it wrote more than 1048576 bytes (--function-output) [fn.output_limit]"]);
+    said.failed(&[
+        "./function: it was stopped: it wrote more than 1048576 bytes (--function-output) [fn.output_limit]",
+    ]);
     world.run(&["render", "pkg", "--function-timeout", "soon"]).failed(&["write it as 30s, 5m or 1h30m"]);
-    world.run(&["render", "pkg", "--function-memory=-1"]).failed(&["--function-memory"]);
+    for (flag, values, range) in [
+        ("--function-timeout", ["0", "999us", "25h"], "from 1ms to 24h"),
+        ("--function-memory", ["-1", "1Mi", "100Ti"], "from 16Mi to 16Ti, or 0 for no limit"),
+        ("--function-output", ["0", "1e30", "8Gi"], "from 1Ki to 4Gi"),
+    ] {
+        for value in values {
+            let said = world.run(&["render", "pkg", &format!("{flag}={value}")]).failed(&[range, value]);
+            assert!(said.err.contains(flag) && !said.err.contains("[RUNNING]"), "{}", said.err);
+        }
+    }
 }
 
 /// `loggia render` and `loggia validate` run what flags allow, and print.
@@ -256,9 +274,9 @@ fn a_package_is_printed_and_validated_with_other_functions() {
     world.program("function", "echo first >&2; printf 'w\\033[1mhy\\n' >&2; exit 3");
     for verb in ["render", "validate"] {
         run(verb, &["--allow-exec", "--allow-containers"])
-            .failed(&["Kptfile:7: ./function: ./function ended with exit code 3: w[1mhy [fn.failed]"]);
+            .failed(&["Kptfile:7: ./function: it ended with exit code 3: w[1mhy [fn.failed]"]);
     }
-    run("render", &["--allow-exec", "--function-memory", "1Mi"]).failed(&["no program starts with less than 16Mi"]);
+    run("render", &["--allow-exec", "--function-memory", "1Mi"]).failed(&["from 16Mi to 16Ti"]);
     assert_eq!(world.files(), before);
 }
 

@@ -96,14 +96,14 @@ pub(crate) struct Images {
 #[derive(Debug, Args)]
 pub(crate) struct FnLimits {
     /// Longest time of a function that is not built in
-    #[arg(id = "function-timeout", long = "function-timeout", default_value = "5m", value_parser = time, value_name = "DURATION")]
+    #[arg(id = "function-timeout", long = "function-timeout", default_value = "5m", value_parser = function_time, value_name = "DURATION")]
     pub(crate) time: Duration,
     /// Most memory of a container, of each process of a program, or of a WASM module, such as 1Gi; 0 for what the
     /// system gives [default: 2Gi, of a WASM module 512Mi]
     #[arg(id = "function-memory", long = "function-memory", value_parser = memory, value_name = "SIZE")]
     pub(crate) memory: Option<u64>,
     /// Most that a function may answer which is not built in
-    #[arg(id = "function-output", long = "function-output", default_value = "64Mi", value_parser = size, value_name = "SIZE")]
+    #[arg(id = "function-output", long = "function-output", default_value = "64Mi", value_parser = output, value_name = "SIZE")]
     pub(crate) output: u64,
 }
 
@@ -112,18 +112,25 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
     nanos.map(Duration::from_nanos).ok_or_else(|| "write it as 30s, 5m or 1h30m".to_owned())
 }
 
-/// Below this no program starts, which would be told as its own failure.
-const LEAST_MEMORY: u64 = 16 << 20;
-
-fn memory(text: &str) -> Result<u64, String> {
-    let bytes = size(text)?;
-    let fits = bytes == 0 || bytes >= LEAST_MEMORY;
-    fits.then_some(bytes).ok_or_else(|| "no program starts with less than 16Mi; 0 is for no limit".to_owned())
+fn function_time(text: &str) -> Result<Duration, String> {
+    let range = Duration::from_millis(1)..=Duration::from_hours(24);
+    let told = |_| "write it as 30s, 5m or 1h30m, from 1ms to 24h".to_owned();
+    time(text).and_then(|time| if range.contains(&time) { Ok(time) } else { Err(String::new()) }).map_err(told)
 }
 
-fn size(text: &str) -> Result<u64, String> {
-    let nanos = text.parse::<Quantity>().map_err(|error| error.to_string())?.nanos();
-    u64::try_from(nanos / 1_000_000_000).map_err(|_| "write it in bytes, or as 512Mi or 2Gi".to_owned())
+/// With less no program starts, which would be told as its own failure.
+fn memory(text: &str) -> Result<u64, String> {
+    let told = || "it may be from 16Mi to 16Ti, or 0 for no limit".to_owned();
+    size(text).filter(|bytes| *bytes == 0 || (16 << 20..=16 << 40).contains(bytes)).ok_or_else(told)
+}
+
+fn output(text: &str) -> Result<u64, String> {
+    size(text).filter(|bytes| (1 << 10..=4 << 30).contains(bytes)).ok_or_else(|| "it may be from 1Ki to 4Gi".to_owned())
+}
+
+/// Whole bytes.
+fn size(text: &str) -> Option<u64> {
+    u64::try_from(text.parse::<Quantity>().ok()?.nanos() / 1_000_000_000).ok()
 }
 
 /// How what functions say is shown.
@@ -197,6 +204,11 @@ pub(crate) struct FnRender {
     /// Folder for the file results.yaml with what all functions said
     #[arg(long, value_name = "DIR")]
     pub(crate) results_dir: Option<PathBuf>,
+    /// Write what each function said into status.renderStatus of the Kptfile, too, as Porch does; kpt up to
+    /// 1.0.0-beta.56 reads no such Kptfile [default: only where there is one already]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+          hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) render_status: bool,
     /// How what functions say is shown.
     #[command(flatten)]
     pub(crate) shown: Shown,

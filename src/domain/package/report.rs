@@ -107,12 +107,13 @@ fn edited(tree: &FileTree, edit: impl FnOnce(&mut YamlFile) -> Result<(), EditEr
     Ok(tree)
 }
 
-/// Writes how a rendering went into the status of the root Kptfile: the condition `Rendered` and what each function
-/// said. A tree without a Kptfile stays as it is.
+/// Writes how a rendering went into the status of the root Kptfile: the condition `Rendered`, and what each function
+/// said when `is_told`, or when the status has told that before. kpt up to 1.0.0-beta.56 knows the condition and reads
+/// no Kptfile with the other. A tree without a Kptfile stays as it is.
 ///
 /// # Errors
 /// [`RenderError::Problems`] when the Kptfile cannot be edited.
-pub fn with_status(tree: &FileTree, runs: &[Run], error: Option<&str>) -> Result<FileTree, RenderError> {
+pub fn with_status(tree: &FileTree, runs: &[Run], error: Option<&str>, is_told: bool) -> Result<FileTree, RenderError> {
     let condition = match error {
         None => json!({"type": CONDITION, "status": "True", "reason": "RenderSuccess"}),
         Some(error) => {
@@ -122,7 +123,8 @@ pub fn with_status(tree: &FileTree, runs: &[Run], error: Option<&str>) -> Result
     let status = render_status(runs, error.is_some());
     edited(tree, |file| {
         set_condition(file, &condition)?;
-        match &status {
+        let is_told = is_told || file.value(0)?.pointer("/status/renderStatus").is_some();
+        match status.as_ref().filter(|_| is_told) {
             Some(status) => file.set(0, &["status", "renderStatus"], status).map(|_| ()),
             None => file.remove(0, &["status", "renderStatus"]).map(|_| ()),
         }
@@ -296,7 +298,7 @@ info:
 
     #[test]
     fn the_status_tells_how_it_went_and_nothing_else_moves() {
-        let done = with_status(&tree(KPTFILE), &runs(KPTFILE), None).unwrap();
+        let done = with_status(&tree(KPTFILE), &runs(KPTFILE), None, true).unwrap();
         let expected = format!(
             "{KPTFILE}status:
   conditions:
@@ -313,9 +315,9 @@ info:
 "
         );
         assert_eq!(text(&done), expected);
-        let again = with_status(&done, &runs(KPTFILE), None).unwrap();
-        assert_eq!(again, done, "the same rendering, the same status");
-        let failed = with_status(&done, &[], Some("no")).unwrap();
+        let again = with_status(&done, &runs(KPTFILE), None, false).unwrap();
+        assert_eq!(again, done, "the same rendering, the same status, where one was told");
+        let failed = with_status(&done, &[], Some("no"), true).unwrap();
         assert!(
             text(&failed).contains("message: \"no\"") && !text(&failed).contains("renderStatus"),
             "{}",
@@ -333,7 +335,7 @@ info:
         };
         let mut status = tree(KPTFILE);
         for stderr in ["one\ntwo\n", "", "one\ntwo", "a: |\n  b\n\n", "x"] {
-            status = with_status(&status, &printed(stderr), Some("it failed:\n  here\n")).unwrap();
+            status = with_status(&status, &printed(stderr), Some("it failed:\n  here\n"), true).unwrap();
             let told = YamlFile::parse(text(&status).as_bytes(), &Limits::default()).unwrap().value(0).unwrap();
             let step = &told["status"]["renderStatus"]["mutationSteps"][0];
             assert_eq!(step["stderr"].as_str().unwrap_or_default().trim_end(), stderr.trim_end());
@@ -344,7 +346,7 @@ info:
     #[test]
     fn other_conditions_stay() {
         let other = format!("{KPTFILE}status:\n  conditions:\n  # kept\n  - type: Other\n    status: \"False\"\n");
-        let done = with_status(&tree(&other), &[], None).unwrap();
+        let done = with_status(&tree(&other), &runs(KPTFILE), None, false).unwrap();
         let expected = format!("{other}  - reason: RenderSuccess\n    status: \"True\"\n    type: Rendered\n");
         assert_eq!(text(&done), expected);
     }

@@ -55,7 +55,7 @@ pub(crate) fn render(global: &Global, args: &FnRender) -> anyhow::Result<Done> {
             Err(error) => Ok(refused(&args.path, &error)),
         };
     }
-    in_place(&root, &tree, &rendering, outcome.as_ref().err())?;
+    in_place(&root, &tree, &rendering, outcome.as_ref().err(), args.render_status)?;
     Ok(match outcome {
         Ok(()) => {
             if !global.quiet {
@@ -72,13 +72,19 @@ pub(crate) fn render(global: &Global, args: &FnRender) -> anyhow::Result<Done> {
 }
 
 /// Writes the package. After a failure only the Kptfile's status is written, unless the package asks to keep the rest.
-fn in_place(root: &Path, old: &FileTree, rendering: &Rendering, error: Option<&RenderError>) -> anyhow::Result<()> {
+fn in_place(
+    root: &Path,
+    old: &FileTree,
+    rendering: &Rendering,
+    error: Option<&RenderError>,
+    is_told: bool,
+) -> anyhow::Result<()> {
     let new = match error {
         Some(_) if !rendering.saves_on_failure() => old.clone(),
         _ => rendering.tree(),
     };
     let message = error.map(ToString::to_string);
-    let new = match (with_status(&new, rendering.runs(), message.as_deref()), error) {
+    let new = match (with_status(&new, rendering.runs(), message.as_deref(), is_told), error) {
         // Why the rendering failed says more than that it could not be written down.
         (Err(unwritten), Some(_)) => {
             note(&format!("the status of {} was not written: {unwritten}", root.join(FILE).display()));
