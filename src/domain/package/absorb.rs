@@ -87,7 +87,7 @@ fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory:
     let mut arrivals = Vec::new();
     let by_identity = OnceCell::new();
     let same = |value: &Value| by_identity.get_or_init(|| identities(resources, given)).get(&identity(value)).copied();
-    for item in items {
+    for (number, item) in (1..).zip(items) {
         let source = source(given.len(), same, &item.value).filter(|source| used.insert(*source));
         let item = match source.and_then(|source| resources.document(&given[source])) {
             Some(old) => wire::read_by(item, old.file),
@@ -95,6 +95,9 @@ fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory:
         };
         let home = home(resources, &item.value, directory);
         let old = source.map(|source| &given[source]).filter(|old| resources.home(&old.file) == home);
+        if old.is_none() && !wire::has_path(&item.value) {
+            check_new(number, &item.value)?;
+        }
         let (path, index) = position(&item.value, old.map(|old| (relative(&old.file, &home), old.index)))?;
         let file = whole(&home, &path)?;
         check_identity(&file, &item.value)?;
@@ -108,6 +111,14 @@ fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory:
 
 /// Every resource has an apiVersion, a kind and a name; configurations of kustomize need none.
 pub(super) fn check_identity(file: &str, value: &Value) -> Result<(), String> {
+    match missing_field(file, value) {
+        Some(field) => Err(format!("a resource of {file} has no {field}")),
+        None => Ok(()),
+    }
+}
+
+/// What a resource lacks of an identity.
+fn missing_field(file: &str, value: &Value) -> Option<&'static str> {
     // A Kptfile's texts need no quotes.
     let is_kptfile = file.rsplit('/').next() == Some(FILE);
     let has = |pointer: &str| match value.pointer(pointer) {
@@ -116,9 +127,18 @@ pub(super) fn check_identity(file: &str, value: &Value) -> Result<(), String> {
         _ => false,
     };
     let fields = [("/apiVersion", "apiVersion"), ("/kind", "kind"), ("/metadata/name", "metadata.name")];
-    match fields.iter().find(|(pointer, _)| !has(pointer)) {
-        Some((_, field)) if !is_kustomization(file) => Err(format!("a resource of {file} has no {field}")),
-        _ => Ok(()),
+    let missing = fields.iter().find(|(pointer, _)| !has(pointer)).map(|(_, field)| *field);
+    missing.filter(|_| !is_kustomization(file))
+}
+
+/// Refuses what has neither a path nor what its file could be named by, as kpt does.
+pub(super) fn check_new(number: usize, value: &Value) -> Result<(), String> {
+    match missing_field("", value) {
+        Some(field) => Err(format!(
+            "item {number} of the list has no {field}, and no annotation {} that says which file it belongs to",
+            wire::PATH
+        )),
+        None => Ok(()),
     }
 }
 

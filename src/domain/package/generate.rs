@@ -166,7 +166,7 @@ fn texts(config: &Value, field: &str, known: &[&str]) -> Result<String, Failure>
 }
 
 fn inside(path: &str, field: &str) -> Result<(), Failure> {
-    check_path(path).map_err(|error| wrong(format!("{field}: {error} [path.escape]")))
+    check_path(path).map_err(|error| Failure { code: error.code, ..wrong(format!("{field}: {error}")) })
 }
 
 fn helm(config: &Value) -> Result<Generator, Failure> {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::absorb::default_path;
+use super::absorb::{check_new, default_path};
 use super::ignore::Ignored;
 use super::medium::joined;
 use super::render::RenderError;
 use super::rendering::{Rendering, list};
 use super::resources::Resources;
 use super::wire::{self, Item};
+use crate::domain::krm::value::text;
 use crate::domain::source::{File, FileTree};
 
 /// Why what was read is no list of resources.
@@ -47,7 +48,12 @@ pub fn unwrapped(list: &[u8]) -> Result<String, TransferError> {
 /// [`TransferError`] for what cannot be read and for paths that may not be.
 pub fn files(list: &[u8]) -> Result<FileTree, TransferError> {
     let mut files = Files::new();
-    for item in wire::read(list).map_err(TransferError)?.items {
+    for (number, item) in (1..).zip(wire::read(list).map_err(TransferError)?.items) {
+        let has = |pointer: &str| !text(&item.value, pointer).is_empty();
+        // kpt names a file by the kind or the name alone, too.
+        if !(wire::has_path(&item.value) || has("/kind") || has("/metadata/name")) {
+            check_new(number, &item.value).map_err(TransferError)?;
+        }
         let (path, index) = position(&item);
         files.entry(path).or_default().push((index, wire::plain(&item)));
     }
@@ -75,8 +81,8 @@ fn put(files: Files) -> Result<FileTree, TransferError> {
     let mut tree = FileTree::new();
     for (path, mut texts) in files {
         texts.sort_by_key(|(index, _)| *index);
-        let text: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
-        let bytes = joined(&path, &text).map_err(|error| TransferError(error.to_string()))?;
+        let texts: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
+        let bytes = joined(&path, &texts).map_err(|error| TransferError(error.to_string()))?;
         tree.insert(path, File::regular(bytes)).map_err(|error| TransferError(error.to_string()))?;
     }
     Ok(tree)
@@ -147,6 +153,23 @@ mod tests {
                 "apiVersion: v1\nkind: A\nmetadata:\n  name: a\n  annotations:\n    config.kubernetes.io/path: '{path}'\n"
             );
             assert!(files(text.as_bytes()).is_err(), "{path}");
+        }
+    }
+
+    /// As kpt 1.0.0-beta.56, which says "missing Resource metadata".
+    #[test]
+    fn what_no_file_can_be_named_by_is_refused() {
+        let told = |item: &str| {
+            let list = format!("apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n- {item}\n");
+            files(list.as_bytes()).map(|tree| tree.iter().map(|(path, _)| path.to_owned()).collect::<String>())
+        };
+        assert_eq!(told("{apiVersion: v1, kind: A}").unwrap(), "a_.yaml");
+        assert_eq!(told("{apiVersion: v1, metadata: {name: x}}").unwrap(), "_x.yaml");
+        let own = "{data: {}, metadata: {annotations: {config.kubernetes.io/path: own.yaml}}}";
+        assert_eq!(told(own).unwrap(), "own.yaml");
+        for item in ["{data: {a: b}}", "[1]", "{metadata: {name: ''}}"] {
+            let error = told(item).unwrap_err().to_string();
+            assert!(error.contains("item 1 of the list has no apiVersion, and no annotation "), "{error}");
         }
     }
 }

@@ -202,6 +202,11 @@ pub(super) fn annotation<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
     map.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
+/// Whether a resource says which file it belongs to.
+pub(super) fn has_path(value: &Value) -> bool {
+    [PATH, LEGACY_PATH].into_iter().any(|key| annotation(value, key).is_some())
+}
+
 /// Comments at the ends of lines, and how often each is there.
 pub(super) fn comments(text: &str) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();

@@ -62,10 +62,10 @@ fn configurations_become_arguments() {
 fn configurations_that_mean_nothing_are_refused() {
     let table = [
         (format!("{MAP}  nam: web\n"), "data.nam is not known"),
-        (format!("{MAP}  name: ''\n"), "name: path \"\" is not allowed"),
-        (format!("{MAP}  name: ../web\n"), "path.escape"),
-        (format!("{MAP}  name: web\n  chartHome: /etc\n"), "path.escape"),
-        (format!("{MAP}  name: web\n  valuesFile: ../../secret\n"), "path.escape"),
+        (format!("{MAP}  name: ''\n"), "name: path \"\" is not allowed: it is empty [path.name_invalid]"),
+        (format!("{MAP}  name: ../web\n"), "it leaves the package [path.escape]"),
+        (format!("{MAP}  name: web\n  chartHome: /etc\n"), "it is absolute [path.escape]"),
+        (format!("{MAP}  name: web\n  valuesFile: ../../secret\n"), "it leaves the package [path.escape]"),
         (format!("{MAP}  name: web\n  valuesFile: https://h.io/v.yaml\n"), "only files of the package"),
         (format!("{MAP}  name: web\n  releaseName: --post-renderer=sh\n"), "begins with a dash"),
         (format!("{MAP}  name: web\n  repo: file:///etc\n"), "begins with https://"),
@@ -83,7 +83,9 @@ fn configurations_that_mean_nothing_are_refused() {
     ];
     for (config, words) in table {
         let error = charts(&config).unwrap_err();
-        assert!(error.contains(words) && error.ends_with("[fn.config]"), "{words}: {error}");
+        let code = if words.ends_with(']') { "" } else { "[fn.config]" };
+        assert!(error.contains(words) && error.ends_with(code), "{words}: {error}");
+        assert_eq!(error.matches(" [").count(), 1, "{error}");
     }
     let path = |path: &str| Generator::of("kustomize", &request(&format!("{MAP}  path: {path}\n"))).unwrap();
     assert_eq!(path("./overlays/prod/"), Ok(Generator::Kustomize { directory: "overlays/prod".to_owned() }));
