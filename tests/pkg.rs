@@ -407,6 +407,35 @@ fn a_new_package_is_a_package() {
     assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
 }
 
+/// Upstream took a file away that was changed here: the dry run and the real one tell which.
+#[test]
+fn what_an_update_removes_is_told_by_name() {
+    let world = World::new();
+    git(&world.path("blueprints"), &["rm", "-q", "web/notes.txt"]);
+    world.publish("third", &["v1.2.0", "web/v3"]);
+    world.done(&["get", "blueprints.git/web@v2", "mine"]);
+    world.write("mine/notes.txt", "mine\n");
+    world.write("mine/own.txt", "mine\n");
+    let args = ["update", "mine@v3", "--strategy", "copy-merge"];
+    let told = Said::of(world.loggia().arg("pkg").args(args).arg("--dry-run").output().unwrap());
+    assert_eq!((told.code, told.out.as_str()), (1, "changed Kptfile\nremoved notes.txt\n"), "{}", told.err);
+    assert_eq!(world.done(&args), "removed notes.txt\n");
+    assert!(!world.path("mine/notes.txt").exists() && world.path("mine/own.txt").exists());
+}
+
+#[test]
+fn a_broken_file_is_told_by_its_own_path() {
+    let world = World::new();
+    world.write("blueprints/web/broken.yaml", "a: [\n");
+    world.publish("third", &["v1.2.0", "web/v3"]);
+    world.done(&["get", "blueprints.git/web@v1", "mine"]);
+    let repo = world.path("blueprints.git").canonicalize().unwrap();
+    world.write("mine/broken.yaml", "a: 1\n");
+    world.fails(&["update", "mine@v3"], &[&format!(": {}/web/broken.yaml@web/v3:1: ", repo.display()), "[yaml."]);
+    world.write("mine/web.yaml", "a: [\n");
+    world.fails(&["update", "mine@v2"], &[": mine/web.yaml:1: ", "[yaml."]);
+}
+
 #[test]
 fn what_cannot_be_fetched_changes_nothing() {
     let world = World::new();

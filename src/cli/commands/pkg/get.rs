@@ -92,6 +92,7 @@ fn with_subpackages(
         let Some((directory, from)) = unfetched(&tree)? else { return Ok((tree, count)) };
         let step = Step {
             name: &directory,
+            place: Path::new(&directory),
             from: &from,
             reference: None,
             strategy: Strategy::ResourceMerge,

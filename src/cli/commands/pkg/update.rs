@@ -13,6 +13,7 @@ use crate::cli::args::{Global, PkgUpdate};
 use crate::cli::files::{self, Change};
 use crate::cli::output::{machine, print};
 use crate::domain::package::kptfile::FILE;
+use crate::domain::package::reference::Location;
 use crate::domain::package::upgrade::{
     Conflict, Lock, OnConflict, Source, Strategy, Taken, Trees, UpgradeError, Upgraded, line_before_mark, mark, record,
     source, upgrade,
@@ -56,10 +57,9 @@ fn tell(global: &Global, args: &PkgUpdate, update: &Update<'_>, changes: &[Chang
         let taken = if conflict.taken == Taken::Upstream { "took upstream" } else { "kept local" };
         print(&format!("conflict: {conflict}; {taken}\n"));
     }
-    if args.dry_run {
-        for Change { path, change } in changes {
-            print(&format!("{change} {path}\n"));
-        }
+    // What goes is told by name, also when it goes.
+    for Change { path, change } in changes.iter().filter(|change| args.dry_run || change.change == "removed") {
+        print(&format!("{change} {path}\n"));
     }
     let done = if args.dry_run { "Would update" } else { "Updated" };
     progress(global, &format!("\n{done} {} package(s).", update.packages));
@@ -129,6 +129,7 @@ impl Update<'_> {
         let (reference, strategy) = self.asked(directory, from);
         let step = Step {
             name: &name,
+            place: &self.root.root.join(directory),
             from,
             reference: reference.as_deref(),
             strategy,
@@ -147,6 +148,8 @@ impl Update<'_> {
 pub(super) struct Step<'a> {
     /// What it is called.
     pub(super) name: &'a str,
+    /// Its directory.
+    pub(super) place: &'a Path,
     /// Where it comes from.
     pub(super) from: &'a Source,
     /// The version to go to; `None` for the one that it follows.
@@ -179,6 +182,7 @@ impl Step<'_> {
         };
         progress(global, &format!("Updating package \"{name}\" with strategy \"{}\".", strategy.name()));
         let mut done = merged(&before, &updated.tree, local, *strategy, self.on_conflict)
+            .map_err(|error| self.placed(error, &location, &updated.resolved))
             .with_context(|| format!("updating package {name} to {}", updated.resolved))?;
         let followed = location.reference.unwrap_or_else(|| updated.resolved.clone());
         let lock = Lock {
@@ -193,6 +197,26 @@ impl Step<'_> {
             progress(global, &format!("Note: {note}."));
         }
         Ok(done)
+    }
+}
+
+impl Step<'_> {
+    /// An error about files by where each of them really is.
+    fn placed(&self, error: UpgradeError, upstream: &Location, version: &str) -> UpgradeError {
+        let UpgradeError::Problems { mut problems } = error else { return error };
+        for problem in &mut problems {
+            let fetched = |path: &str, from: &Location, version: &str| {
+                Path::new(&from.repo).join(&from.directory).join(format!("{path}@{version}"))
+            };
+            let found = match (problem.file.split_once('/'), &self.from.lock) {
+                (Some(("local", path)), _) => self.place.join(path),
+                (Some(("updated", path)), _) => fetched(path, upstream, version),
+                (Some(("origin", path)), Some(lock)) => fetched(path, &origin(lock), &lock.revision),
+                _ => continue,
+            };
+            problem.file = shown(&found.display().to_string());
+        }
+        UpgradeError::Problems { problems }
     }
 }
 
