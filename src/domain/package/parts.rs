@@ -127,6 +127,11 @@ impl Parts {
         self.pieces.iter().map(|piece| piece.file.text()).collect()
     }
 
+    /// Bytes of the piece that a resource is in.
+    pub(super) fn size(&self, index: usize) -> usize {
+        self.locate(index).map_or(0, |(piece, _)| self.pieces[piece].file.text().len())
+    }
+
     /// Piece, and document in it.
     fn locate(&self, index: usize) -> Option<(usize, usize)> {
         let mut left = index;

@@ -21,6 +21,9 @@ pub(super) const LOCAL_CONFIG: &str = "config.kubernetes.io/local-config";
 /// Most objects in a package.
 const MAX_OBJECTS: usize = 10_000;
 
+/// Most bytes of documents that are read again to make sure of edits: some minutes.
+const EDITED: usize = 10_000_000_000;
+
 /// Where a resource stands: file, and which document of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -47,6 +50,8 @@ pub(super) struct Resources {
     /// What configures a function without being in the package.
     aside: BTreeMap<String, Parts>,
     charts: Charts,
+    /// Bytes of the documents that were edited, counted with each edit.
+    edited: usize,
 }
 
 /// Where a resource stands in the row of those that functions see.
@@ -290,7 +295,12 @@ impl Resources {
         place: &Place,
         edit: impl FnOnce(&mut YamlFile, usize) -> Result<bool, EditError>,
     ) -> Result<bool, EditError> {
-        self.files.get_mut(&place.file).map_or(Ok(false), |file| file.edit(place.index, edit))
+        let Some(file) = self.files.get_mut(&place.file) else { return Ok(false) };
+        self.edited = self.edited.saturating_add(file.size(place.index));
+        if self.edited > EDITED {
+            return Err(EditError::TooMuch { limit: EDITED });
+        }
+        file.edit(place.index, edit)
     }
 
     /// The tree with every edited file in it.
@@ -359,4 +369,22 @@ fn matches(value: &Value, selector: &Selector) -> bool {
         && equal(&selector.namespace, "/metadata/namespace")
         && all(&selector.labels, "/metadata/labels")
         && all(&selector.annotations, "/metadata/annotations")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_have_an_end() {
+        let mut resources = Resources::default();
+        resources.append("a.yaml", "a: 1\n").unwrap();
+        let place = Place { file: "a.yaml".to_owned(), index: 0 };
+        let mut edit = |edited: usize, value: u8| {
+            resources.edited = edited;
+            resources.edit(&place, |file, index| file.set(index, &["a"], &serde_json::json!(value)))
+        };
+        assert_eq!(edit(EDITED - 5, 2), Ok(true));
+        assert_eq!(edit(EDITED - 4, 3), Err(EditError::TooMuch { limit: EDITED }));
+    }
 }

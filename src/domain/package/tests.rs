@@ -55,6 +55,25 @@ spec:
         - b
 ";
 
+/// There is no clock here: what would take for ever is counted before it begins.
+#[test]
+fn what_would_take_for_ever_is_refused() {
+    let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: m\ndata:\n  a: {}\n", "x".repeat(600_000));
+    let setters: String = (0..4000).map(|n| format!("s{n}: v{n}\n      ")).collect();
+    let error = render_with(&mutator("create-setters", &setters), &[("m.yaml", &map)]).unwrap_err().to_string();
+    assert!(error.contains("all resources would be looked at 4000 times") && error.ends_with("[fn.config]"), "{error}");
+    let target = "  - select: {kind: None}\n".repeat(3999);
+    let config = format!(
+        "apiVersion: fn.kpt.dev/v1alpha1\nkind: ApplyReplacements\nmetadata:\n  name: r\n  annotations:\n    \
+         config.kubernetes.io/local-config: \"true\"\nreplacements:\n- sourceValue: a\n  targets:\n{target}"
+    );
+    let pipeline = "pipeline:\n  mutators:\n  - image: apply-replacements\n    configPath: r.yaml\n";
+    let error = render_with(pipeline, &[("m.yaml", &map), ("r.yaml", &config)]).unwrap_err().to_string();
+    assert!(error.contains("r.yaml:7: all resources would be looked at 4000 times"), "{error}");
+    let few = config.replace(&"  - select: {kind: None}\n".repeat(3990), "");
+    render_with(pipeline, &[("m.yaml", &map), ("r.yaml", &few)]).unwrap();
+}
+
 #[test]
 fn setters_go_where_comments_ask_and_nothing_else_moves() {
     let rendered = render_with(

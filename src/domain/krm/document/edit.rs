@@ -30,6 +30,14 @@ pub enum EditError {
         /// What the check found.
         reason: String,
     },
+    /// Each edit is made sure of by reading the document again.
+    #[error(
+        "too much is edited: documents would be read again for more than {limit} bytes; divide the largest of them"
+    )]
+    TooMuch {
+        /// Most bytes that are read.
+        limit: usize,
+    },
     /// The file cannot be read.
     #[error(transparent)]
     Document(#[from] DocumentError),

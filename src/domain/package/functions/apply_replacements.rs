@@ -97,6 +97,8 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     if list.is_empty() {
         return Err(call.wrong(&["replacements"], "no replacements are given", "write - source: and targets:"));
     }
+    let targets = |replacement: &Value| replacement.get("targets").and_then(Value::as_array).map_or(0, Vec::len);
+    call.can_look(&["replacements"], list.iter().map(|replacement| 1 + targets(replacement)).sum())?;
     for index in 0..list.len() {
         let index = index.to_string();
         replace(call, &["replacements", &index], &list[index.parse::<usize>().unwrap_or_default()])?;

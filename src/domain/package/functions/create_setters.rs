@@ -41,6 +41,7 @@ struct Setters {
 
 fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     let setters = setters(call)?;
+    call.can_look(&["data"], setters.scalars.len() + setters.lists.len())?;
     let own = call.config_at.place.clone();
     let places: Vec<Place> = call.values().into_iter().map(|(place, _)| place).filter(|place| *place != own).collect();
     for place in &places {

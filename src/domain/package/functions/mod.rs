@@ -7,6 +7,7 @@
 mod annotate_apply_time_mutations;
 mod apply_replacements;
 mod apply_setters;
+mod bounds;
 mod config;
 mod create_setters;
 mod delete_annotations;
