@@ -764,6 +764,42 @@ fn a_configuration_is_one_resource() {
     assert_eq!(world.files(), before);
 }
 
+/// What people bring by mistake: what is wrong with it, where, and what to do.
+#[test]
+fn what_is_no_resource_is_told_as_that() {
+    let named = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n");
+    let quotes = |value: &str| {
+        format!(
+            "a.yaml:4: a resource of a.yaml has {value} as its metadata.name, which is no text; write it in quotes "
+        )
+    };
+    let map = "a.yaml:1: expected a resource, a map with apiVersion, kind and metadata, and found";
+    for (text, told) in [
+        (named("n"), quotes("false")),
+        (named("123"), quotes("123")),
+        ("hello\n".to_owned(), format!("{map} a single value (")),
+        ("- a\n".to_owned(), format!("{map} a list (")),
+        (
+            "a: b\n".to_owned(),
+            "a.yaml:1: a resource of a.yaml has no apiVersion (a file that holds no resources is left out by .krmignore) ["
+                .to_owned(),
+        ),
+    ] {
+        let world = World::new(&mutators("  - image: set-labels\n    configMap: {a: b}\n"));
+        world.write("pkg/a.yaml", &text);
+        world.run(&["render", "pkg"]).failed(&[&told]);
+    }
+    let world = World::new(&mutators("  - exec: \"\"\n"));
+    world.run(&["render", "pkg"]).failed(&["Kptfile:7: pipeline.mutators.0: neither image nor exec is given"]);
+    let world = World::new(&mutators("  - image: set-labels\n    configPath: conf\n"));
+    world.run(&["render", "pkg"]).failed(&["configPath: conf is a directory; name a file in it [fn.config_missing]"]);
+    world.write("pkg/web/Chart.yaml", "apiVersion: v2\nname: web\n");
+    world.write("pkg/web/templates/a.yaml", &named("\"{{ .Release.Name }}\""));
+    world.write("pkg/Kptfile", &kptfile("pkg", ""));
+    let said = world.run(&["render", "pkg"]).failed(&["a line /web/ in .krmignore keeps them out) [package.chart]"]);
+    assert_eq!(said.err.matches(" [").count(), 1, "{}", said.err);
+}
+
 #[test]
 fn json_files_are_resources() {
     let world = World::new(&mutators("  - image: set-annotations\n    configMap: {a: b}\n"));

@@ -12,6 +12,7 @@ use super::layout::is_below;
 use super::resources::{Place, Rank, Resources, is_kustomization};
 use super::wire::{self, Item};
 use crate::domain::krm::document::EditError;
+use crate::domain::krm::value::at;
 use crate::domain::source::check_path;
 
 /// Where a resource that a function gave belongs.
@@ -112,13 +113,23 @@ fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory:
 /// Every resource has an apiVersion, a kind and a name; configurations of kustomize need none.
 pub(super) fn check_identity(file: &str, value: &Value) -> Result<(), String> {
     match missing_field(file, value) {
-        Some(field) => Err(format!("a resource of {file} has no {field}")),
+        Some(field) => Err(format!("a resource of {file} {}", lacks(field, value))),
         None => Ok(()),
     }
 }
 
+/// That a resource has no such field, or one that is no text.
+fn lacks(field: &str, value: &Value) -> String {
+    match at(value, &field.split('.').collect::<Vec<_>>()) {
+        Some(found @ (Value::Number(_) | Value::Bool(_))) => {
+            format!("has {found} as its {field}, which is no text; write it in quotes")
+        }
+        _ => format!("has no {field}"),
+    }
+}
+
 /// What a resource lacks of an identity.
-fn missing_field(file: &str, value: &Value) -> Option<&'static str> {
+pub(super) fn missing_field(file: &str, value: &Value) -> Option<&'static str> {
     // A Kptfile's texts need no quotes.
     let is_kptfile = file.rsplit('/').next() == Some(FILE);
     let has = |pointer: &str| match value.pointer(pointer) {
@@ -133,13 +144,15 @@ fn missing_field(file: &str, value: &Value) -> Option<&'static str> {
 
 /// Refuses what has neither a path nor what its file could be named by, as kpt does.
 pub(super) fn check_new(number: usize, value: &Value) -> Result<(), String> {
-    match missing_field("", value) {
-        Some(field) => Err(format!(
-            "item {number} of the list has no {field}, and no annotation {} that says which file it belongs to",
+    let Some(field) = missing_field("", value) else { return Ok(()) };
+    Err(match value {
+        Value::Object(_) => format!(
+            "item {number} of the list {}, and no annotation {} that says which file it belongs to",
+            lacks(field, value),
             wire::PATH
-        )),
-        None => Ok(()),
-    }
+        ),
+        _ => format!("item {number} of the list is no map, and so no resource"),
+    })
 }
 
 /// Which of the given resources one is: by its id, else by its place.

@@ -358,7 +358,7 @@ impl Reader<'_> {
         let path = ["pipeline", list, index.as_str()];
         let at = |field| [path[0], path[1], path[2], field];
         let image = text(item, "/image");
-        let exec = item.get("exec").and_then(Value::as_str).map(str::to_owned);
+        let exec = item.get("exec").and_then(Value::as_str).filter(|exec| !exec.is_empty()).map(str::to_owned);
         match (image.is_empty(), exec.is_none()) {
             (false, false) => drop(self.problem("fn.ambiguous", &path, "both image and exec are given; give one")),
             (true, true) => drop(self.problem("fn.ambiguous", &path, "neither image nor exec is given")),

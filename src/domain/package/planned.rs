@@ -9,7 +9,7 @@ use super::absorb::check_identity;
 use super::external::Program;
 use super::functions::{Catalog, ConfigAt, FunctionError, Native, NotFound, Version, resolved};
 use super::kptfile::{self, Function};
-use super::layout::Package;
+use super::layout::{Package, is_below};
 use super::render::RenderError;
 use super::resources::{Place, Resources, is_selected};
 use crate::domain::krm::document::to_yaml;
@@ -176,7 +176,9 @@ impl Planned {
             Problem::new("fn.config_missing", &self.file, self.function.line, message).field("configPath")
         };
         if value.is_null() {
-            return Err(one(missing(format!("there is no {path}"))));
+            let is_directory = resources.all().iter().any(|other| is_below(&other.file, &place.file));
+            let directory = || format!("{path} is a directory; name a file in it");
+            return Err(one(missing(if is_directory { directory() } else { format!("there is no {path}") })));
         }
         if self.aside.is_some() {
             return Ok(());

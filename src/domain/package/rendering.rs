@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Problem;
-use super::absorb::{absorb, check_identity};
+use super::absorb::{absorb, check_identity, missing_field};
 use super::external::{Answer, Failure, Program, Request};
 use super::functions::{Call, Catalog, FunctionError, FunctionResult, Native, PREFIX, Version};
 use super::ignore::Ignored;
@@ -385,11 +385,10 @@ impl Rendering {
     }
 
     fn identified(&self, places: &[Place]) -> Result<(), RenderError> {
-        let wrong = |place: &Place| {
-            let message = check_identity(&place.file, &self.resources.value(place)).err()?;
-            Some(Problem::new("k8s.identity_missing", &place.file, self.resources.line(place, &[]), message))
-        };
-        let problems: Vec<Problem> = places.iter().filter_map(wrong).collect();
+        let mut charts = self.resources.charts().clone();
+        let wrong = |place| unidentified(&self.resources, place);
+        let problems: Vec<Problem> =
+            places.iter().filter_map(wrong).filter_map(|problem| charts.told(problem)).collect();
         if problems.is_empty() { Ok(()) } else { Err(RenderError::Problems { problems }) }
     }
 
@@ -414,6 +413,20 @@ impl Rendering {
 #[must_use]
 pub fn digest(tree: &FileTree) -> Digest {
     Digest::of(format!("{} {}", tree.digest(), Catalog::VERSION).as_bytes())
+}
+
+/// What is wrong with what has no apiVersion, kind or name.
+fn unidentified(resources: &Resources, place: &Place) -> Option<Problem> {
+    let value = resources.value(place);
+    let message = check_identity(&place.file, &value).err()?;
+    if let Some(problem) = no_resource(resources, place) {
+        return Some(problem);
+    }
+    let field = missing_field(&place.file, &value).unwrap_or_default();
+    let line = resources.line(place, &field.split('.').collect::<Vec<_>>());
+    let problem = Problem::new("k8s.identity_missing", &place.file, line, message);
+    let is_other = value.get("apiVersion").is_none() && value.get("kind").is_none();
+    Some(if is_other { problem.hint("a file that holds no resources is left out by .krmignore") } else { problem })
 }
 
 /// What is wrong with a document that is no map: functions take resources and nothing else.

@@ -167,9 +167,14 @@ mod tests {
         assert_eq!(told("{apiVersion: v1, metadata: {name: x}}").unwrap(), "_x.yaml");
         let own = "{data: {}, metadata: {annotations: {config.kubernetes.io/path: own.yaml}}}";
         assert_eq!(told(own).unwrap(), "own.yaml");
-        for item in ["{data: {a: b}}", "[1]", "{metadata: {name: ''}}"] {
+        for (item, why) in [
+            ("{data: {a: b}}", "item 1 of the list has no apiVersion, and no annotation "),
+            ("{metadata: {name: ''}}", "item 1 of the list has no apiVersion, and no annotation "),
+            ("[1]", "item 1 of the list is no map, and so no resource"),
+            ("{apiVersion: v1, metadata: {}}", "item 1 of the list has no kind, and no annotation "),
+        ] {
             let error = told(item).unwrap_err().to_string();
-            assert!(error.contains("item 1 of the list has no apiVersion, and no annotation "), "{error}");
+            assert!(error.contains(why), "{error}");
         }
     }
 }
