@@ -50,7 +50,7 @@ pub(in crate::adapters::functions) fn run(
             Some(Ok(Answer { list: answer.resource_list, stderr, ..Answer::default() }))
         }
         Err(status) if status.code() == Code::NotFound => None,
-        Err(_) if ending.told().is_some() => Some(Err(Ending::stopped(image))),
+        Err(_) if ending.told().is_some() => Some(Err(Ending::stopped(super::super::IT))),
         Err(status) => Some(Err(failure(address, image, &status, &limits))),
     }
 }
