@@ -315,8 +315,12 @@ fn flags_of_kpt_are_understood() {
 #[test]
 fn images_run_in_containers() {
     let world = World::new(&mutators("  - image: example.org/scale:v1\n    configMap: {replicas: \"5\"}\n"));
-    world.program("bin/docker", "echo \"$*\" > calls; cat > input; sed 's/replicas: 1 /replicas: 5 /' input");
-    world.run(&["render", "pkg", "--image-pull-policy", "never"]).fine();
+    world.program("bin/podman", "echo \"$*\" > calls; cat > input; sed 's/replicas: 1 /replicas: 5 /' input");
+    // A machine may have docker, which would come first.
+    let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
+    let mut loggia = world.loggia();
+    loggia.args(["fn", "render", "pkg", "--image-pull-policy", "never"]).env("PATH", path);
+    Said::after(loggia.env("KRM_FN_RUNTIME", "podman"), "").fine();
     assert_eq!(world.read("pkg/deployment.yaml"), DEPLOYMENT.replace("replicas: 1 ", "replicas: 5 "));
     let calls = world.read("calls");
     for word in
@@ -798,6 +802,28 @@ fn what_is_no_resource_is_told_as_that() {
     world.write("pkg/Kptfile", &kptfile("pkg", ""));
     let said = world.run(&["render", "pkg"]).failed(&["a line /web/ in .krmignore keeps them out) [package.chart]"]);
     assert_eq!(said.err.matches(" [").count(), 1, "{}", said.err);
+}
+
+#[test]
+fn what_cannot_be_is_told_before_anything_runs() {
+    let world = World::new(&mutators("  - image: example.org/Team/f:v1\n"));
+    world
+        .run(&["render", "pkg"])
+        .failed(&["is no name of an image: only its host and its tag may have capital letters"]);
+    for verb in ["render", "source"] {
+        world.run(&[verb, "nothere"]).failed(&["there is no directory nothere; is the path right, and from here?"]);
+        world.run(&[verb, "pkg/Kptfile"]).failed(&["pkg/Kptfile is not a directory", "[package.missing]"]);
+    }
+    for flag in ["--image", "--exec"] {
+        world.run(&["eval", "pkg", flag, ""]).failed(&["a value is required for", flag]);
+    }
+    let item = "apiVersion: v1\nkind: A\nmetadata:\n  name: a\n  annotations: {config.kubernetes.io/path: ../x.yaml}\n";
+    for (input, told) in [
+        ("a: [", "the resources cannot be read: it is not YAML: "),
+        (item, "the resources cannot be written: path \"../x.yaml\" is not allowed: it leaves the package ["),
+    ] {
+        world.run_with(&["sink", "out"], input).failed(&[told, " [fn.input_invalid]"]);
+    }
 }
 
 #[test]

@@ -452,6 +452,10 @@ fn what_cannot_be_fetched_changes_nothing() {
     world.fails(&["get", "ext::sh -c touch% x.git", "p"], &["remote helpers are not run"]);
     world.fails(&["get", "nowhere.git/web", "p"], &["cannot open git repository", "nowhere.git"]);
     world.fails(&["update", "mine@nothing"], &["git.ref_not_found"]);
+    for verb in ["update", "diff", "tree"] {
+        world.fails(&[verb, "no where"], &["there is no directory no where; is the path right", "[package.missing]"]);
+    }
+    world.fails(&["init", "no where"], &["mkdir -p \"no where\""]);
     world.fails(&["update", "mine@fffffff"], &["git.commit_missing"]);
     world.edit("mine/Kptfile", "commit: ", "commit: f00");
     world.fails(&["update", "mine"], &["mine/Kptfile:", "upstreamLock.git.commit", "kptfile.lock_invalid"]);

@@ -75,9 +75,9 @@ fn a_wasm_module_is_run_by_its_file() {
     render(&folder, &[]).failed(&["fn.exec_denied"]);
     let trap = "(module (memory (export \"memory\") 1) (func (export \"_start\") unreachable))";
     std::fs::write(folder.path("copy.wasm"), wat::parse_str(trap).unwrap()).unwrap();
-    render(&folder, &["--allow-alpha-wasm"]).failed(&["pkg/Kptfile:7: copy.wasm: copy.wasm failed: ", "[fn.failed]"]);
+    render(&folder, &["--allow-alpha-wasm"]).failed(&["pkg/Kptfile:7: copy.wasm: it failed: ", "[fn.failed]"]);
     std::fs::remove_file(folder.path("copy.wasm")).unwrap();
-    render(&folder, &["--allow-alpha-wasm"]).failed(&["copy.wasm cannot be read"]);
+    render(&folder, &["--allow-alpha-wasm"]).failed(&["copy.wasm: it cannot be read"]);
 }
 
 #[test]

@@ -32,13 +32,23 @@ pub(super) fn present(path: &Path) -> anyhow::Result<()> {
     })
 }
 
+/// Refuses what is no directory.
+pub(super) fn directory(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    if !path.exists() {
+        bail!("there is no directory {shown}; is the path right, and from here? [package.missing]");
+    }
+    if !path.is_dir() {
+        bail!("{shown} is not a directory; name the one that it is in [package.missing]");
+    }
+    Ok(())
+}
+
 /// Reads a package: all files but those of git and of Loggia itself, with exec bits; links as links. Hidden folders are
 /// read as any other, as they are out of a repository.
 pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
     present(root)?;
-    if !root.is_dir() {
-        bail!("{} is not a directory", root.display());
-    }
+    directory(root)?;
     let mut reading = Reading::new(root);
     let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {

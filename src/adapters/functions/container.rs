@@ -72,12 +72,24 @@ const NOBODY: &str = "65534:65534";
 /// Tells containers of one process apart.
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
+/// The repository of an image: what is between its host and its tag.
+fn repository(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or(image);
+    let path = name.split_once('/').filter(|(host, _)| host.contains(['.', ':'])).map_or(name, |(_, path)| path);
+    path.split(':').next().unwrap_or(path)
+}
+
 impl Containers {
     /// Runs an image on a list.
     pub(super) fn run(&self, image: &str, list: &str, limits: &Limits, ending: &Ending) -> Result<Answer, Failure> {
         let _hold = ending.hold();
         if image.starts_with('-') || image.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(Failure::new("fn.failed", format!("{image:?} is no name of an image")));
+        }
+        if repository(image).contains(char::is_uppercase) {
+            let message =
+                format!("{image:?} is no name of an image: only its host and its tag may have capital letters");
+            return Err(Failure::new("fn.failed", message));
         }
         if image.contains(['<', '>', '=', '~', '^', '*', '|', ',']) {
             let message = format!(

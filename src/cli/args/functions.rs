@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
 use crate::domain::krm::duration;
@@ -224,10 +225,11 @@ pub(crate) struct FnEval {
     #[arg(default_value = ".", value_name = "DIR|-")]
     pub(crate) path: PathBuf,
     /// The function: its image
-    #[arg(short, long, value_name = "IMAGE", conflicts_with = "exec", required_unless_present = "exec")]
+    #[arg(short, long, value_name = "IMAGE", conflicts_with = "exec", required_unless_present = "exec",
+          value_parser = NonEmptyStringValueParser::new())]
     pub(crate) image: Option<String>,
     /// The function: a program with its arguments
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) exec: Option<String>,
     /// A version, or a range of versions, in the place of the image's
     #[arg(long, value_name = "TAG")]

@@ -36,7 +36,7 @@ pub enum EvaluateError {
         known: String,
     },
     /// What was sent is no list of resources.
-    #[error("the resources cannot be read: {0}")]
+    #[error("the resources cannot be read: {0} [fn.input_invalid]")]
     Unreadable(String),
     /// The function failed.
     #[error("{error}")]

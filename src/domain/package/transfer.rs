@@ -14,8 +14,17 @@ use crate::domain::source::{File, FileTree};
 
 /// Why what was read is no list of resources.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the resources cannot be read: {0} (give a ResourceList, or YAML documents with --- between them)")]
-pub struct TransferError(String);
+pub enum TransferError {
+    /// It is no list of resources.
+    #[error(
+        "the resources cannot be read: {0} (give a ResourceList, or YAML documents with --- between them) \
+         [fn.input_invalid]"
+    )]
+    Unreadable(String),
+    /// There is no file that a resource may go to.
+    #[error("the resources cannot be written: {0} [fn.input_invalid]")]
+    Unwritable(String),
+}
 
 /// The resources of a folder as a `ResourceList`, with the paths of their files; and with a function's configuration.
 ///
@@ -36,7 +45,7 @@ pub fn source(tree: &FileTree, config: Option<&str>) -> Result<String, RenderErr
 /// # Errors
 /// [`TransferError`].
 pub fn unwrapped(list: &[u8]) -> Result<String, TransferError> {
-    let items = wire::read(list).map_err(TransferError)?.items;
+    let items = wire::read(list).map_err(TransferError::Unreadable)?.items;
     Ok(items.iter().map(wire::plain).collect::<Vec<_>>().join("---\n"))
 }
 
@@ -48,11 +57,11 @@ pub fn unwrapped(list: &[u8]) -> Result<String, TransferError> {
 /// [`TransferError`] for what cannot be read and for paths that may not be.
 pub fn files(list: &[u8]) -> Result<FileTree, TransferError> {
     let mut files = Files::new();
-    for (number, item) in (1..).zip(wire::read(list).map_err(TransferError)?.items) {
+    for (number, item) in (1..).zip(wire::read(list).map_err(TransferError::Unreadable)?.items) {
         let has = |pointer: &str| !text(&item.value, pointer).is_empty();
         // kpt names a file by the kind or the name alone, too.
         if !(wire::has_path(&item.value) || has("/kind") || has("/metadata/name")) {
-            check_new(number, &item.value).map_err(TransferError)?;
+            check_new(number, &item.value).map_err(TransferError::Unwritable)?;
         }
         let (path, index) = position(&item);
         files.entry(path).or_default().push((index, wire::plain(&item)));
@@ -82,8 +91,8 @@ fn put(files: Files) -> Result<FileTree, TransferError> {
     for (path, mut texts) in files {
         texts.sort_by_key(|(index, _)| *index);
         let texts: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
-        let bytes = joined(&path, &texts).map_err(|error| TransferError(error.to_string()))?;
-        tree.insert(path, File::regular(bytes)).map_err(|error| TransferError(error.to_string()))?;
+        let bytes = joined(&path, &texts).map_err(|error| TransferError::Unwritable(error.to_string()))?;
+        tree.insert(path, File::regular(bytes)).map_err(|error| TransferError::Unwritable(error.to_string()))?;
     }
     Ok(tree)
 }

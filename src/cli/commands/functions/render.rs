@@ -22,6 +22,7 @@ pub(crate) fn render(global: &Global, args: &FnRender) -> anyhow::Result<Done> {
         folder::absent(Path::new(folder))?;
     }
     disk::present(&args.path)?;
+    disk::directory(&args.path)?;
     let ending = Ending::default();
     session::end_with(&ending)?;
     let runner = runner(LocalRunner {

@@ -17,7 +17,7 @@ pub(super) fn init(global: &Global, args: &PkgInit) -> anyhow::Result<Done> {
     let root = &args.directory;
     files::present(root)?;
     if !root.exists() {
-        bail!("{} does not exist; make it first: mkdir -p {}", root.display(), root.display());
+        bail!("{} does not exist; make it first: mkdir -p {:?}", root.display(), root.display().to_string());
     }
     if !root.is_dir() {
         bail!("{} is not a directory; name one", root.display());
