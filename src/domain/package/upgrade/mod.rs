@@ -19,6 +19,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Problem;
+use super::chart::Charts;
+use super::ignore::Ignored;
 use crate::domain::source::FileTree;
 
 pub use kptfile::{Lock, Source, fresh, record, source};
@@ -223,15 +225,30 @@ fn lines<T: fmt::Display>(all: &[T]) -> String {
 /// [`UpgradeError`].
 pub fn upgrade(trees: &Trees<'_>, strategy: Strategy, on_conflict: OnConflict) -> Result<Upgraded, UpgradeError> {
     let upgraded = match strategy {
-        Strategy::ResourceMerge => packages::resource_merge(trees, on_conflict)?,
-        Strategy::FastForward => packages::fast_forward(trees)?,
-        Strategy::ForceDeleteReplace => packages::replace(trees.updated, trees.local)?,
-        Strategy::CopyMerge => packages::copy_merge(trees, on_conflict)?,
+        Strategy::ResourceMerge => packages::resource_merge(trees, on_conflict),
+        Strategy::FastForward => packages::fast_forward(trees),
+        Strategy::ForceDeleteReplace => packages::replace(trees.updated, trees.local),
+        Strategy::CopyMerge => packages::copy_merge(trees, on_conflict),
     };
+    let upgraded = upgraded.map_err(|error| of_charts(trees, error))?;
     if on_conflict == OnConflict::Fail && !upgraded.conflicts.is_empty() {
         return Err(UpgradeError::Conflicts { conflicts: upgraded.conflicts });
     }
     Ok(upgraded)
+}
+
+/// Of files that cannot be read, those of charts are told as that.
+fn of_charts(trees: &Trees<'_>, error: UpgradeError) -> UpgradeError {
+    let UpgradeError::Problems { problems } = error else { return error };
+    let mut charts = Charts::of(trees.local, &Ignored::read(trees.local));
+    let mut told = |problem: Problem| {
+        let Some((version, path)) = problem.file.split_once('/').map(|(v, p)| (v.to_owned(), p.to_owned())) else {
+            return Some(problem);
+        };
+        let told = charts.told(Problem { file: path, ..problem })?;
+        Some(Problem { file: format!("{version}/{}", told.file), ..told })
+    };
+    UpgradeError::Problems { problems: problems.into_iter().filter_map(&mut told).collect() }
 }
 
 #[cfg(test)]

@@ -25,6 +25,26 @@ fn merged(origin: &str, updated: &str, local: &str) -> (String, Vec<Conflict>) {
     (text(&done.tree, "a.yaml"), done.conflicts)
 }
 
+/// Templates of a chart are no YAML; a line of `.krmignore` lets an update take them as they are.
+#[test]
+fn a_chart_that_both_sides_changed_is_told_as_that() {
+    let with = |template: &str, ignore: &str| {
+        let template = format!("{{{{ {template} }}}} b: {{{{\n");
+        let files = [("Kptfile", KPTFILE), ("c/Chart.yaml", "a: 1\n"), ("c/templates/t.yaml", &template)];
+        tree(&[&files[..], &[(".krmignore", ignore)]].concat())
+    };
+    let upgraded = |ignore: &str| {
+        let [origin, updated, local] = ["one", "two", "three"].map(|template| with(template, ignore));
+        let trees = Trees { origin: &origin, updated: &updated, local: &local };
+        upgrade(&trees, super::Strategy::ResourceMerge, OnConflict::Upstream)
+    };
+    let told = upgraded("").unwrap_err().to_string();
+    assert!(told.contains("/c/templates/t.yaml:1: ") && told.lines().count() == 1, "{told}");
+    assert!(told.ends_with("(a line /c/ in .krmignore keeps them out) [package.chart]"), "{told}");
+    let conflicts = upgraded("/c/\n").unwrap().conflicts;
+    assert!(conflicts.len() == 1 && conflicts[0].object == "c/templates/t.yaml", "{conflicts:?}");
+}
+
 const HEAD: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n";
 
 fn map(data: &str) -> String {
