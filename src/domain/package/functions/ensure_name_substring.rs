@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::rename::{Rename, rename};
 use super::{Call, FunctionError, Native, Opt, at, kind_of, name_of, refs, text_at};
-use crate::domain::package::resources::is_local;
 
 const ADDITIONAL: &str = "additionalNameFields";
 
@@ -31,8 +30,8 @@ pub(super) const NATIVE: Native = Native {
     configMap:
       prepend: dev-
 ",
-    notes: "CustomResourceDefinition, Namespace, APIService and local configuration keep their names. References and \
-            depends-on annotations follow.",
+    notes: "CustomResourceDefinition, Namespace, APIService and Kptfile keep their names. References and depends-on \
+            annotations follow.",
     run,
 };
 
@@ -54,7 +53,7 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     let additional = call.field_specs(ADDITIONAL)?;
     let mut renames = Vec::new();
     for (place, value) in call.values() {
-        if is_local(&value) || matches!(kind_of(&value), "CustomResourceDefinition" | "Namespace" | "APIService") {
+        if matches!(kind_of(&value), "CustomResourceDefinition" | "Namespace" | "APIService") {
             continue;
         }
         if let Some(to) = edit.of(name_of(&value)) {
