@@ -15,6 +15,8 @@ const ADDITIONAL: &str = "additionalNamespaceFields";
 pub(super) const DEPENDS_ON: &str = "config.kubernetes.io/depends-on";
 /// Annotation with the identity that a resource had in the package it came from: `group|kind|namespace|name`.
 const ORIGIN: &str = "internal.kpt.dev/upstream-identifier";
+/// Tags that do as kustomize does.
+const FIRST: &[&str] = &["v0.1", "v0.2"];
 
 pub(super) const NATIVE: Native = Native {
     name: "set-namespace",
@@ -39,10 +41,12 @@ pub(super) const NATIVE: Native = Native {
       namespace: core
 ",
     notes: "Namespaces are renamed; service accounts in bindings, webhook services of CRDs, services of APIServices and \
-            depends-on annotations follow. A custom resource without namespace is taken for cluster-scoped (v0.1 to \
-            v0.3: for namespaced). Local configuration stays. Resources that come from several upstream namespaces need \
-            namespaceMatcher. v0.1 and v0.2 move only those service accounts in bindings that are called default or are \
-            in the package.",
+            depends-on annotations follow. A custom resource without namespace is taken for cluster-scoped. Local \
+            configuration stays. Resources that come from several upstream namespaces need namespaceMatcher. v0.3 changes \
+            only what has a namespace, and of that one namespace: namespaceMatcher's, that of the only Namespace, or the \
+            only one that there is; when it cannot tell, it warns and changes nothing. v0.1 and v0.2 take custom resources \
+            without namespace for namespaced, move local configuration too, leave depends-on annotations with a warning, \
+            and move only service accounts in bindings that are called default (v0.2: or are in the package).",
     run,
 };
 
@@ -55,6 +59,8 @@ pub(super) fn is_namespaced(value: &Value) -> bool {
 struct Move {
     to: String,
     only: Option<String>,
+    /// Whether `only` is also meant by a resource that came from there.
+    by_origin: bool,
     from: BTreeSet<String>,
     changed: usize,
 }
@@ -62,8 +68,19 @@ struct Move {
 fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
     let mut wanted = wanted(call)?;
     let additional = call.field_specs(ADDITIONAL)?;
-    let values: Vec<(Place, Value)> = call.everything().into_iter().filter(|(_, value)| !is_set_aside(value)).collect();
-    if wanted.only.is_none() {
+    let first = call.version.is_one_of(FIRST);
+    let values: Vec<(Place, Value)> =
+        call.everything().into_iter().filter(|(_, value)| first || !is_set_aside(value)).collect();
+    if call.version.is_one_of(&["v0.3"]) {
+        match the_only_one(call, &values, wanted.only.take()) {
+            Ok(only) => wanted.only = Some(only),
+            Err(message) => {
+                let origin = call.config_origin(&[]);
+                call.warn(format!("{message}; nothing is changed, as set-namespace:v0.3 does"), Some(origin));
+                return Ok(());
+            }
+        }
+    } else if wanted.only.is_none() && !first {
         one_origin(call, &values)?;
     }
     for (place, value) in &values {
@@ -110,7 +127,8 @@ fn wanted(call: &mut Call<'_>) -> Result<Move, FunctionError> {
         call.warn(format!("no namespace can be called {to:?}: its letters must be small"), Some(origin));
     }
     let only = (!only.is_empty()).then_some(only);
-    Ok(Move { to, only, from: BTreeSet::new(), changed: 0 })
+    let by_origin = !call.version.is_one_of(&["v0.3"]);
+    Ok(Move { to, only, by_origin, from: BTreeSet::new(), changed: 0 })
 }
 
 /// The namespace that a resource had upstream.
@@ -129,6 +147,32 @@ fn one_origin(call: &Call<'_>, values: &[(Place, Value)]) -> Result<(), Function
     Err(call.wrong(&["data"], message, "write namespaceMatcher: with the one to change"))
 }
 
+/// The namespace that v0.3 moves, or why it cannot be told.
+fn the_only_one(call: &Call<'_>, values: &[(Place, Value)], given: Option<String>) -> Result<String, String> {
+    let is_namespace = |value: &Value| group_of(value).is_empty() && kind_of(value) == "Namespace";
+    let objects: Vec<&str> = values.iter().map(|(_, value)| value).filter(|v| is_namespace(v)).map(name_of).collect();
+    let list = |names: &[&str]| names.join(", ");
+    match (given, objects.as_slice()) {
+        (Some(_), [_, ..]) => Err(format!("namespaceMatcher is given beside the Namespace {}", list(&objects))),
+        (Some(given), []) => Ok(given),
+        (None, [one]) => Ok((*one).to_owned()),
+        (None, [_, ..]) => Err(format!("there are several Namespaces: {}", list(&objects))),
+        (None, []) => {
+            let all = values.iter().flat_map(|(_, value)| {
+                paths(call, value, values)
+                    .into_iter()
+                    .filter_map(|path| at(value, &refs(&path)).and_then(Value::as_str))
+            });
+            let all: BTreeSet<&str> = all.filter(|name| !name.is_empty()).collect();
+            match all.into_iter().collect::<Vec<_>>().as_slice() {
+                [one] => Ok((*one).to_owned()),
+                [] => Err("nothing has a namespace".to_owned()),
+                several => Err(format!("there are several namespaces: {}", list(several))),
+            }
+        }
+    }
+}
+
 /// Fields of a resource that hold its namespace or one that goes with it.
 fn paths(call: &Call<'_>, value: &Value, all: &[(Place, Value)]) -> Vec<Vec<String>> {
     let path = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<String>>();
@@ -143,19 +187,24 @@ fn paths(call: &Call<'_>, value: &Value, all: &[(Place, Value)]) -> Vec<Vec<Stri
         ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => paths.extend(subjects(call, value, all)),
         _ => {}
     }
-    let old =
-        call.version.is_one_of(&["v0.1", "v0.2", "v0.3"]) && !is_cluster_scoped(kind_of(value)) && !is_kptfile(value);
-    if is_namespaced(value) || old {
+    let has_one = if call.version.is_one_of(&["v0.3"]) {
+        !namespace_of(value).is_empty()
+    } else {
+        let old = call.version.is_one_of(FIRST) && !is_cluster_scoped(kind_of(value)) && !is_kptfile(value);
+        is_namespaced(value) || old
+    };
+    if has_one {
         paths.push(path(&["metadata", "namespace"]));
     }
     paths
 }
 
 fn subjects(call: &Call<'_>, value: &Value, all: &[(Place, Value)]) -> Vec<Vec<String>> {
-    let declared = |name: &str| {
-        name == "default" || all.iter().any(|(_, other)| kind_of(other) == "ServiceAccount" && name_of(other) == name)
-    };
-    let strict = call.version.is_one_of(&["v0.1", "v0.2"]);
+    let looks = !call.version.is_one_of(&["v0.1"]);
+    let is_here =
+        |(_, other): &(Place, Value), name: &str| kind_of(other) == "ServiceAccount" && name_of(other) == name;
+    let declared = |name: &str| name == "default" || (looks && all.iter().any(|other| is_here(other, name)));
+    let strict = call.version.is_one_of(FIRST);
     let list = value.get("subjects").and_then(Value::as_array).into_iter().flatten().enumerate();
     list.filter(|(_, subject)| kind_of(subject) == "ServiceAccount" && subject.get("namespace").is_some())
         .filter(|(_, subject)| !strict || declared(text_at(subject, &["name"])))
@@ -173,7 +222,8 @@ impl Move {
     ) -> Result<(), FunctionError> {
         let now = at(value, &refs(path)).and_then(Value::as_str).filter(|text| !text.is_empty()).unwrap_or("default");
         let done = at(value, &refs(path)) == Some(&Value::from(self.to.as_str()));
-        let meant = self.only.as_deref().is_none_or(|only| only == now || upstream(value) == Some(only));
+        let meant =
+            self.only.as_deref().is_none_or(|only| only == now || (self.by_origin && upstream(value) == Some(only)));
         if done || !meant {
             return Ok(());
         }
@@ -204,9 +254,20 @@ fn follow(call: &mut Call<'_>, values: &[(Place, Value)], mut wanted: Move) -> R
         let path = ["metadata", "annotations", DEPENDS_ON];
         let old = text_at(value, &path);
         let new: Vec<String> = old.split(',').map(|entry| wanted.entry(entry, &declared)).collect();
-        if new.join(",") != old {
+        if new.join(",") == old {
+            continue;
+        }
+        if call.version.is_one_of(FIRST) {
+            let origin = call.origin(place, &path);
+            let message =
+                "the annotation is left as it is, as set-namespace:v0.1 and v0.2 do; write set-namespace:v0.4";
+            call.warn(message, Some(origin));
+        } else {
             call.write(place, &path, &new.join(","))?;
         }
+    }
+    if call.version.is_one_of(FIRST) {
+        return Ok(());
     }
     let summary = if wanted.changed == 0 {
         "all `depends-on` annotations are up-to-date. no `namespace` changed".to_owned()
