@@ -14,3 +14,11 @@ pub fn line_end(text: &str, at: usize) -> usize {
     let from = if text[..at].ends_with('\n') { at - 1 } else { at };
     text[from..].find('\n').map_or(text.len(), |found| from + found)
 }
+
+/// The line with the mark that a text of several lines begins with, without line break, and its number; the text itself
+/// begins at the byte `start` of line `line`.
+pub(super) fn mark_line(text: &str, start: usize, line: usize) -> (&str, usize) {
+    let before = &text[..text.floor_char_boundary(start)];
+    let head = before.trim_end();
+    (&head[line_start(head, head.len())..], line.saturating_sub(before[head.len()..].matches('\n').count()))
+}

@@ -167,6 +167,14 @@ impl YamlFile {
         self.comments.get(&line).map(String::as_str)
     }
 
+    /// Comment behind a scalar; of a text of several lines, behind the mark that it begins with.
+    #[must_use]
+    pub fn comment_of(&self, node: &Node) -> Option<&str> {
+        let is_block = matches!(node.kind, NodeKind::Scalar { block: true, .. });
+        let line = if is_block { lines::mark_line(&self.text, node.span.start, node.line).1 } else { node.last_line };
+        self.comment(line)
+    }
+
     /// The document's value as JSON.
     ///
     /// # Errors

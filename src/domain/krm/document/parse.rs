@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Options, Parser, Placement, ScalarStyle, Span, StructureStyle, Tag};
 
-use super::lines::line_start;
+use super::lines::{line_start, mark_line};
 use super::node::{Entry, Node, NodeKind};
 use super::{Again, DocumentError, Limits, resolve};
 
@@ -192,6 +192,7 @@ impl<'a> Builder<'a> {
                     self.refuse_surrogates(&span)?;
                 }
                 let text = self.as_written(text.into_owned(), style, &span);
+                self.note_behind_mark(style, &span);
                 let kind = scalar(text, style, tag.as_deref(), &span)?;
                 self.height = 1;
                 let node = self.ended(place(kind, &span, &span));
@@ -290,6 +291,19 @@ impl<'a> Builder<'a> {
             text.pop();
         }
         text
+    }
+
+    /// Behind the mark that a text of several lines begins with, the parser tells of no comment.
+    fn note_behind_mark(&mut self, style: ScalarStyle, span: &Span) {
+        if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+            let (head, line) = mark_line(self.text, byte(&span.start), span.start.line());
+            let behind = |at| head[at..].trim_start_matches(|c: char| "|>+-".contains(c) || c.is_ascii_digit());
+            let mut notes =
+                head.match_indices(['|', '>']).filter_map(|(at, _)| behind(at).trim_start().strip_prefix('#'));
+            if let Some(note) = notes.next() {
+                self.comments.insert(line, note.trim().to_owned());
+            }
+        }
     }
 
     /// A text of several lines ends behind its last line break: the parser reads on to where the next line begins.

@@ -41,6 +41,11 @@ pub(super) fn uses(call: &Call<'_>) -> Vec<Use> {
     found
 }
 
+/// The pattern in a comment.
+fn pattern(comment: &str) -> Option<String> {
+    comment.trim().strip_prefix(MARK).map(|pattern| pattern.trim().to_owned())
+}
+
 struct Search<'a> {
     document: Document<'a>,
     place: &'a Place,
@@ -49,7 +54,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn pattern(&self, line: usize) -> Option<String> {
-        self.document.file.comment(line)?.trim().strip_prefix(MARK).map(|pattern| pattern.trim().to_owned())
+        self.document.file.comment(line).and_then(pattern)
     }
 
     fn record(&mut self, path: &[String], pattern: Option<String>, line: usize, kind: Kind) {
@@ -61,8 +66,9 @@ impl Search<'_> {
 
     fn walk(&mut self, node: &Node, path: &mut Vec<String>) {
         match &node.kind {
-            NodeKind::Scalar { text, block: false, .. } => {
-                self.record(path, self.pattern(node.last_line), node.line, Kind::Scalar(text.clone()));
+            NodeKind::Scalar { text, .. } => {
+                let pattern = self.document.file.comment_of(node).and_then(pattern);
+                self.record(path, pattern, node.line, Kind::Scalar(text.clone()));
             }
             // A list in brackets has its comment behind it; what is in brackets or braces shares the line and has none.
             NodeKind::Sequence { flow: true, .. } => {
