@@ -8,6 +8,8 @@ use super::setters::{Kind, Use, derived, names, uses};
 use super::{Call, FunctionError, Native, Opt};
 use crate::domain::krm::document::{Limits, Node, Scalar, YamlFile, disputed_boolean};
 
+const NO_MATCHES: &str = "no matches for input setter(s)";
+
 pub(super) const NATIVE: Native = Native {
     name: "apply-setters",
     aliases: &[],
@@ -32,7 +34,8 @@ pub(super) const NATIVE: Native = Native {
 #   - a
 ",
     notes: "What was written in quotes stays in quotes, and a text stays a text: a value that Kubernetes would take for a \
-            number or a boolean gets quotes there. Numbers are spelled as they are given. An empty list becomes [] with its comment behind it.",
+            number or a boolean gets quotes there. Numbers are spelled as they are given. An empty list becomes [] with its comment behind it. v0.1 \
+            fails when no field uses any of the setters.",
     run,
 };
 
@@ -46,9 +49,13 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
             applied.push(found);
         }
     }
-    if applied.is_empty() {
-        call.info("no matches for input setter(s)");
+    if !applied.is_empty() {
+        return Ok(());
     }
+    if call.version.is_one_of(&["v0.1"]) {
+        return Err(call.wrong(&["data"], NO_MATCHES, "take the function out, or write apply-setters:v0.2"));
+    }
+    call.info(NO_MATCHES);
     Ok(())
 }
 

@@ -28,7 +28,8 @@ pub(super) const NATIVE: Native = Native {
 # image: nginx:1.16.1 gets the comment # kpt-set: nginx:${tag}
 ",
     notes: "Longer values go first. A list in brackets that matches gets a line for each item. Texts of several lines, the \
-            Kptfile and the function's own configuration get no comments.",
+            Kptfile and the function's own configuration get no comments. Values that match nothing at all are an \
+            error.",
     run,
 };
 
@@ -49,7 +50,8 @@ fn run(call: &mut Call<'_>) -> Result<(), FunctionError> {
         mark_scalars(call, place, &setters);
     }
     if call.results.is_empty() {
-        call.info("no matches for input setter(s)");
+        let hint = "write values as they stand in the package";
+        return Err(call.wrong(&["data"], "no matches for the input list of setters", hint));
     }
     Ok(())
 }

@@ -252,7 +252,7 @@ const NATIVE: &[Native] = &[
 
 impl Catalog {
     /// Version of the built-in functions; part of every render's digest.
-    pub const VERSION: &'static str = "5";
+    pub const VERSION: &'static str = "6";
 
     /// The functions, by name.
     #[must_use]
