@@ -205,10 +205,10 @@ pub(crate) struct FnRender {
     /// Folder for the file results.yaml with what all functions said
     #[arg(long, value_name = "DIR")]
     pub(crate) results_dir: Option<PathBuf>,
-    /// Write what each function said into status.renderStatus of the Kptfile, too, as Porch does; kpt up to
-    /// 1.0.0-beta.56 reads no such Kptfile [default: only where there is one already]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
-          hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
+    /// Write what each function said into status.renderStatus of the Kptfile, too; kpt up to 1.0.0-beta.56 reads no
+    /// such Kptfile
+    #[arg(long, env = "LOGGIA_RENDER_STATUS", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     pub(crate) render_status: bool,
     /// How what functions say is shown.
     #[command(flatten)]

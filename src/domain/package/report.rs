@@ -108,7 +108,7 @@ fn edited(tree: &FileTree, edit: impl FnOnce(&mut YamlFile) -> Result<(), EditEr
 }
 
 /// Writes how a rendering went into the status of the root Kptfile: the condition `Rendered`, and what each function
-/// said when `is_told`, or when the status has told that before. kpt up to 1.0.0-beta.56 knows the condition and reads
+/// said when `is_told`; what was told of it before goes otherwise. kpt up to 1.0.0-beta.56 knows the condition and reads
 /// no Kptfile with the other. A tree without a Kptfile stays as it is.
 ///
 /// # Errors
@@ -123,7 +123,6 @@ pub fn with_status(tree: &FileTree, runs: &[Run], error: Option<&str>, is_told: 
     let status = render_status(runs, error.is_some());
     edited(tree, |file| {
         set_condition(file, &condition)?;
-        let is_told = is_told || file.value(0)?.pointer("/status/renderStatus").is_some();
         match status.as_ref().filter(|_| is_told) {
             Some(status) => file.set(0, &["status", "renderStatus"], status).map(|_| ()),
             None => file.remove(0, &["status", "renderStatus"]).map(|_| ()),

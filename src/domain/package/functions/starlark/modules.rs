@@ -200,7 +200,7 @@ impl Machine<'_> {
                 self.heap.text(part)
             })
             .collect();
-        self.heap.list(parts?)
+        self.heap.tuple(parts?)
     }
 
     fn matches(&mut self, regex: &Regex, text: &str) -> Outcome<Value> {

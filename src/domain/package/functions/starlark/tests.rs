@@ -150,7 +150,7 @@ fn modules_do_what_they_are_for() {
         print(re.findall('a.', 'abacx'), re.sub('(b)', '<$1>', 'abc'), re.split(',', 'a,b'), re.match('(a)(b)', 'abab'), re.search('c', 'abc'), re.search('z', 'a'))\n\
         r = {'apiVersion': 'apps/v1', 'kind': 'D', 'metadata': {'name': 'n'}}\n\
         print(krmfn.match_gvk(r, 'apps/v1', 'D'), krmfn.match_name(r, 'x'), krmfn.match_namespace(r, 'd'))";
-    let expected = "{\"a\": [1, \"b\"]} \"a: 1\\n\" aGk= hi\ne3b0c442 da39a3ee\n[\"ab\", \"ac\"] a<b>c [\"a\", \"b\"] [[\"ab\", \"a\", \"b\"], [\"ab\", \"a\", \"b\"]] [2, 3] None\nTrue False False\n";
+    let expected = "{\"a\": [1, \"b\"]} \"a: 1\\n\" aGk= hi\ne3b0c442 da39a3ee\n(\"ab\", \"ac\") a<b>c (\"a\", \"b\") [(\"ab\", \"a\", \"b\"), (\"ab\", \"a\", \"b\")] [2, 3] None\nTrue False False\n";
     assert_eq!(printed(source), Ok(expected.to_owned()));
 }
 
