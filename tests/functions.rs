@@ -110,7 +110,10 @@ fn render_writes_the_package_and_says_so() {
     assert_eq!(after.len(), before.len());
     let status = world.read("pkg/Kptfile");
     assert_eq!(without_status(&status), kptfile("pkg", &pipeline));
-    assert!(status.contains("reason: RenderSuccess") && status.contains("  renderStatus:\n    mutationSteps:"), "{status}");
+    assert!(
+        status.contains("reason: RenderSuccess") && status.contains("  renderStatus:\n    mutationSteps:"),
+        "{status}"
+    );
     world.run(&["render", "pkg"]).fine();
     assert_eq!(world.files(), after, "rendering again changes nothing");
     // kpt 1.0.0-beta.56 reads no Kptfile with a renderStatus.
@@ -125,9 +128,8 @@ fn a_failure_changes_nothing_but_the_status() {
     let pipeline = mutators("  - image: set-labels\n    configMap: {tier: edge}\n  - image: set-image\n");
     let world = World::new(&pipeline);
     let mut before = world.files();
-    let said = world
-        .run(&["render", "pkg", "--results-dir", "out/results"])
-        .failed(&["pkg/Kptfile:9: set-image", "[FAIL]"]);
+    let said =
+        world.run(&["render", "pkg", "--results-dir", "out/results"]).failed(&["pkg/Kptfile:9: set-image", "[FAIL]"]);
     assert!(said.err.contains("Partially executed 1 function(s) in 1 package(s)."), "{}", said.err);
     let mut after = world.files();
     let status = String::from_utf8(after.remove("Kptfile").unwrap()).unwrap();
