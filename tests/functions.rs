@@ -815,6 +815,10 @@ fn what_cannot_be_is_told_before_anything_runs() {
         world.run(&[verb, "nothere"]).failed(&["there is no directory nothere; is the path right, and from here?"]);
         world.run(&[verb, "pkg/Kptfile"]).failed(&["pkg/Kptfile is not a directory", "[package.missing]"]);
     }
+    let other = World::new(&mutators("  - exec: ./function\n"));
+    other
+        .run(&["render", "pkg"])
+        .failed(&["pkg/Kptfile:7: ./function: it is not run: programs may do anything here; "]);
     for flag in ["--image", "--exec"] {
         world.run(&["eval", "pkg", flag, ""]).failed(&["a value is required for", flag]);
     }

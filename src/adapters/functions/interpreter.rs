@@ -10,9 +10,12 @@ const LINE: u64 = 256;
 
 /// Why a command did not start, in the system's words or in clearer ones.
 pub(super) fn unstarted(command: &Command, error: &Error) -> String {
+    if error.kind() == ErrorKind::PermissionDenied {
+        return format!("{error}; is it a program, and may it be run (chmod +x)?");
+    }
     let missing = (error.kind() == ErrorKind::NotFound).then(|| interpreter(command)).flatten();
     match missing {
-        None => format!("{error}; is it there, and may it be run?"),
+        None => format!("{error}; is it there, as seen from where loggia runs?"),
         Some(name) if name.ends_with('\r') => format!(
             "its first line ends with a carriage return, so that its interpreter would be {name:?}; write the lines of \
              the script as Unix does"

@@ -71,10 +71,7 @@ impl FunctionRunner for LocalRunner {
             Program::Exec(command) if self.wasm && is_module(command) => self.module(command, &request.list),
             Program::Exec(_) if !self.programs => Err(Failure::new(
                 "fn.exec_denied",
-                format!(
-                    "exec {:?} is not run: programs may do anything here; allow it with --allow-exec",
-                    request.program.to_string()
-                ),
+                format!("{IT} is not run: programs may do anything here; allow it with --allow-exec"),
             )),
             Program::Exec(command) => self.program(command, &request.list),
             Program::Image(image) => {

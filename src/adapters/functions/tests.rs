@@ -44,6 +44,8 @@ fn a_failure_keeps_what_was_said() {
         let failure = exec(&script.display().to_string(), Limits::default()).unwrap_err();
         assert!(failure.message.starts_with(&format!("it cannot be started: {told}")), "{failure}");
     }
+    let folder = exec(&dir.path().display().to_string(), Limits::default()).unwrap_err();
+    assert!(folder.message.ends_with("is it a program, and may it be run (chmod +x)?"), "{folder}");
     assert_eq!(exec("'", Limits::default()).unwrap_err().code, "fn.failed");
 }
 
