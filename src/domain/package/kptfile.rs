@@ -276,14 +276,14 @@ impl Reader<'_> {
                 items.map(|(index, item)| self.step(item, &value[index], &below, index.to_string(), path)).collect()
             }
             (Shape::Texts, NodeKind::Mapping { entries, .. }) => {
-                entries.iter().map(|entry| self.labelled(entry, &value[&entry.key], path)).collect()
+                entries.iter().map(|entry| self.labelled(entry, &value[entry.key_of_kpt()], path)).collect()
             }
             (Shape::Map(allowed), NodeKind::Mapping { entries, .. }) => {
                 let known = entries.iter().filter(|entry| self.is_known(entry, allowed, path)).collect::<Vec<_>>();
                 let dot = if place.is_empty() { "" } else { "." };
                 let field = |reader: &mut Self, entry: &Entry, path: &mut Vec<String>| {
                     let below = format!("{place}{dot}{}", entry.key);
-                    reader.step(&entry.value, &value[&entry.key], &below, entry.key.clone(), path)
+                    reader.step(&entry.value, &value[entry.key_of_kpt()], &below, entry.key.clone(), path)
                 };
                 known.into_iter().map(|entry| (entry.key.clone(), field(self, entry, path))).collect()
             }

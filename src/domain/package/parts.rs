@@ -172,6 +172,12 @@ impl Parts {
         found.unwrap_or(Value::Null)
     }
 
+    /// The value of a resource as kpt reads it; null when there is none.
+    pub(super) fn value_of_kpt(&self, index: usize) -> Value {
+        let found = self.locate(index).and_then(|(piece, index)| self.pieces[piece].file.value_of_kpt(index).ok());
+        found.unwrap_or(Value::Null)
+    }
+
     /// Edits the piece of a resource.
     pub(super) fn edit<T: Default>(
         &mut self,

@@ -165,7 +165,7 @@ impl Planned {
             let place = Place { file: self.file.clone(), index: 0 };
             return Ok((self.config_map(), ConfigAt { place, function: Some(function), line: self.function.line }));
         };
-        let value = resources.value(&place);
+        let value = resources.config(&place);
         self.check_config(resources, &place, &value)?;
         Ok((value, ConfigAt { place, function: None, line: self.function.line }))
     }

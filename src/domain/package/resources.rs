@@ -212,6 +212,11 @@ impl Resources {
         self.parts(&place.file).map_or(Value::Null, |file| file.value(place.index))
     }
 
+    /// What configures a function, as kpt reads it: nothing but functions sees it.
+    pub(super) fn config(&self, place: &Place) -> Value {
+        self.parts(&place.file).map_or(Value::Null, |file| file.value_of_kpt(place.index))
+    }
+
     /// The resource of a place, to be read with its comments.
     pub(super) fn document(&self, place: &Place) -> Option<Document<'_>> {
         self.parts(&place.file)?.document(place.index)

@@ -107,13 +107,16 @@ pub(super) fn closed(text: &str) -> String {
 }
 
 /// A resource's text with its booleans as all readers know them. Functions read YAML as kyaml does, or in yet another
-/// way: what Kubernetes reads as true is no text `yes` to any of them.
+/// way: what Kubernetes reads as true is no text `yes` to any of them. In a Kptfile it is one to all of them.
 pub(super) fn spelled_out(text: &str) -> Result<String, EditError> {
-    let spelled = |scalar: &Scalar<'_>| match (disputed_boolean(scalar.text), scalar.is_key) {
-        (Some(value), true) => Some(format!("\"{value}\"")),
-        (value, _) => value.map(|value| value.to_string()),
+    let file = YamlFile::parse(text.as_bytes(), &LIMITS)?;
+    let is_kptfile = file.documents().first().is_some_and(Node::is_kptfile);
+    let spelled = |scalar: &Scalar<'_>| match (disputed_boolean(scalar.text)?, scalar.is_key) {
+        _ if is_kptfile => Some(format!("\"{}\"", scalar.text)),
+        (value, true) => Some(format!("\"{value}\"")),
+        (value, false) => Some(value.to_string()),
     };
-    Ok(YamlFile::parse(text.as_bytes(), &LIMITS)?.respelled(spelled).into_owned())
+    Ok(file.respelled(spelled).into_owned())
 }
 
 /// A resource that a function gave back, read by what it was: programs leave texts such as `1e3` bare that their own

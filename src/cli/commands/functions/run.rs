@@ -100,8 +100,12 @@ impl Teller {
     }
 }
 
+/// Whole milliseconds, as Go writes them.
 fn shown(took: Duration) -> String {
-    format!("{:?}", Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)))
+    match u64::try_from(took.as_millis()).unwrap_or(u64::MAX) {
+        0 => "0s".to_owned(),
+        millis => format!("{:?}", Duration::from_millis(millis)),
+    }
 }
 
 /// A title with one line behind it, or several below.

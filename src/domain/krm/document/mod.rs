@@ -184,6 +184,15 @@ impl YamlFile {
         resolve::value(node, self.limits.nodes).map_err(DocumentError::told)
     }
 
+    /// A document as JSON as kpt reads it, for whom `y`, `no`, `on` and their like are texts, also as keys.
+    ///
+    /// # Errors
+    /// As [`YamlFile::value`].
+    pub fn value_of_kpt(&self, document: usize) -> Result<Value, DocumentError> {
+        let Some(node) = self.documents.get(document) else { return Ok(Value::Null) };
+        resolve::value_of_kpt(node, self.limits.nodes).map_err(DocumentError::told)
+    }
+
     /// All documents as JSON.
     ///
     /// # Errors

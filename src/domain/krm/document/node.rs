@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::resolve;
+
 /// One node with its place in the text.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -62,6 +64,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The key as kpt reads it: `yes` is `yes`.
+    #[must_use]
+    pub fn key_of_kpt(&self) -> &str {
+        resolve::text_to_kpt(&self.key_node).unwrap_or(&self.key)
+    }
+
     /// Byte after the last one that belongs to the key or the value.
     #[must_use]
     pub fn end(&self) -> usize {
@@ -80,6 +88,13 @@ impl Node {
             NodeKind::Alias(target) => target.at(path),
             NodeKind::Scalar { .. } => None,
         }
+    }
+
+    /// Whether this is the root of a Kptfile, which is kpt's alone to read.
+    #[must_use]
+    pub fn is_kptfile(&self) -> bool {
+        let text = |field: &str| self.at(&[field]).and_then(Self::scalar).unwrap_or_default();
+        text("kind") == "Kptfile" && text("apiVersion").starts_with("kpt.dev/")
     }
 
     /// The decoded text of a scalar, whatever its type.

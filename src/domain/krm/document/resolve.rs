@@ -4,6 +4,7 @@ use serde_json::{Map, Number, Value};
 
 use super::DocumentError;
 use super::node::{Entry, Node, NodeKind};
+use super::spell::disputed_boolean;
 use crate::domain::krm::base64;
 
 /// Whether a plain scalar is null.
@@ -163,7 +164,12 @@ fn number_key(number: &Number) -> Option<String> {
 
 /// The node as JSON; aliases and merge keys are followed within the budget.
 pub(super) fn value(node: &Node, budget: usize) -> Result<Value, DocumentError> {
-    convert(node, &mut Reading { left: budget, limit: budget, in_kptfile: is_kptfile(node) })
+    convert(node, &mut Reading { left: budget, limit: budget, as_kpt: node.is_kptfile() })
+}
+
+/// As [`value`], but what is a text to kpt is one.
+pub(super) fn value_of_kpt(node: &Node, budget: usize) -> Result<Value, DocumentError> {
+    convert(node, &mut Reading { left: budget, limit: budget, as_kpt: true })
 }
 
 /// A document that is being read.
@@ -172,14 +178,19 @@ struct Reading {
     left: usize,
     /// Nodes that there may be.
     limit: usize,
-    /// Whether numbers that JSON has not are the texts that they are written as: a Kptfile's values are texts, and so
-    /// kpt reads them.
-    in_kptfile: bool,
+    /// Whether it is read as kpt reads it, for whom numbers that JSON has not, and `y`, `no`, `on` and their like, are the
+    /// texts that they are written as: a Kptfile, and what configures a function, is kpt's alone.
+    as_kpt: bool,
 }
 
-fn is_kptfile(root: &Node) -> bool {
-    let text = |field: &str| root.at(&[field]).and_then(Node::scalar).unwrap_or_default();
-    text("kind") == "Kptfile" && text("apiVersion").starts_with("kpt.dev/")
+/// The text of a plain scalar that is one to kpt and none to Kubernetes.
+pub(super) fn text_to_kpt(node: &Node) -> Option<&str> {
+    match &node.kind {
+        NodeKind::Scalar { text, plain: true, tag: None, .. } => {
+            (special(text).is_some() || disputed_boolean(text).is_some()).then_some(text)
+        }
+        _ => None,
+    }
 }
 
 fn convert(node: &Node, reading: &mut Reading) -> Result<Value, DocumentError> {
@@ -190,10 +201,10 @@ fn convert(node: &Node, reading: &mut Reading) -> Result<Value, DocumentError> {
     };
     reading.left = reading.left.checked_sub(1).ok_or_else(grown)?;
     match &node.kind {
-        NodeKind::Scalar { text, plain: true, tag: None, .. } if reading.in_kptfile && special(text).is_some() => {
-            Ok(Value::String(text.clone()))
-        }
-        NodeKind::Scalar { text, plain, tag, .. } => scalar(node, text, *plain, tag.as_deref()),
+        NodeKind::Scalar { text, plain, tag, .. } => match text_to_kpt(node).filter(|_| reading.as_kpt) {
+            Some(own) => Ok(Value::String(own.to_owned())),
+            None => scalar(node, text, *plain, tag.as_deref()),
+        },
         NodeKind::Sequence { items, .. } => {
             let item = |(index, item)| convert(item, reading).map_err(|error| error.below(&format!("[{index}]")));
             items.iter().enumerate().map(item).collect::<Result<_, _>>().map(Value::Array)
@@ -210,7 +221,8 @@ fn convert(node: &Node, reading: &mut Reading) -> Result<Value, DocumentError> {
             }
             for entry in entries.iter().filter(|entry| !is_merge(entry)) {
                 let value = convert(&entry.value, reading).map_err(|error| error.below(&entry.key))?;
-                map.insert(entry.key.clone(), value);
+                let key = if reading.as_kpt { entry.key_of_kpt() } else { &entry.key };
+                map.insert(key.to_owned(), value);
             }
             Ok(Value::Object(map))
         }

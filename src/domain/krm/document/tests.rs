@@ -500,3 +500,11 @@ mod laws {
         }
     }
 }
+
+#[test]
+fn what_is_kpts_alone_is_read_as_kpt_reads_it() {
+    let text = "data: {n: no, on: [y, true, \"off\", .inf, 5]}\n";
+    assert_eq!(parse(text).value_of_kpt(0).unwrap(), json!({"data": {"n": "no", "on": ["y", true, "off", ".inf", 5]}}));
+    let kptfile = parse(&format!("apiVersion: kpt.dev/v1\nkind: Kptfile\n{text}"));
+    assert_eq!(kptfile.value(0).unwrap()["data"], json!({"n": "no", "on": ["y", true, "off", ".inf", 5]}));
+}
