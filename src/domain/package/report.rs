@@ -314,8 +314,10 @@ info:
 "
         );
         assert_eq!(text(&done), expected);
-        let again = with_status(&done, &runs(KPTFILE), None, false).unwrap();
-        assert_eq!(again, done, "the same rendering, the same status, where one was told");
+        let again = with_status(&done, &runs(KPTFILE), None, true).unwrap();
+        assert_eq!(again, done, "the same rendering, the same status");
+        let short = with_status(&done, &runs(KPTFILE), None, false).unwrap();
+        assert_eq!(text(&short), expected.split_once("  renderStatus").unwrap().0, "what is not wanted goes");
         let failed = with_status(&done, &[], Some("no"), true).unwrap();
         assert!(
             text(&failed).contains("message: \"no\"") && !text(&failed).contains("renderStatus"),
