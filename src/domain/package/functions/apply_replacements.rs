@@ -10,6 +10,7 @@ use super::{
     Call, FunctionError, Native, Opt, at, group_of, kind_of, name_of, namespace_of, refs, text_at, version_of,
 };
 use crate::domain::krm::document::{Node, NodeKind};
+use crate::domain::krm::scope::is_cluster_scoped;
 use crate::domain::package::resources::Place;
 
 use paths::{Step, resolve, split};
@@ -157,7 +158,7 @@ fn source(call: &Call<'_>, here: &[&str], replacement: &Value) -> Result<Copied,
         field => field,
     };
     let paths = resolve(value, &split(field), false).unwrap_or_default();
-    let Some(path) = paths.first() else {
+    let Some(path) = paths.first().filter(|path| at(value, &refs(path)).is_some_and(|found| !found.is_null())) else {
         let message = format!("{field} is missing in the source {}", call.origin(place, &[]));
         return Err(call.wrong(&[at_source.as_slice(), &["fieldPath"]].concat(), message, "name a field that it has"));
     };
@@ -170,7 +171,11 @@ fn part<'v>(value: &'v Value, field: &str) -> &'v str {
         "version" => version_of(value),
         "kind" => kind_of(value),
         "name" => name_of(value),
-        _ => namespace_of(value),
+        // What has a namespace and does not say which is in this one.
+        _ => match namespace_of(value) {
+            "" if !is_cluster_scoped(kind_of(value)) => "default",
+            namespace => namespace,
+        },
     }
 }
 
