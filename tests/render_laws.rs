@@ -442,7 +442,8 @@ proptest! {
         let absent = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {old}}}\n");
         for version in ["", ":v0.1", ":v0.3", ":v0.4"] {
             let function = format!("image: set-namespace{version}\n    configMap: {{namespace: \"{name}\"}}");
-            for resource in [&resource, &absent] {
+            // v0.3 gives no namespace to what has none.
+            for resource in [&resource, &absent].into_iter().take(if version == ":v0.3" { 1 } else { 2 }) {
                 says(&written(&function, resource, None).unwrap(), "/metadata/namespace", &name, &function);
             }
         }
