@@ -1,5 +1,5 @@
 //! Writing what was decided: the text of the local package with the text of the new version put in where it won.
-//! Comments follow the new version where it changed them; all other bytes of the local package stay.
+//! Comments follow the new version where only that changed them; all other bytes of the local package stay.
 //!
 //! A map or list in block style is cut into blocks, one for each entry, with the comments above it. Whatever is not
 //! written that way (braces, aliases) is edited as a value. In the end the text is read: it has to mean what was
@@ -161,13 +161,18 @@ fn joined(blocks: &[Block], column: usize, behind_dash: bool) -> String {
     lines.join("\n")
 }
 
-/// Text that goes by its own history: the new version's where that changed it, else the local one.
+/// Text that goes by its own history: the new version's where only that changed it, else the local one, as in kpt.
 fn follow<'t>(texts: &Three<&'t str>) -> Option<&'t str> {
     match (texts.origin, texts.updated, texts.local) {
-        (Some(origin), Some(updated), Some(_)) if origin.trim() != updated.trim() => Some(updated),
+        (Some(origin), Some(updated), Some(local)) if is_upstreams(origin, updated, local) => Some(updated),
         (_, Some(updated), None) => Some(updated),
         (_, _, local) => local,
     }
+}
+
+/// Whether the new version changed a text, and the local package did not.
+fn is_upstreams(origin: &str, updated: &str, local: &str) -> bool {
+    origin.trim() != updated.trim() && origin.trim() == local.trim()
 }
 
 impl<T: Copy> Three<T> {
@@ -326,12 +331,15 @@ impl<'a> Three<Part<'a>> {
         }
     }
 
-    /// A scalar of one side with the comment behind it, which goes by its own history.
+    /// A scalar of one side with the comment behind it, which goes by its own history; where both sides changed that,
+    /// it goes with the value.
     fn with_own_comment(self, pick: &Pick, body: &str) -> String {
         let rests = self.map(|part| part.is_plain_line().then(|| part.rest_of_line()));
         let own = if *pick == Pick::Updated { rests.updated } else { rests.local };
+        let by_both =
+            |[origin, updated, local]: [&str; 3]| origin.trim() != updated.trim() && origin.trim() != local.trim();
         match (rests.all(), follow(&rests), own.and_then(|own| body.strip_suffix(own))) {
-            (Some(_), Some(rest), Some(value)) => format!("{value}{rest}"),
+            (Some(all), Some(rest), Some(value)) if !by_both(all) => format!("{value}{rest}"),
             _ => body.to_owned(),
         }
     }
