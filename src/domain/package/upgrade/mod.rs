@@ -38,7 +38,8 @@ pub enum Strategy {
     FastForward,
     /// Local changes are lost.
     ForceDeleteReplace,
-    /// Files of the new version are copied over; files that only the package has stay.
+    /// Files of the new version are copied over; files that only the package has stay. Unless upstream wins conflicts,
+    /// what was changed locally stays, too.
     CopyMerge,
 }
 
@@ -147,8 +148,9 @@ pub enum Taken {
 
 /// Something that both sides changed, each in its own way.
 ///
-/// A field goes to whom [`OnConflict`] names. A whole resource, subpackage or file that is no resource stays as the
-/// local package has it, as in kpt.
+/// A field goes to whom [`OnConflict`] names, and so does a whole file with [`Strategy::CopyMerge`]. With
+/// [`Strategy::ResourceMerge`] a whole resource, subpackage or file that is no resource stays as the local package has
+/// it, as in kpt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Conflict {
     /// The object, such as `Deployment.apps/shop/web`; else the file or the subpackage.
@@ -202,14 +204,20 @@ pub enum UpgradeError {
     },
     /// Both sides changed the same, and nobody shall win.
     #[error(
-        "merging the package: both sides changed\n{}\n(choose with --on-conflict upstream or local, which decides about fields; of what one side removed the local state \
-         stays)",
+        "merging the package: both sides changed\n{}\n(choose with --on-conflict upstream or local: with copy-merge it decides about \
+         files; else about fields, and what one side removed and files that are no resources stay as they are locally)",
         lines(conflicts)
     )]
     Conflicts {
         /// All conflicts.
         conflicts: Vec<Conflict>,
     },
+    /// Local changes shall count, and the strategy loses them by definition.
+    #[error(
+        "replacing the package: with the strategy force-delete-replace local changes are lost, so there is nothing to \
+         decide with --on-conflict local or fail (leave it out, or use resource-merge or copy-merge)"
+    )]
+    Undecidable,
 }
 
 fn lines<T: fmt::Display>(all: &[T]) -> String {
@@ -224,6 +232,9 @@ fn lines<T: fmt::Display>(all: &[T]) -> String {
 /// # Errors
 /// [`UpgradeError`].
 pub fn upgrade(trees: &Trees<'_>, strategy: Strategy, on_conflict: OnConflict) -> Result<Upgraded, UpgradeError> {
+    if strategy == Strategy::ForceDeleteReplace && on_conflict != OnConflict::Upstream {
+        return Err(UpgradeError::Undecidable);
+    }
     let upgraded = match strategy {
         Strategy::ResourceMerge => packages::resource_merge(trees, on_conflict),
         Strategy::FastForward => packages::fast_forward(trees),

@@ -275,20 +275,31 @@ fn is_own_kptfile(origin: Option<&File>, local: Option<&File>) -> Result<bool, U
 
 pub(super) fn copy_merge(trees: &Trees<'_>, on_conflict: OnConflict) -> Result<Upgraded, UpgradeError> {
     let mut tree = trees.local.clone();
-    for (path, _) in trees.origin.iter().filter(|(path, _)| *path != FILE && trees.updated.get(path).is_none()) {
-        tree.remove(path);
-    }
-    for (path, file) in trees.updated.iter().filter(|(path, _)| *path != FILE) {
-        // The path comes from a tree.
-        let _ = tree.insert(path, file.clone());
-    }
     let schemas = Schemas::builtin();
     let ignored = Ignored::read(trees.local);
     let mut merge = Merge { schemas: &schemas, ignored: &ignored, on_conflict, conflicts: Vec::new() };
     if let Some(file) = merge_file(trees, FILE, &mut merge)? {
+        // A constant that is allowed.
         let _ = tree.insert(FILE, file);
     }
     let taken = if on_conflict == OnConflict::Local { Taken::Local } else { Taken::Upstream };
+    let paths: BTreeSet<&str> =
+        [trees.origin, trees.updated].into_iter().flat_map(FileTree::iter).map(|it| it.0).collect();
+    for path in paths.into_iter().filter(|path| *path != FILE) {
+        let (origin, updated, local) = (trees.origin.get(path), trees.updated.get(path), trees.local.get(path));
+        if origin != updated && origin != local && updated != local && !(origin.is_none() && local.is_none()) {
+            merge.conflicts.push(Conflict { taken, ..whole_file(path, updated, local) });
+        }
+        // Who wants nothing of the own lost keeps what upstream did not change, too.
+        if origin != local && on_conflict != OnConflict::Upstream {
+            continue;
+        }
+        tree.remove(path);
+        if let Some(file) = updated {
+            // The path comes from a tree.
+            let _ = tree.insert(path, file.clone());
+        }
+    }
     merge.conflicts.extend(one_of_each(&mut tree, trees, taken));
     Ok(Upgraded { tree, conflicts: merge.conflicts, notes: Vec::new() })
 }
