@@ -1,8 +1,7 @@
 //! Taking back what a function gives: every resource goes where it says, and of its file only what the function changed
 //! is changed.
 
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::Value;
 
@@ -83,19 +82,17 @@ pub(super) fn absorb(
 
 /// Says where everything belongs, and refuses what may not be there.
 fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory: &str) -> Result<Vec<Arrival>, String> {
-    let mut used = BTreeSet::new();
+    let sources = sources(resources, given, &items);
     let mut taken = BTreeSet::new();
     let mut arrivals = Vec::new();
-    let by_identity = OnceCell::new();
-    let same = |value: &Value| by_identity.get_or_init(|| identities(resources, given)).get(&identity(value)).copied();
-    for (number, item) in (1..).zip(items) {
-        let source = source(given.len(), same, &item.value).filter(|source| used.insert(*source));
+    for (number, (item, source)) in (1..).zip(items.into_iter().zip(sources)) {
         let item = match source.and_then(|source| resources.document(&given[source])) {
             Some(old) => wire::read_by(item, old.file),
             None => item,
         };
-        let home = home(resources, &item.value, directory);
-        let old = source.map(|source| &given[source]).filter(|old| resources.home(&old.file) == home);
+        let from = source.map(|source| &given[source]);
+        let home = home(resources, &item.value, directory, from);
+        let old = from.filter(|old| resources.home(&old.file) == home);
         if old.is_none() && !wire::has_path(&item.value) {
             check_new(number, &item.value)?;
         }
@@ -107,7 +104,25 @@ fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory:
         }
         arrivals.push(Arrival { item, source, file, index });
     }
+    arrivals.iter().try_for_each(|arrival| stays(arrival, given))?;
     Ok(arrivals)
+}
+
+/// A Kptfile says by its place what is a package: it may go, but not somewhere else.
+fn stays(arrival: &Arrival, given: &[Place]) -> Result<(), String> {
+    let Arrival { item, source, file, .. } = arrival;
+    let is_kptfile = |path: &str| path.rsplit('/').next() == Some(FILE);
+    match source.map(|source| &given[source].file) {
+        Some(old) if is_kptfile(old) && old != file => {
+            Err(format!("the Kptfile {old} may not become {file}; a function leaves it where it is"))
+        }
+        None if item.value.get("kind").and_then(Value::as_str) == Some(FILE) && !is_kptfile(file) => Err(format!(
+            "there is a Kptfile that does not say whose it is: the function has to keep the annotation {} of what it \
+             is given, or its name",
+            wire::PATH
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Every resource has an apiVersion, a kind and a name; configurations of kustomize need none.
@@ -155,10 +170,21 @@ pub(super) fn check_new(number: usize, value: &Value) -> Result<(), String> {
     })
 }
 
-/// Which of the given resources one is: by its id, else by its place.
-fn source(given: usize, same: impl Fn(&Value) -> Option<usize>, value: &Value) -> Option<usize> {
-    let by_id = wire::annotation(value, wire::ID).and_then(|id| id.parse::<usize>().ok());
-    by_id.filter(|id| *id < given).or_else(|| same(value))
+/// Which of the given resources each is: by its id, else the first that is left of those that are called the same.
+fn sources(resources: &Resources, given: &[Place], items: &[Item]) -> Vec<Option<usize>> {
+    let id =
+        |item: &Item| wire::annotation(&item.value, wire::ID)?.parse::<usize>().ok().filter(|id| *id < given.len());
+    let ids: Vec<Option<usize>> = items.iter().map(id).collect();
+    let mut used = BTreeSet::new();
+    let mut found: Vec<Option<usize>> = ids.iter().map(|id| id.filter(|id| used.insert(*id))).collect();
+    if ids.iter().all(Option::is_some) {
+        return found;
+    }
+    let mut left = identities(resources, given, &used);
+    for (at, item) in items.iter().enumerate().filter(|(at, _)| ids[*at].is_none()) {
+        found[at] = left.get_mut(&identity(&item.value)).and_then(VecDeque::pop_front);
+    }
+    found
 }
 
 /// What tells a resource from others, as it is written.
@@ -169,20 +195,23 @@ fn identity(value: &Value) -> Identity {
         .map(|pointer| value.pointer(pointer).map(Value::to_string))
 }
 
-/// The first of the given resources with each identity.
-fn identities(resources: &Resources, given: &[Place]) -> BTreeMap<Identity, usize> {
-    let mut found = BTreeMap::new();
-    for (index, place) in given.iter().enumerate() {
-        found.entry(identity(&resources.value(place))).or_insert(index);
+/// The given resources that are not used yet, by their identities.
+fn identities(resources: &Resources, given: &[Place], used: &BTreeSet<usize>) -> BTreeMap<Identity, VecDeque<usize>> {
+    let mut found: BTreeMap<Identity, VecDeque<usize>> = BTreeMap::new();
+    for (index, place) in given.iter().enumerate().filter(|(index, _)| !used.contains(index)) {
+        found.entry(identity(&resources.value(place))).or_default().push_back(index);
     }
     found
 }
 
-/// The package that a resource is in, when it is one that the pipeline sees.
-fn home(resources: &Resources, value: &Value, directory: &str) -> String {
-    let named = wire::annotation(value, wire::PACKAGE).map(|path| path.trim_matches('/'));
-    let seen = |named: &&str| resources.is_package(named) && (*named == directory || is_below(named, directory));
-    named.filter(seen).unwrap_or(directory).to_owned()
+/// The package that a resource is in, when it is one that the pipeline sees; one that says nothing is where it was.
+fn home(resources: &Resources, value: &Value, directory: &str, from: Option<&Place>) -> String {
+    let Some(named) = wire::annotation(value, wire::PACKAGE) else {
+        return from.map_or(directory, |old| resources.home(&old.file)).to_owned();
+    };
+    let named = named.trim_matches('/');
+    let is_seen = resources.is_package(named) && (named == directory || is_below(named, directory));
+    if is_seen { named } else { directory }.to_owned()
 }
 
 fn relative<'p>(path: &'p str, directory: &str) -> &'p str {
