@@ -500,7 +500,7 @@ fn a_deployment_has_a_context_of_its_own() {
         assert!(said.err.lines().any(|told| told == line), "{}", said.err);
     }
     assert_eq!(world.read("prod/package-context.yaml"), CONTEXT.replace("NAME", "prod"));
-    assert!(!world.path("prod/db/package-context.yaml").exists(), "a package has one context");
+    assert_eq!(world.read("prod/db/package-context.yaml"), CONTEXT.replace("NAME", "db"), "as in kpt");
     assert!(world.read("prod/Kptfile").contains("\n  name: prod\n"));
     assert!(world.read("prod/db/Kptfile").contains("\n  name: db\n"), "subpackages keep their names");
     Said::of(world.loggia().args(["fn", "render", "prod"]).output().unwrap()).fine();

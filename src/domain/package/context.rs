@@ -4,10 +4,11 @@
 
 use serde_json::{Value, json};
 
+use super::Problem;
 use super::ignore::Ignored;
+use super::layout::Layout;
 use super::render::RenderError;
 use super::resources::{Place, Resources};
-use super::{Kptfile, Problem, kptfile};
 use crate::domain::krm::document::to_yaml;
 use crate::domain::source::{File, FileTree};
 
@@ -27,27 +28,29 @@ pub fn of(name: &str) -> String {
     format!("{head}    config.kubernetes.io/local-config: \"true\"\n{data}")
 }
 
-/// The package as one that is deployed, as `kpt pkg get --for-deployment` writes it: it has its own context, and its
-/// subpackages have none.
+/// The package as one that is deployed, as `kpt pkg get --for-deployment` writes it: it and each of its subpackages
+/// have a context of their own.
 ///
 /// # Errors
 /// [`RenderError::Problems`], all of them.
 pub fn for_deployment(tree: &FileTree) -> Result<FileTree, RenderError> {
     let wrong = |problems| RenderError::Problems { problems };
-    let kptfile = tree.get(kptfile::FILE).map(|file| file.bytes.clone()).unwrap_or_default();
-    let name = Kptfile::parse(kptfile::FILE, &kptfile).map_err(wrong)?.name;
+    let layout = Layout::read(tree)?;
     let mut resources = Resources::read(tree, &Ignored::read(tree)).map_err(wrong)?;
-    let contexts: Vec<Place> =
-        resources.all().into_iter().filter(|place| is_context(&resources.value(place))).collect();
-    for place in contexts.iter().rev() {
+    let old: Vec<Place> = resources.all().into_iter().filter(|place| is_context(&resources.value(place))).collect();
+    for place in old.iter().rev() {
         let failed = |error: crate::domain::krm::document::EditError| {
             wrong(vec![Problem::new("fn.edit", &place.file, 1, error.to_string())])
         };
         resources.remove_document(place).map_err(failed)?;
     }
     let mut tree = resources.written(tree);
-    // The path is a constant that is allowed.
-    let _ = tree.insert(FILE, File::regular(of(&name).into_bytes()));
+    for package in layout.outer_first() {
+        let directory = &package.directory;
+        let path = if directory.is_empty() { FILE.to_owned() } else { format!("{directory}/{FILE}") };
+        // A constant that is allowed, in a directory of the tree.
+        let _ = tree.insert(path, File::regular(of(&package.kptfile.name).into_bytes()));
+    }
     Ok(tree)
 }
 
@@ -61,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_root_alone_has_a_context() {
+    fn every_package_has_its_own_context() {
         let kptfile = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: mine\n";
         let other = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: other # stays\n";
         let old = of("example");
@@ -69,7 +72,8 @@ mod tests {
             ("Kptfile", kptfile.to_owned()),
             (FILE, old.clone()),
             ("both.yaml", format!("{old}---\n{other}")),
-            ("sub/Kptfile", kptfile.to_owned()),
+            ("sub/Kptfile", kptfile.replace("mine", "inner")),
+            ("bare/Kptfile", kptfile.replace("mine", "bare")),
             ("sub/package-context.yaml", old),
         ];
         let mut tree = FileTree::new();
@@ -78,8 +82,12 @@ mod tests {
         }
         let done = for_deployment(&tree).unwrap();
         let paths: Vec<&str> = done.iter().map(|(path, _)| path).collect();
-        assert_eq!(paths, ["Kptfile", "both.yaml", FILE, "sub/Kptfile"]);
-        assert_eq!(done.get(FILE).unwrap().bytes.as_ref(), of("mine").as_bytes());
+        let of_bare = "bare/package-context.yaml";
+        let of_sub = "sub/package-context.yaml";
+        assert_eq!(paths, ["Kptfile", "bare/Kptfile", of_bare, "both.yaml", FILE, "sub/Kptfile", of_sub]);
+        for (file, name) in [(FILE, "mine"), (of_bare, "bare"), (of_sub, "inner")] {
+            assert_eq!(done.get(file).unwrap().bytes.as_ref(), of(name).as_bytes());
+        }
         assert_eq!(done.get("both.yaml").unwrap().bytes.as_ref(), other.as_bytes());
         assert!(for_deployment(&FileTree::new()).is_err());
     }
