@@ -19,6 +19,7 @@ use crate::domain::package::Catalog;
 use crate::domain::package::external::{Answer, Failure, Program, Request};
 use crate::ports::function::{FunctionRunner, ModuleSource};
 
+use container::is_program;
 pub use container::{Containers, Pull};
 pub use ending::{Ending, Hold};
 pub use evaluator::serve;
@@ -77,7 +78,9 @@ impl FunctionRunner for LocalRunner {
             Program::Image(image) => {
                 let generated =
                     self.generators.as_ref().and_then(|all| all.run(image, request, &self.limits, &self.ending));
-                generated.unwrap_or_else(|| self.image(image, &request.list).map_err(|failure| hinted(image, failure)))
+                generated.unwrap_or_else(|| {
+                    self.image(image, &request.list).map_err(|failure| self.explained(image, failure))
+                })
             }
         }
     }
@@ -95,13 +98,41 @@ fn hinted(image: &str, failure: Failure) -> Failure {
 }
 
 impl LocalRunner {
+    /// A failure of an image that was not run at all: what could have been run instead is told first.
+    fn explained(&self, image: &str, failure: Failure) -> Failure {
+        let guide = Catalog.guide(image).filter(|guide| !guide.programs.is_empty());
+        let (Some(all), Some(guide), "fn.no_runner") = (&self.generators, guide, failure.code) else {
+            return hinted(image, failure);
+        };
+        let is_there = |program: &&str| std::env::split_paths(&all.path).any(|dir| is_program(&dir.join(program)));
+        if guide.programs.iter().any(is_there) {
+            return failure;
+        }
+        let (name, programs) = (guide.name, guide.programs.join(" or "));
+        let message = format!(
+            "{name} needs {programs}, which is not on the PATH: install it (no container runs it instead: {})",
+            failure.message
+        );
+        Failure { message, ..failure }
+    }
+
     fn image(&self, image: &str, list: &str) -> Result<Answer, Failure> {
         self.images.judge(image)?;
-        if let Some(address) = &self.evaluator
-            && let Some(answer) = evaluator::run(address, image, list, (&self.limits, &self.ending))
-        {
-            return answer;
-        }
+        let Some(address) = &self.evaluator else { return self.local(image, list) };
+        let asked = evaluator::run(address, image, list, (&self.limits, &self.ending));
+        asked.unwrap_or_else(|| {
+            self.local(image, list).map_err(|failure| match failure.code {
+                "fn.no_runner" => {
+                    let message = format!("the function runner {address} does not have {image}; {}", failure.message);
+                    Failure { message, ..failure }
+                }
+                _ => failure,
+            })
+        })
+    }
+
+    /// Runs an image on this machine.
+    fn local(&self, image: &str, list: &str) -> Result<Answer, Failure> {
         match &self.containers {
             _ if self.wasm => self.pulled(image, list),
             Some(containers) => containers.run(image, list, &self.limits, &self.ending),
