@@ -8,7 +8,7 @@ mod session;
 
 use std::process::ExitCode;
 
-use args::{Cli, Format, Verb};
+use args::{Cli, Format, Pkg, PkgVerb, Verb};
 
 /// How a verb ended, short of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,9 @@ const fn speaks(verb: &Verb, format: Format) -> bool {
         Format::Unified => matches!(verb, Verb::Diff(_) | Verb::Plan(_)),
         Format::Name => {
             matches!(verb, Verb::Diff(_) | Verb::Plan(_) | Verb::Get(_) | Verb::Render(_) | Verb::Function(_))
+        }
+        Format::Json | Format::Yaml if matches!(verb, Verb::Pkg(_)) => {
+            matches!(verb, Verb::Pkg(Pkg { verb: PkgVerb::Update(_), .. }))
         }
         Format::Json | Format::Yaml => !matches!(
             verb,
