@@ -502,6 +502,115 @@ fn eval_saves_the_function_in_the_pipeline() {
         .failed(&["out.yaml is not in pkg"]);
 }
 
+/// A program that forgets every annotation.
+const FORGETS: &str = "#!/bin/sh\nsed -e '/^    annotations:/d' -e '/^  *\\(internal\\.\\)\\{0,1\\}config\\./d'\n";
+
+#[test]
+fn what_forgets_its_place_is_put_back() {
+    let world = World::new(&mutators("  - exec: forgets\n"));
+    world.program("bin/forgets", FORGETS);
+    for sub in ["sub", "other"] {
+        world.write(&format!("pkg/{sub}/Kptfile"), &kptfile("twice", ""));
+        world.write(&format!("pkg/{sub}/map.yaml"), &MAP.replace("info", sub));
+    }
+    let before = world.files();
+    world.run(&["render", "pkg", "--allow-exec"]).fine();
+    let mut after = world.files();
+    after.insert("Kptfile".to_owned(), before["Kptfile"].clone());
+    assert_eq!(after, before);
+    world.run(&["eval", "pkg", "--exec", "forgets"]).fine();
+    assert_eq!(world.files().len(), before.len());
+
+    // A Kptfile that cannot be told from a new one is never written beside the old one's place.
+    world.program("bin/renames", &format!("{FORGETS}").replace("sed ", "sed -e 's/name: twice/name: new/' "));
+    let before = world.files();
+    world.run(&["eval", "pkg", "--exec", "renames"]).failed(&["a Kptfile that does not say whose it is"]);
+    world
+        .run(&["eval", "pkg", "--exec", "sed -e 's/path: Kptfile/path: moved.yaml/'", "--match-name", "pkg"])
+        .failed(&["the Kptfile Kptfile may not become moved.yaml"]);
+    assert_eq!(world.files(), before);
+}
+
+#[test]
+fn the_configuration_is_the_file_that_was_named() {
+    let world = World::new("");
+    let map = |value: &str| MAP.replace("level: \"info\"", &format!("who: {value}"));
+    world.write("pkg/conf.yaml", &map("inside"));
+    world.write("conf.yaml", &map("outside"));
+    for function in [["--image", "set-annotations"], ["--exec", "cat"]] {
+        let arguments = [&["eval", "pkg", "--fn-config", "conf.yaml", "-o", "stdout"][..], &function].concat();
+        let said = world.run(&arguments).fine();
+        assert!(function[0] == "--exec" || said.out.contains("    who: outside\n"), "{}", said.out);
+    }
+    world.program("bin/configured", "#!/bin/sh\ntee seen\n");
+    world.run(&["eval", "pkg", "--exec", "configured", "--fn-config", "conf.yaml"]).fine();
+    let seen = world.read("seen");
+    assert!(seen.split("functionConfig:").nth(1).unwrap().contains("who: outside"), "{seen}");
+}
+
+#[test]
+fn one_file_is_given_to_functions() {
+    let world = World::new("");
+    let said = world.run(&["source", "pkg/deployment.yaml"]).fine();
+    assert!(said.out.contains("path: deployment.yaml") && !said.out.contains("Kptfile"), "{}", said.out);
+    world.run(&["eval", "pkg/conf/map.yaml", "-i", "set-labels", "--", "a=b"]).fine();
+    assert!(world.read("pkg/conf/map.yaml").contains("    a: b\n"));
+    assert_eq!(world.read("pkg/deployment.yaml"), DEPLOYMENT);
+    world.run(&["eval", "pkg/README.md", "--exec", "cat"]).failed(&["pkg/README.md holds no resources"]);
+}
+
+#[test]
+fn eval_does_as_kpt() {
+    let world = World::new("");
+    // A function is saved in the package, wherever its result goes.
+    let exec = ["eval", "pkg", "--exec", "sed -e 's/replicas: 1 /replicas: 2 /'", "-s", "-t", "mutator", "-o", "out"];
+    world.run(&exec).fine();
+    assert!(world.read("pkg/Kptfile").contains("  - exec: \"sed "), "{}", world.read("pkg/Kptfile"));
+    assert_eq!(world.read("pkg/deployment.yaml"), DEPLOYMENT);
+    assert_eq!(world.read("out/Kptfile"), kptfile("pkg", ""));
+    assert!(world.read("out/deployment.yaml").contains("replicas: 2 "));
+    // Of a flag that is given twice the last counts.
+    let said = world
+        .run(&[
+            "eval",
+            "pkg",
+            "--exec",
+            "false",
+            "--exec",
+            "tee seen",
+            "--match-kind",
+            "Pod",
+            "--match-kind",
+            "ConfigMap",
+        ])
+        .fine();
+    assert!(said.err.contains("\"tee seen\" on 1 resource(s)"), "{}", said.err);
+    // A function without configuration is given one without data.
+    let config =
+        "functionConfig:\n  apiVersion: v1\n  data: {}\n  kind: ConfigMap\n  metadata:\n    name: function-input\n";
+    assert!(world.read("seen").ends_with(config), "{}", world.read("seen"));
+    // Results are cut to a few.
+    let results = (1..=6).map(|it| format!("- {{message: m{it}, severity: info}}\n")).collect::<String>();
+    world.program("bin/talks", &format!("#!/bin/sh\ncat\necho 'results:\n{results}'\n"));
+    let said = world.run(&["eval", "pkg", "--exec", "talks"]).fine();
+    assert!(said.err.contains("m4\n    ...(2 line(s) truncated"), "{}", said.err);
+    let said = world.run(&["eval", "pkg", "--exec", "talks", "--truncate-output=false"]).fine();
+    assert!(said.err.contains("m6\n") && !said.err.contains("truncated"), "{}", said.err);
+}
+
+#[test]
+fn a_list_travels_as_kpt_has_it() {
+    let world = World::new("");
+    let list = "# names\n- a: 1 # one\n- b\n";
+    world.write("plain/list.yaml", list);
+    let sourced = world.run(&["source", "plain"]).fine().out;
+    assert!(sourced.contains("- bareSeqNodeWrappingKey:\n"), "{sourced}");
+    world.run_with(&["sink", "sunk"], &sourced).fine();
+    assert_eq!(world.read("sunk/list.yaml"), list);
+    assert_eq!(world.run(&["source", "plain", "-o", "unwrap"]).fine().out, list);
+    world.run(&["eval", "plain", "--exec", "cat"]).failed(&["list.yaml"]);
+}
+
 #[test]
 fn functions_chain_in_pipes() {
     let world = World::new("");
@@ -714,15 +823,22 @@ fn a_directory_that_was_deleted_is_no_package() {
 #[test]
 fn what_is_no_resource_is_told_with_its_place() {
     let world = World::new("");
-    world.write("pkg/list.yaml", "# a list\n- a\n- b\n");
     world.write("pkg/scalar.yaml", "apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\njust a text\n");
-    let words = "expected a resource, a map with apiVersion, kind and metadata, and found";
-    let list = format!("pkg/list.yaml:2: {words} a list (");
-    let scalar = format!("pkg/scalar.yaml:5: {words} a single value (");
-    let said = world.run(&["source", "pkg"]).failed(&[&list, &scalar, ".krmignore) [k8s.not_a_resource]"]);
-    assert_eq!((said.out.as_str(), said.err.lines().count()), ("", 2), "{}", said.err);
-    world.write("pkg/.krmignore", "list.yaml\nscalar.yaml\n");
+    let words = "expected a resource, a map with apiVersion, kind and metadata, and found a single value";
+    let scalar = format!("pkg/scalar.yaml:5: {words} (");
+    let said = world.run(&["source", "pkg"]).failed(&[&scalar, ".krmignore) [k8s.not_a_resource]"]);
+    assert_eq!((said.out.as_str(), said.err.lines().count()), ("", 1), "{}", said.err);
+    world.write("pkg/.krmignore", "scalar.yaml\n");
     world.run(&["source", "pkg"]).fine();
+}
+
+#[test]
+fn a_chart_without_helm_says_what_is_missing() {
+    let world = World::new("");
+    world.program("bin/docker", "#!/bin/sh\necho 'docker: Error: no such service' >&2\nexit 125\n");
+    let arguments = ["eval", "pkg", "-i", "render-helm-chart:v0.2.2", "--", "name=c", "releaseName=r"];
+    let said = world.run_on_path(&arguments, "", &world.path("bin").display().to_string());
+    said.failed(&["render-helm-chart needs helm, which is not on the PATH: install it", "no such service"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 
 use crate::app::packages::Scratch;
+use crate::domain::package::is_resource_file;
 use crate::domain::source::{File, FileMode, FileTree, InvalidPath, PACKAGE_BYTES, PACKAGE_FILES, check_path};
 
 /// The bits setuid and setgid.
@@ -70,6 +71,21 @@ pub(super) fn read(root: &Path) -> anyhow::Result<FileTree> {
     Ok(reading.tree)
 }
 
+/// Reads what functions are given, a folder or one file of resources; and says in which folder that is.
+pub(super) fn read_resources(path: &Path) -> anyhow::Result<(PathBuf, FileTree)> {
+    present(path)?;
+    if !path.is_file() {
+        return Ok((path.to_owned(), read(path)?));
+    }
+    if !is_resource_file(&path.to_string_lossy()) {
+        bail!("{} holds no resources: those are in *.yaml, *.yml, *.json and Kptfile", path.display());
+    }
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut reading = Reading::new(folder);
+    reading.take(path)?;
+    Ok((folder.to_owned(), reading.tree))
+}
+
 /// A package that is being read, within the limits of one.
 struct Reading<'a> {
     root: &'a Path,
@@ -107,6 +123,7 @@ fn shown(path: &Path) -> String {
         _ => path.as_os_str().as_encoded_bytes().escape_ascii().to_string(),
     }
 }
+
 fn file(path: &Path, left: u64) -> anyhow::Result<File> {
     let told = || format!("cannot read {}", path.display());
     let meta = fs::symlink_metadata(path).with_context(told)?;

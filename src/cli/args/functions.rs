@@ -1,4 +1,4 @@
-//! `fn`, with the arguments and flags of `kpt fn`. A flag that is on or off may be followed by `=true` or `=false`.
+//! `fn`, with the arguments and flags of `kpt fn`. Of a flag that is given twice the last counts, as in kpt. A flag that is on or off may be followed by `=true` or `=false`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +14,7 @@ const PREFIX: &str = crate::domain::package::functions::PREFIX;
 
 /// `fn`.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub(crate) struct Function {
     /// What to do.
     #[command(subcommand)]
@@ -221,8 +222,8 @@ pub(crate) struct FnRender {
 /// `fn eval`; `-o` names `stdout` (a `ResourceList`), `unwrap` (plain YAML) or a new folder.
 #[derive(Debug, Args)]
 pub(crate) struct FnEval {
-    /// A folder, or - for the standard input
-    #[arg(default_value = ".", value_name = "DIR|-")]
+    /// A folder, a file of resources, or - for the standard input
+    #[arg(default_value = ".", value_name = "DIR|FILE|-")]
     pub(crate) path: PathBuf,
     /// The function: its image
     #[arg(short, long, value_name = "IMAGE", conflicts_with = "exec", required_unless_present = "exec",
@@ -334,8 +335,8 @@ pub(crate) struct Chosen {
 /// `fn source`; `-o` names `stdout` (a `ResourceList`) or `unwrap` (plain YAML).
 #[derive(Debug, Args)]
 pub(crate) struct FnSource {
-    /// The folder
-    #[arg(default_value = ".", value_name = "DIR")]
+    /// The folder, or a file of resources
+    #[arg(default_value = ".", value_name = "DIR|FILE")]
     pub(crate) path: PathBuf,
     /// File with a function's configuration, to go along
     #[arg(long, value_name = "FILE")]

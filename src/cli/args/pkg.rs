@@ -1,4 +1,4 @@
-//! `pkg`: kpt's arguments and flags.
+//! `pkg`: kpt's arguments and flags; of a flag that is given twice the last counts, as in kpt.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use crate::domain::package::upgrade;
 
 /// `pkg`.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub(crate) struct Pkg {
     /// What to do.
     #[command(subcommand)]

@@ -3,6 +3,7 @@
 mod absorb;
 pub mod archive;
 pub mod artifact;
+mod bare;
 mod chart;
 pub mod check;
 pub mod context;

@@ -196,9 +196,10 @@ impl Planned {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "function-input"}, "data": data})
     }
 
-    /// The configuration as a function that is not built in gets it; none when nothing is configured.
-    pub(super) fn config_text(&self, resources: &Resources) -> Result<Option<String>, RenderError> {
-        if self.config_place().is_none() && self.function.config_map.is_empty() {
+    /// The configuration as a function that is not built in gets it; when nothing is configured none, or one without
+    /// data: what kpt sends depends on the command.
+    pub(super) fn config_text(&self, resources: &Resources, always: bool) -> Result<Option<String>, RenderError> {
+        if !always && self.config_place().is_none() && self.function.config_map.is_empty() {
             return Ok(None);
         }
         let (value, at) = self.config(resources)?;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Problem;
 use super::absorb::{absorb, check_identity, missing_field};
+use super::bare;
 use super::external::{Answer, Failure, Program, Request};
 use super::functions::{Call, Catalog, FunctionError, FunctionResult, Native, PREFIX, Version};
 use super::ignore::Ignored;
@@ -173,11 +174,12 @@ impl Rendering {
     pub fn single(tree: &FileTree, single: Single, catalog: Catalog) -> Result<Self, RenderError> {
         let read = Resources::read(tree, &Ignored::of_folder(tree));
         let mut resources = read.map_err(|problems| RenderError::Problems { problems })?;
-        let (aside, text) = single.config.unzip();
-        if let (Some(name), Some(text)) = (&aside, text) {
+        let (name, text) = single.config.unzip();
+        if let (Some(name), Some(text)) = (&name, text) {
             let unreadable = |error| one(Problem::unreadable(name, &error));
-            resources.put_aside(name, &text).map_err(unreadable)?;
+            resources.put_aside(&beside(tree, name, &single.function), &text).map_err(unreadable)?;
         }
+        let aside = name.map(|name| beside(tree, &name, &single.function));
         let planned = Planned {
             directory: String::new(),
             file: aside.clone().unwrap_or_else(|| "the command line".to_owned()),
@@ -298,7 +300,7 @@ impl Rendering {
         let items = items(&self.resources, &places).map_err(|(place, source)| {
             planned.failed(FunctionError::Edit { origin: format!("{}:1", place.file), source })
         })?;
-        let config = planned.config_text(&self.resources)?;
+        let config = planned.config_text(&self.resources, self.is_single)?;
         let list = wire::write(&items, config.as_deref());
         Ok(Request { program: planned.program(&self.prefix), list, files: self.tree().below(&planned.directory) })
     }
@@ -429,14 +431,18 @@ fn unidentified(resources: &Resources, place: &Place) -> Option<Problem> {
     Some(if is_other { problem.hint("a file that holds no resources is left out by .krmignore") } else { problem })
 }
 
-/// What is wrong with a document that is no map: functions take resources and nothing else.
+/// The name of what configures one function on a folder: never that of another file in the folder.
+fn beside(tree: &FileTree, name: &str, function: &Function) -> String {
+    let is_another = tree.get(name).is_some() && function.config_path.as_deref() != Some(name);
+    if is_another { format!("./{name}") } else { name.to_owned() }
+}
+
+/// What is wrong with a document that is neither a map nor a list.
 fn no_resource(resources: &Resources, place: &Place) -> Option<Problem> {
-    let found = match resources.value(place) {
-        Value::Object(_) => return None,
-        Value::Array(_) => "a list",
-        _ => "a single value",
-    };
-    let message = format!("expected a resource, a map with apiVersion, kind and metadata, and found {found}");
+    if matches!(resources.value(place), Value::Object(_) | Value::Array(_)) {
+        return None;
+    }
+    let message = "expected a resource, a map with apiVersion, kind and metadata, and found a single value";
     let problem = Problem::new("k8s.not_a_resource", &place.file, resources.line(place, &[]), message);
     Some(problem.hint("write it as resources, or leave the file out by .krmignore"))
 }
@@ -454,6 +460,8 @@ pub(super) fn list(resources: &Resources) -> Result<String, RenderError> {
         .map(|place| {
             let text = resources.text(place);
             let position = position(&place.file, place.index, &text);
+            let value = resources.value(place);
+            let text = if value.is_array() { bare::wrapped(&text, &value) } else { text };
             let wrong = |error: EditError| {
                 one(Problem::new("fn.edit", &place.file, resources.line(place, &[]), error.to_string()))
             };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::absorb::{check_new, default_path};
+use super::bare;
 use super::ignore::Ignored;
 use super::medium::joined;
 use super::render::RenderError;
@@ -40,13 +41,18 @@ pub fn source(tree: &FileTree, config: Option<&str>) -> Result<String, RenderErr
     })
 }
 
+/// An item's text without what only travels with it.
+fn plain(item: &Item) -> String {
+    bare::unwrapped(wire::plain(item))
+}
+
 /// Resources as plain documents, without what travels with them.
 ///
 /// # Errors
 /// [`TransferError`].
 pub fn unwrapped(list: &[u8]) -> Result<String, TransferError> {
     let items = wire::read(list).map_err(TransferError::Unreadable)?.items;
-    Ok(items.iter().map(wire::plain).collect::<Vec<_>>().join("---\n"))
+    Ok(items.iter().map(plain).collect::<Vec<_>>().join("---\n"))
 }
 
 /// Resources as files: each where its path says, in the order of the indices; one without a path goes to
@@ -64,7 +70,7 @@ pub fn files(list: &[u8]) -> Result<FileTree, TransferError> {
             check_new(number, &item.value).map_err(TransferError::Unwritable)?;
         }
         let (path, index) = position(&item);
-        files.entry(path).or_default().push((index, wire::plain(&item)));
+        files.entry(path).or_default().push((index, plain(&item)));
     }
     put(files)
 }

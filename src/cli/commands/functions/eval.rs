@@ -29,8 +29,9 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
     if let Some(folder) = place.filter(|place| !matches!(*place, "stdout" | "unwrap")) {
         folder::absent(Path::new(folder))?;
     }
-    let tree = if from_stdin { files(&pipe::input()?)? } else { disk::read(&args.path)? };
-    let single = single(args, from_stdin)?;
+    let (root, tree) =
+        if from_stdin { (args.path.clone(), files(&pipe::input()?)?) } else { disk::read_resources(&args.path)? };
+    let single = single(args, (!from_stdin).then_some(root.as_path()))?;
     single.check()?;
     let read = Rendering::single(&tree, single.clone(), Catalog);
     let mut rendering = read?.with_prefix(&args.images.image_prefix);
@@ -60,9 +61,11 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
         }
         outcome => outcome?,
     }
+    let saving = Saving { args, root: &root, function: &single.function };
     match place {
-        Some(place) => drop(elsewhere(place, &rendering)?),
-        None => write(args, &tree, &rendering, &single.function)?,
+        // The pipeline is that of the package, wherever the result goes.
+        Some(place) => elsewhere(place, &rendering).and_then(|_| saving.write(&tree, tree.clone()))?,
+        None => saving.write(&tree, rendering.tree())?,
     }
     Ok(Done::Fine)
 }
@@ -91,7 +94,7 @@ fn images(args: &FnEval) -> Containers {
     }
 }
 
-fn single(args: &FnEval, from_stdin: bool) -> anyhow::Result<Single> {
+fn single(args: &FnEval, folder: Option<&Path>) -> anyhow::Result<Single> {
     let mut function = Function {
         image: args.image.clone().unwrap_or_default(),
         tag: args.tag.clone(),
@@ -103,7 +106,7 @@ fn single(args: &FnEval, from_stdin: bool) -> anyhow::Result<Single> {
     if let Some(path) = &args.fn_config {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {name}"))?;
-        function.config_path = if from_stdin { None } else { below(&args.path, path) };
+        function.config_path = folder.and_then(|folder| below(folder, path));
         if args.save && function.config_path.is_none() {
             bail!("{name} is not in {}: a Kptfile can only refer to a file of its package", args.path.display());
         }
@@ -173,26 +176,30 @@ fn pairs(texts: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
     texts.iter().map(pair).collect()
 }
 
-/// Writes the folder, with the function in its Kptfile when that is asked for.
-fn write(args: &FnEval, old: &FileTree, rendering: &Rendering, function: &Function) -> anyhow::Result<()> {
-    let mut new = rendering.tree();
-    let mut saved = None;
-    if args.save {
-        if new.get(FILE).is_none() {
-            note(&format!("function not added: there is no {FILE} in {}", args.path.display()));
-        } else {
-            let validator = args.kind == Some(FnType::Validator);
-            let (with, replaced) = with_function(&new, function, validator, &args.images.image_prefix)?;
-            new = with;
-            saved = Some((validator, replaced));
+/// Where the function may be kept.
+struct Saving<'a> {
+    args: &'a FnEval,
+    root: &'a Path,
+    function: &'a Function,
+}
+
+impl Saving<'_> {
+    /// Writes the folder, with the function in its Kptfile when that is asked for.
+    fn write(&self, old: &FileTree, new: FileTree) -> anyhow::Result<()> {
+        let Self { args, root, function } = self;
+        if !args.save || new.get(FILE).is_none() {
+            if args.save {
+                note(&format!("function not added: there is no {FILE} in {}", root.display()));
+            }
+            return disk::replace(root, old, &new);
         }
-    }
-    disk::replace(&args.path, old, &new)?;
-    if let Some((validator, replaced)) = saved {
+        let validator = args.kind == Some(FnType::Validator);
+        let (new, replaced) = with_function(&new, function, validator, &args.images.image_prefix)?;
+        disk::replace(root, old, &new)?;
         let verb = if replaced { "Updated" } else { "Added" };
         let image = || resolved(&function.image, None, &args.images.image_prefix);
         let name = function.exec.clone().unwrap_or_else(image);
         note(&format!("{verb} {name:?} as {} in the Kptfile.", if validator { "validator" } else { "mutator" }));
+        Ok(())
     }
-    Ok(())
 }

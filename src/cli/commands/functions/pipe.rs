@@ -26,7 +26,8 @@ pub(super) fn source(global: &Global, args: &FnSource) -> anyhow::Result<Done> {
         std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))
     });
     let config = config.transpose()?;
-    match list_of(&disk::read(&args.path)?, config.as_deref()) {
+    let (_, tree) = disk::read_resources(&args.path)?;
+    match list_of(&tree, config.as_deref()) {
         Ok(list) if place == "unwrap" => print(&unwrapped(list.as_bytes())?),
         Ok(list) => print(&list),
         Err(error) => {

@@ -14,7 +14,7 @@ use crate::domain::package::rendering::{About, Run};
 use crate::domain::package::{RenderError, Rendering, Turn};
 use crate::ports::function::FunctionRunner;
 
-/// Lines of a function's standard error that are shown unless all of it is asked for.
+/// Lines of a function's standard error, and results, that are shown unless all of them are asked for.
 const SHOWN: usize = 4;
 
 /// How what functions do is told.
@@ -89,13 +89,14 @@ impl Teller {
 
     fn said(&self, run: Option<&Run>) {
         let Some(run) = run else { return };
+        let most = if self.truncate { SHOWN } else { usize::MAX };
         let results: Vec<String> = run.results.iter().map(result).collect();
         if !results.is_empty() {
-            note(&block("[Results]", &results, usize::MAX));
+            note(&block("[Results]", &results, most));
         }
         let stderr: Vec<String> = run.stderr.lines().map(str::to_owned).collect();
         if !stderr.is_empty() {
-            note(&block("Stderr", &stderr, if self.truncate { SHOWN } else { usize::MAX }));
+            note(&block("Stderr", &stderr, most));
         }
     }
 }
