@@ -45,7 +45,7 @@ pub fn for_deployment(tree: &FileTree) -> Result<FileTree, RenderError> {
         resources.remove_document(place).map_err(failed)?;
     }
     let mut tree = resources.written(tree);
-    for package in layout.outer_first() {
+    for package in layout.inner_first() {
         let directory = &package.directory;
         let path = if directory.is_empty() { FILE.to_owned() } else { format!("{directory}/{FILE}") };
         // A constant that is allowed, in a directory of the tree.
