@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Problem;
 use super::ignore::Ignored;
-use super::resources::{Place, Resources, is_local};
+use super::resources::{Place, Resources, is_inventory, is_local};
 use crate::domain::krm::object::visible;
 use crate::domain::krm::scope::Scopes;
 use crate::domain::krm::validate::{UNDECLARED, Violation, around, misfits};
@@ -47,7 +47,7 @@ pub(super) fn findings(resources: &Resources) -> Findings {
         .all()
         .into_iter()
         .map(|place| Object { value: resources.value(&place), place })
-        .filter(|object| !is_local(&object.value))
+        .filter(|object| !(is_local(&object.value) || is_inventory(&object.value)))
         .collect();
     let mut schemas = Schemas::builtin();
     for object in objects.iter().filter(|object| object.kind() == "CustomResourceDefinition") {

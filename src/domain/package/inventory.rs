@@ -38,7 +38,7 @@ pub(super) fn conflicts(tree: &FileTree, ignored: &Ignored) -> Vec<Problem> {
     let mut ids: Vec<Id<'_>> = files.into_iter().flat_map(|path| ids_in(tree, path, around(path))).collect();
     ids.sort_by_key(|id| (id.package, id.file));
     let mut owners: BTreeMap<&str, &Id<'_>> = BTreeMap::new();
-    let mut problems = Vec::new();
+    let mut problems = twice(&ids);
     for id in &ids {
         let owner = owners.entry(id.text.as_str()).or_insert(id);
         if owner.package != id.package {
@@ -48,6 +48,18 @@ pub(super) fn conflicts(tree: &FileTree, ignored: &Ignored) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Inventories that stand beside that of the Kptfile of their package: kpt takes neither then.
+fn twice(ids: &[Id<'_>]) -> Vec<Problem> {
+    let in_kptfile = |id: &&Id<'_>| package(id.file).is_some();
+    let beside = |id: &Id<'_>| {
+        let other = ids.iter().filter(in_kptfile).find(|other| other.package == id.package)?;
+        let message = format!("the package has an inventory in {}:{}, too", other.file, other.line);
+        let problem = Problem::new("inventory.conflict", id.file, id.line, message).field(id.field.clone());
+        Some(problem.hint("keep one of the two; kpt refuses a package with both"))
+    };
+    ids.iter().filter(|id| !in_kptfile(id)).filter_map(beside).collect()
 }
 
 /// The directory that a Kptfile makes a package.

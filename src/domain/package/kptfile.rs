@@ -205,6 +205,13 @@ impl Kptfile {
             return Err(vec![Problem::new("kptfile.version", file, 1, "the Kptfile is not a map")]);
         };
         let mut reader = Reader { file, root, problems: Vec::new() };
+        if let Some(second) = yaml.documents().get(1) {
+            let message = "the Kptfile holds more than one document";
+            let problem = Problem::new("kptfile.ambiguous", file, second.line, message);
+            reader
+                .problems
+                .push(problem.hint("a package has one Kptfile; put other resources into files of their own"));
+        }
         let kptfile = reader.kptfile(&value);
         Ok((kptfile, reader.problems))
     }
