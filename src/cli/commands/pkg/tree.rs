@@ -12,7 +12,7 @@ use crate::cli::output::{plain, print};
 use crate::domain::krm::document::{Limits, read};
 use crate::domain::package::is_resource_file;
 use crate::domain::package::kptfile::FILE;
-use crate::domain::source::{File, FileMode, FileTree};
+use crate::domain::source::{FileMode, FileTree};
 
 pub(super) fn tree(_: &Global, args: &PkgTree) -> anyhow::Result<Done> {
     let files = files::read(&args.directory)?;
@@ -62,12 +62,13 @@ fn draw(folder: &Folder, files: &FileTree, directory: &str, margin: &str, out: &
 /// The lines of each directory.
 fn lines(files: &FileTree) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, (Vec<[String; 4]>, Vec<String>)> = BTreeMap::new();
-    let is_shown = |(path, file): &(&str, &File)| {
-        file.mode != FileMode::Symlink && !path.split('/').any(|part| part.starts_with('.'))
-    };
-    for (path, file) in files.iter().filter(is_shown) {
+    for (path, file) in files.iter().filter(|(_, file)| file.mode != FileMode::Symlink) {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         let resources = if is_resource_file(name) { resources(name, &file.bytes) } else { Vec::new() };
+        // Functions change resources wherever they are.
+        if resources.is_empty() && path.split('/').any(|part| part.starts_with('.')) {
+            continue;
+        }
         let (known, others) = found.entry(directory.to_owned()).or_default();
         if resources.is_empty() {
             others.push(name.to_owned());
@@ -103,6 +104,7 @@ fn resources(file: &str, bytes: &[u8]) -> Vec<[String; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::source::File;
 
     #[test]
     fn a_package_is_drawn_as_kpt_draws_it() {
@@ -117,15 +119,21 @@ mod tests {
             ("values.yaml", "a: 1\n".to_owned()),
             (".krmignore", "x\n".to_owned()),
             (".hidden/a.yaml", object("Pod", "hidden")),
+            (".hidden/b.txt", "x".to_owned()),
+            (".other/values.yaml", "a: 1\n".to_owned()),
+            (".dot.yaml", object("Pod", "dot")),
         ] {
             files.insert(path, File::regular(text.into_bytes())).unwrap();
         }
         files.insert("link", File { mode: FileMode::Symlink, bytes: b"a.yaml"[..].into() }).unwrap();
         let wanted = "Package \"web\"
+├── [.dot.yaml]  Pod dot
 ├── [Kptfile]  Kptfile web
 ├── [a.yaml]  ConfigMap c
 ├── [a.yaml]  Service shop/web
 ├── values.yaml
+├── .hidden
+│   └── [a.yaml]  Pod hidden
 ├── Package \"db\"
 │   ├── [Kptfile]  Kptfile db
 │   └── [b.yaml]  Pod p
