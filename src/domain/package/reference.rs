@@ -276,7 +276,7 @@ fn version(text: &str) -> Option<Version> {
 }
 
 /// What a REF leads to among the refs of a repository; `directory` is the package's, whose own tags come first, and
-/// `head` the branch that HEAD names, which is meant where there is no REF.
+/// `head` the branch that HEAD names, which is meant by `HEAD` and where there is no REF.
 ///
 /// # Errors
 /// [`ReferenceError`].
@@ -296,6 +296,9 @@ pub fn resolve(
         if let Some(found) = named(refs, name)? {
             return Ok(found);
         }
+    }
+    if reference == "HEAD" {
+        return default_branch(refs, head);
     }
     let hex = reference.len() >= 7 && reference.len() <= 40 && reference.bytes().all(|b| b.is_ascii_hexdigit());
     if hex {
