@@ -287,6 +287,43 @@ fn conflicts_are_told_and_decided() {
     assert!(world.read("mine/web.yaml").contains("web:2 # the program"));
 }
 
+/// Conflicts that go another way than --on-conflict has it say why.
+#[test]
+fn what_is_taken_as_a_whole_stays() {
+    let world = World::new();
+    let notes = world.path("blueprints/web/notes.txt");
+    fs::write(&notes, "one\n").unwrap();
+    world.publish("notes", &["web/v3"]);
+    fs::write(&notes, "two\n").unwrap();
+    world.publish("other notes", &["web/v4"]);
+    world.done(&["get", "blueprints.git/web@v3", "mine"]);
+    world.write("mine/notes.txt", "ours\n");
+    let said = world.done(&["update", "mine@v4"]);
+    assert!(said.contains("kept local (--on-conflict decides about fields; what is taken as a whole stays)"), "{said}");
+    assert_eq!(world.read("mine/notes.txt"), "ours\n");
+    world.done(&["get", "blueprints.git/web@v3", "other"]);
+    world.write("other/notes.txt", "ours\n");
+    world.fails(
+        &["update", "other@v4", "--strategy", "copy-merge", "--on-conflict", "fail"],
+        &["notes.txt: local changed"],
+    );
+    let lost = ["update", "other@v4", "--strategy", "force-delete-replace", "--on-conflict", "local"];
+    world.fails(&lost, &["local changes are lost"]);
+    let said = world.done(&["update", "other@v4", "--strategy", "copy-merge"]);
+    assert!(said.contains("notes.txt: local changed it") && said.contains("; took upstream"), "{said}");
+}
+
+#[test]
+fn formats_that_do_not_fit_are_refused() {
+    let world = World::new();
+    world.done(&["get", "blueprints.git/web@v1", "mine"]);
+    for arguments in [["diff", "mine"], ["tree", "mine"], ["init", "mine"], ["get", "blueprints.git/web"]] {
+        for format in ["json", "yaml"] {
+            world.fails(&[&arguments[..], &["-o", format]].concat(), &["prints text only", format]);
+        }
+    }
+}
+
 #[test]
 fn strategies_are_kept_in_the_kptfile() {
     let world = World::new();
@@ -450,6 +487,8 @@ fn what_cannot_be_fetched_changes_nothing() {
     world.fails(&["get", "blueprints.git/../web", "p"], &["path.escape"]);
     world.fails(&["get", "blueprints.git/web@--output=x", "p"], &["git.ref_invalid"]);
     world.fails(&["get", "ext::sh -c touch% x.git", "p"], &["remote helpers are not run"]);
+    let schemes = "allowed are paths, file://, http://, https://, ssh:// and oci:// [git.url_scheme]";
+    world.fails(&["get", "git://example.com/a.git/web", "p"], &[schemes]);
     world.fails(&["get", "nowhere.git/web", "p"], &["cannot open git repository", "nowhere.git"]);
     world.fails(&["update", "mine@nothing"], &["git.ref_not_found"]);
     for verb in ["update", "diff", "tree"] {
@@ -569,6 +608,11 @@ fn the_default_branch_is_the_one_that_head_names() {
             fs::remove_dir_all(world.path("mine")).unwrap();
         }
     }
+    world.done(&["get", "blueprints.git/web@HEAD", "mine"]);
+    let kptfile = world.read("mine/Kptfile");
+    assert!(kptfile.contains("    ref: HEAD\n") && kptfile.contains("    ref: develop\n"), "{kptfile}");
+    world.done(&["update", "mine"]);
+    fs::remove_dir_all(world.path("mine")).unwrap();
     // One that names nothing that is there.
     git(&world.path("blueprints.git"), &["symbolic-ref", "HEAD", "refs/heads/gone"]);
     for place in ["blueprints.git", &url] {

@@ -177,7 +177,21 @@ fn packages(tree: &FileTree) -> Vec<String> {
     tree.iter().filter_map(|(path, _)| path.strip_suffix("/Kptfile").map(str::to_owned)).take(SHOWN).collect()
 }
 
+/// How repositories may be reached, by the beginnings of their URLs.
+const SCHEMES: [&str; 4] = ["file://", "http://", "https://", "ssh://"];
+
+/// Refuses a scheme that nothing here speaks, in words about packages.
+fn check_scheme(repo: &str) -> Result<(), GitError> {
+    let is_spoken = SCHEMES.iter().any(|scheme| repo.starts_with(scheme)) || repo.contains("::");
+    if is_spoken || !repo.contains("://") || git::is_behind_ssh(repo) {
+        return Ok(());
+    }
+    let reason = format!("allowed are paths, {} and {SCHEME} [git.url_scheme]", SCHEMES.join(", "));
+    Err(GitError::Url { url: without_credentials(repo), reason })
+}
+
 fn clone(location: &Location, cache: &Path, signed_by: Option<&Path>) -> Result<Fetched, FetchError> {
+    check_scheme(&location.repo)?;
     let place = opened(&location.repo);
     let (repository, refs) = fetched(&place, cache)?;
     let url = repository.url().to_owned();

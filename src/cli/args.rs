@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use functions::*;
-pub(crate) use pkg::{DiffType, Pkg, PkgDiff, PkgGet, PkgInit, PkgTree, PkgUpdate, PkgVerb};
+pub(crate) use pkg::{DiffType, OnConflict, Pkg, PkgDiff, PkgGet, PkgInit, PkgTree, PkgUpdate, PkgVerb};
 
 /// Git-native GitOps for KRM packages: intents in Git, plans you approve, clusters that follow.
 #[derive(Debug, Parser)]

@@ -33,7 +33,7 @@ pub(crate) enum PkgVerb {
     Update(PkgUpdate),
     /// Show how a package differs from its upstream; exit 0 without, 1 with differences, 2 on error
     Diff(PkgDiff),
-    /// Show packages, files and resources as a tree, without hidden files and links
+    /// Show packages, files and resources as a tree, without links, and of hidden files those with resources
     Tree(PkgTree),
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct PkgUpdate {
     /// How to treat local changes, now and later [default: what the Kptfile says, then resource-merge]
     #[arg(long, value_enum, value_name = "STRATEGY")]
     pub(crate) strategy: Option<Strategy>,
-    /// Who wins where both sides changed the same field
+    /// Who wins where both sides changed the same field; with copy-merge, the same file
     #[arg(long, value_enum, default_value_t = OnConflict::Upstream, value_name = "WHO")]
     pub(crate) on_conflict: OnConflict,
     /// Only say what would change

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::get::shown;
 use super::{Local, fetched, origin, progress, refuse_links, trusted, upstream};
 use crate::cli::Done;
-use crate::cli::args::{Global, PkgUpdate};
+use crate::cli::args::{self, Global, PkgUpdate};
 use crate::cli::files::{self, Change};
 use crate::cli::output::{machine, print};
 use crate::domain::package::kptfile::FILE;
@@ -54,8 +54,7 @@ fn tell(global: &Global, args: &PkgUpdate, update: &Update<'_>, changes: &[Chang
         return Ok(());
     }
     for conflict in &update.conflicts {
-        let taken = if conflict.taken == Taken::Upstream { "took upstream" } else { "kept local" };
-        print(&format!("conflict: {conflict}; {taken}\n"));
+        print(&format!("conflict: {conflict}; {}\n", taken(args.on_conflict, conflict.taken)));
     }
     // What goes is told by name, also when it goes.
     for Change { path, change } in changes.iter().filter(|change| args.dry_run || change.change == "removed") {
@@ -64,6 +63,17 @@ fn tell(global: &Global, args: &PkgUpdate, update: &Update<'_>, changes: &[Chang
     let done = if args.dry_run { "Would update" } else { "Updated" };
     progress(global, &format!("\n{done} {} package(s).", update.packages));
     Ok(())
+}
+
+/// Who won, and why it was not the one who is to win.
+const fn taken(on_conflict: args::OnConflict, taken: Taken) -> &'static str {
+    match (on_conflict, taken) {
+        (_, Taken::Upstream) => "took upstream",
+        (args::OnConflict::Upstream, Taken::Local) => {
+            "kept local (--on-conflict decides about fields; what is taken as a whole stays)"
+        }
+        (_, Taken::Local) => "kept local",
+    }
 }
 
 /// The tree with other files below a directory.

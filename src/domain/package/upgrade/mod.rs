@@ -114,17 +114,35 @@ pub enum Held {
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Value(value) => {
-                let text = value.to_string();
-                match text.char_indices().nth(120) {
-                    Some((at, _)) => write!(f, "has {}...", &text[..at]),
-                    None => write!(f, "has {text}"),
-                }
-            }
+            Self::Value(value) => f.write_str(&cut(&value.to_string(), 0)),
             Self::Changed => f.write_str("changed it"),
             Self::Nothing => f.write_str("removed it"),
         }
     }
+}
+
+/// Most characters of a value that are shown.
+const SHOWN: usize = 120;
+/// Characters before the first that differs.
+const BEFORE: usize = 40;
+
+/// A value cut to what fits on a line, from about a character of it on.
+fn cut(text: &str, at: usize) -> String {
+    let from = if at + BEFORE > SHOWN { at - BEFORE } else { 0 };
+    let dots = |is_cut: bool| if is_cut { "..." } else { "" };
+    let shown: String = text.chars().skip(from).take(SHOWN).collect();
+    let is_whole = text.chars().nth(from + SHOWN).is_none();
+    format!("has {}{shown}{}", dots(from > 0), dots(!is_whole))
+}
+
+/// Both sides, so that what differs is seen.
+fn beside(local: &Held, upstream: &Held) -> [String; 2] {
+    let (Held::Value(local), Held::Value(upstream)) = (local, upstream) else {
+        return [local.to_string(), upstream.to_string()];
+    };
+    let (local, upstream) = (local.to_string(), upstream.to_string());
+    let alike = local.chars().zip(upstream.chars()).take_while(|(a, b)| a == b).count();
+    [cut(&local, alike), cut(&upstream, alike)]
 }
 
 /// One side of a conflict.
@@ -171,8 +189,8 @@ impl fmt::Display for Conflict {
         if let Some(field) = &self.field {
             write!(f, " {field}")?;
         }
-        let Self { local, upstream, .. } = self;
-        write!(f, ": local {} ({}), upstream {} ({})", local.held, local.at, upstream.held, upstream.at)
+        let [local, upstream] = beside(&self.local.held, &self.upstream.held);
+        write!(f, ": local {local} ({}), upstream {upstream} ({})", self.local.at, self.upstream.at)
     }
 }
 
