@@ -445,7 +445,14 @@ fn eval_runs_one_function() {
 
     let before = world.files();
     for (arguments, words) in [
-        (&["eval", "pkg"][..], &["--image"][..]),
+        (&["eval", "pkg"][..], &["which function?", "--image"][..]),
+        (&["eval", "pkg", "--exec", "echo nonsense"], &["found \"nonsense\""]),
+        (&["eval", "pkg", "--exec", "echo a: b"], &["item 1 of the list has no apiVersion"]),
+        (
+            &["eval", "pkg", "-i", "set-labels:v0.2.0", "--tag", ">=9", "--", "a=b"],
+            &["with tag >=9", "known tags: v0."],
+        ),
+        (&["eval", "pkg", "-i", "set-labels:v9.9", "--", "a=b"], &["set-labels is built in under other tags: v0."]),
         (&["eval", "pkg", "-i", "set-labels", "--exec", "x"], &["cannot be used with"]),
         (&["eval", "pkg", "-i", "set-labels", "--", "a=b", "c"], &["\"c\" is not KEY=VALUE"]),
         (&["eval", "pkg", "-i", "set-labels", "--save", "--", "a=b"], &["--type"]),

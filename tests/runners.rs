@@ -141,7 +141,8 @@ fn a_function_runner_is_asked_before_containers() {
     let folder = package("image: example.com/f:v1");
     let runner = Runner::start(&folder);
     // It does not have that function either, and containers are next.
-    let words = ["example.com/f:v1 is not built in", "docker, podman, nerdctl is not on the PATH"];
+    let lacks = format!("the function runner {} does not have example.com/f:v1; ", runner.address);
+    let words = [lacks.as_str(), "example.com/f:v1 is not built in", "docker, podman, nerdctl is not on the PATH"];
     render(&folder, &["--function-runner", &runner.address]).failed(&words);
     let gone = runner.address.clone();
     drop(runner);

@@ -54,6 +54,31 @@ fn a_folder_with_nothing_to_check_is_told() {
     assert!(said.err.contains("neither a Kptfile nor an intent"), "{}", said.err);
 }
 
+#[test]
+fn a_folder_without_a_kptfile_says_how_it_is_read() {
+    let folder = Folder::new();
+    folder.write("map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: m\n");
+    validate(&folder, folder.root(), &[]).failed(&["without a Kptfile it is read as a folder of intents"]);
+}
+
+#[test]
+fn a_package_has_one_inventory_and_one_kptfile() {
+    let folder = Folder::new();
+    let kptfile = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: p\n";
+    folder.write("p/Kptfile", kptfile);
+    let group = "apiVersion: kpt.dev/v1alpha1\nkind: ResourceGroup\nmetadata:\n  name: g\n  namespace: n\n  labels:\n    \
+                 cli-utils.sigs.k8s.io/inventory-id: one\n";
+    folder.write("p/resourcegroup.yaml", group);
+    let said = validate(&folder, &folder.path("p"), &[]).fine();
+    assert_eq!(said.err, "", "an inventory has no schema to be checked by");
+    folder.write("p/Kptfile", &format!("{kptfile}inventory:\n  namespace: n\n  name: i\n  inventoryID: two\n"));
+    validate(&folder, &folder.path("p"), &[]).failed(&["resourcegroup.yaml:7", "has an inventory in Kptfile:8, too"]);
+    folder.write("q/Kptfile", &format!("{kptfile}---\n{kptfile}"));
+    validate(&folder, &folder.path("q"), &[]).failed(&["Kptfile:6: the Kptfile holds more than one document"]);
+    let said = Said::of(folder.loggia().args(["fn", "render", "q"]).output().unwrap());
+    said.failed(&["the Kptfile holds more than one document"]);
+}
+
 fn git(folder: &Folder, place: &str, args: &[&str]) {
     let mut git = Command::new("git");
     git.args(["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]).args(args);

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use super::family::Rest;
 use crate::domain::package::Catalog;
 use crate::domain::package::external::{Answer, Failure, Program, Request};
+use crate::domain::package::functions::Guide;
 use crate::ports::function::{FunctionRunner, ModuleSource};
 
 use container::is_program;
@@ -88,6 +89,12 @@ impl FunctionRunner for LocalRunner {
 
 /// A failure of an image that may be misspelt.
 fn hinted(image: &str, failure: Failure) -> Failure {
+    let is_ours = |guide: &Guide| guide.programs.is_empty() && !guide.families.is_empty() && !image.contains('@');
+    if let Some(guide) = Catalog.guide(image).filter(is_ours) {
+        let (name, tags) = (guide.name, guide.families.join(", "));
+        let message = format!("{name} is built in under other tags: {tags}, latest; {}", failure.message);
+        return Failure { message, ..failure };
+    }
     match Catalog.similar(image) {
         // First, for what an engine says of an image that it cannot find is long.
         Some(name) => {

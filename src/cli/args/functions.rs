@@ -226,8 +226,7 @@ pub(crate) struct FnEval {
     #[arg(default_value = ".", value_name = "DIR|FILE|-")]
     pub(crate) path: PathBuf,
     /// The function: its image
-    #[arg(short, long, value_name = "IMAGE", conflicts_with = "exec", required_unless_present = "exec",
-          value_parser = NonEmptyStringValueParser::new())]
+    #[arg(short, long, value_name = "IMAGE", conflicts_with = "exec", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) image: Option<String>,
     /// The function: a program with its arguments
     #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]

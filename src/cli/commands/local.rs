@@ -144,6 +144,8 @@ fn intents(tree: &FileTree, global: &Global) -> (Findings, String) {
     let (declared, errors) = read_intents(tree, global.namespace());
     if declared.is_empty() && errors.is_empty() {
         note("warning: there is neither a Kptfile nor an intent here");
+    } else if declared.is_empty() {
+        note("warning: without a Kptfile it is read as a folder of intents; `loggia pkg init` makes it a package");
     }
     (Findings { errors, ..Findings::default() }, counted(declared.len(), "intent"))
 }

@@ -32,6 +32,9 @@ struct New {
     text: String,
 }
 
+/// Characters of a text that is no resource which are shown.
+const SHOWN: usize = 60;
+
 /// Index of what goes behind everything else.
 const LAST: usize = usize::MAX;
 
@@ -85,6 +88,13 @@ fn arrivals(resources: &Resources, given: &[Place], items: Vec<Item>, directory:
     let sources = sources(resources, given, &items);
     let mut taken = BTreeSet::new();
     let mut arrivals = Vec::new();
+    if let Some(other) = items.iter().find(|item| !item.value.is_object()) {
+        let line = other.text.trim().lines().next().unwrap_or_default();
+        let shown: String = line.chars().take(SHOWN).collect();
+        return Err(format!(
+            "expected a ResourceList, or resources with apiVersion, kind and metadata, and found {shown:?}"
+        ));
+    }
     for (number, (item, source)) in (1..).zip(items.into_iter().zip(sources)) {
         let item = match source.and_then(|source| resources.document(&given[source])) {
             Some(old) => wire::read_by(item, old.file),

@@ -12,6 +12,7 @@ use super::kptfile::{self, Function};
 use super::layout::{Package, is_below};
 use super::render::RenderError;
 use super::resources::{Place, Resources, is_selected};
+use super::versions::Versions;
 use crate::domain::krm::document::to_yaml;
 
 /// Most functions in one pipeline.
@@ -93,6 +94,12 @@ impl Planned {
             return None;
         }
         catalog.find(&function.image, function.tag.as_deref()).ok()
+    }
+
+    /// Whether a built-in function is asked for in a range of versions in which it has none.
+    pub(super) fn has_no_version(&self, catalog: Catalog) -> bool {
+        let Function { exec: None, image, tag: Some(tag), .. } = &self.function else { return false };
+        Versions::parse_marked(tag).is_some() && matches!(catalog.find(image, Some(tag)), Err(NotFound::Tag(_)))
     }
 
     /// What is to be run, by its whole name.

@@ -255,6 +255,8 @@ impl Rendering {
         self.resources.enter(&planned.directory);
         let turn = match planned.native(self.catalog) {
             Some((native, version)) => self.run_native(&planned, native, version).map(|()| Turn::Ran),
+            // A range is resolved among the published tags of what is built in, and by nobody else.
+            None if planned.has_no_version(self.catalog) => Err(planned.refusal(self.catalog)),
             None => self.request(&planned).map(Turn::Waits),
         };
         if let Err(error) = &turn

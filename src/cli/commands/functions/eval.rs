@@ -64,14 +64,19 @@ pub(crate) fn eval(global: &Global, args: &FnEval) -> anyhow::Result<Done> {
     let saving = Saving { args, root: &root, function: &single.function };
     match place {
         // The pipeline is that of the package, wherever the result goes.
-        Some(place) => elsewhere(place, &rendering).and_then(|_| saving.write(&tree, tree.clone()))?,
-        None => saving.write(&tree, rendering.tree())?,
+        Some(place) => elsewhere(place, &rendering).and_then(|_| saving.write(&tree, &tree))?,
+        None => saving.write(&tree, &rendering.tree())?,
     }
     Ok(Done::Fine)
 }
 
 /// What no parser can tell.
 fn check(args: &FnEval) -> anyhow::Result<()> {
+    if args.image.is_none() && args.exec.is_none() {
+        bail!(
+            "which function? Name it with --image IMAGE (`loggia fn list` has those that are built in), or --exec COMMAND"
+        );
+    }
     if args.include_meta_resources > 0 {
         bail!("--include-meta-resources means nothing any more: resources of packages themselves are always included");
     }
@@ -185,16 +190,16 @@ struct Saving<'a> {
 
 impl Saving<'_> {
     /// Writes the folder, with the function in its Kptfile when that is asked for.
-    fn write(&self, old: &FileTree, new: FileTree) -> anyhow::Result<()> {
+    fn write(&self, old: &FileTree, new: &FileTree) -> anyhow::Result<()> {
         let Self { args, root, function } = self;
         if !args.save || new.get(FILE).is_none() {
             if args.save {
                 note(&format!("function not added: there is no {FILE} in {}", root.display()));
             }
-            return disk::replace(root, old, &new);
+            return disk::replace(root, old, new);
         }
         let validator = args.kind == Some(FnType::Validator);
-        let (new, replaced) = with_function(&new, function, validator, &args.images.image_prefix)?;
+        let (new, replaced) = with_function(new, function, validator, &args.images.image_prefix)?;
         disk::replace(root, old, &new)?;
         let verb = if replaced { "Updated" } else { "Added" };
         let image = || resolved(&function.image, None, &args.images.image_prefix);
