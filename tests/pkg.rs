@@ -455,8 +455,11 @@ fn what_an_update_removes_is_told_by_name() {
     world.write("mine/own.txt", "mine\n");
     let args = ["update", "mine@v3", "--strategy", "copy-merge"];
     let told = Said::of(world.loggia().arg("pkg").args(args).arg("--dry-run").output().unwrap());
-    assert_eq!((told.code, told.out.as_str()), (1, "changed Kptfile\nremoved notes.txt\n"), "{}", told.err);
-    assert_eq!(world.done(&args), "removed notes.txt\n");
+    let conflict =
+        "conflict: notes.txt: local changed it (notes.txt:1), upstream removed it (notes.txt:1); took upstream\n";
+    let planned = format!("{conflict}changed Kptfile\nremoved notes.txt\n");
+    assert_eq!((told.code, told.out), (1, planned), "{}", told.err);
+    assert_eq!(world.done(&args), format!("{conflict}removed notes.txt\n"));
     assert!(!world.path("mine/notes.txt").exists() && world.path("mine/own.txt").exists());
 }
 

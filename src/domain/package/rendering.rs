@@ -439,20 +439,23 @@ fn beside(tree: &FileTree, name: &str, function: &Function) -> String {
     if is_another { format!("./{name}") } else { name.to_owned() }
 }
 
-/// What is wrong with a document that is neither a map nor a list.
+/// What is wrong with a document that is no map: functions take resources and nothing else.
 fn no_resource(resources: &Resources, place: &Place) -> Option<Problem> {
-    if matches!(resources.value(place), Value::Object(_) | Value::Array(_)) {
-        return None;
-    }
-    let message = "expected a resource, a map with apiVersion, kind and metadata, and found a single value";
+    let found = match resources.value(place) {
+        Value::Object(_) => return None,
+        Value::Array(_) => "a list",
+        _ => "a single value",
+    };
+    let message = format!("expected a resource, a map with apiVersion, kind and metadata, and found {found}");
     let problem = Problem::new("k8s.not_a_resource", &place.file, resources.line(place, &[]), message);
     Some(problem.hint("write it as resources, or leave the file out by .krmignore"))
 }
 
 /// All resources as a `ResourceList`.
 pub(super) fn list(resources: &Resources) -> Result<String, RenderError> {
-    let problems: Vec<Problem> =
-        resources.places("").iter().filter_map(|place| no_resource(resources, place)).collect();
+    // A list travels below a key of its own.
+    let places = resources.places("").into_iter().filter(|place| !resources.value(place).is_array());
+    let problems: Vec<Problem> = places.filter_map(|place| no_resource(resources, &place)).collect();
     if !problems.is_empty() {
         return Err(RenderError::Problems { problems });
     }

@@ -265,6 +265,17 @@ fn render_others(files: &FileTree, mut function: impl FnMut(&mut Value)) -> Rend
 }
 
 #[test]
+fn what_configures_a_function_is_read_as_kpt_reads_it() {
+    let pipeline = "pipeline:\n  mutators:\n  - image: set-labels\n    configPath: labels.yaml\n  - image: set-annotations\n    configMap: {y: on}\n";
+    let local = "metadata: {name: labels, annotations: {config.kubernetes.io/local-config: \"true\"}}\n";
+    let labels = format!("apiVersion: v1\nkind: ConfigMap\n{local}data: {{n: \"5\", country: no}}\n");
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: m\n";
+    let rendered = render_with(pipeline, &[("labels.yaml", &labels), ("m.yaml", map)]).unwrap();
+    let expected = "  labels:\n    country: \"no\"\n    \"n\": \"5\"\n  annotations:\n    \"y\": \"on\"\n";
+    assert_eq!(text(&rendered.tree, "m.yaml"), format!("{map}{expected}"));
+}
+
+#[test]
 fn subpackages_run_first_and_parents_see_them() {
     let sub = kptfile(&mutator("set-labels", "who: child")).replace("name: p", "name: child");
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n";
