@@ -379,8 +379,10 @@ fn an_inventory_belongs_to_one_package() {
     let said = Said::of(folder.loggia().args(["validate", "p"]).output().unwrap()).failed(&[]);
     let hint = "(give each package an id of its own; kpt would prune what the other applied) [inventory.conflict]";
     let label = "metadata.labels.cli-utils.sigs.k8s.io/inventory-id";
+    let twice = "(keep one of the two; kpt refuses a package with both) [inventory.conflict]";
     let expected = format!(
-        "p/a/Kptfile:8: inventory.inventoryID: the id \"one\" is that of the inventory in Kptfile:8 {hint}\n\
+        "p/resourcegroup.yaml:7: {label}: the package has an inventory in Kptfile:8, too {twice}\n\
+         p/a/Kptfile:8: inventory.inventoryID: the id \"one\" is that of the inventory in Kptfile:8 {hint}\n\
          p/b/sub/resourcegroup.yaml:7: {label}: the id \"one\" is that of the inventory in Kptfile:8 {hint}\n\
          p/c/e/Kptfile:8: inventory.inventoryID: the id \"two\" is that of the inventory in \
          c/d/resourcegroup.yaml:7 {hint}\n"

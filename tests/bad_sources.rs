@@ -280,8 +280,7 @@ fn a_damaged_pack_is_an_error() {
 fn places_that_could_run_or_tell_something_are_refused() {
     let world = World::new();
     let allowed = "allowed are paths, file://, http:// and https:// [git.url_scheme]";
-    let local =
-        "allowed are paths and file://, and http:// and https:// where there is a cache folder [git.url_scheme]";
+    let local = "allowed are paths, file://, http://, https://, ssh:// and oci:// [git.url_scheme]";
     let port = |port: &str| format!("its port is {port}; a port is a number from 1 to 65535 [git.url_invalid]");
     let option = "a part of it begins with a dash, or it holds a control character [git.url_invalid]";
     let percent = "it holds a control character that is percent-encoded [git.url_invalid]";
