@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod external;
 pub mod functions;
 pub mod generate;
+mod handed;
 mod ignore;
 mod inventory;
 mod kin;

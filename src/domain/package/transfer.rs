@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::absorb::{check_new, default_path};
 use super::bare;
+use super::handed::list;
 use super::ignore::Ignored;
 use super::medium::joined;
 use super::render::RenderError;
-use super::rendering::{Rendering, list};
+use super::rendering::Rendering;
 use super::resources::Resources;
 use super::wire::{self, Item};
 use crate::domain::krm::value::text;

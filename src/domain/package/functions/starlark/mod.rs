@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use super::{Call, FunctionError, Native, Opt, at};
 use crate::domain::krm::document::to_yaml;
 use crate::domain::package::absorb::absorb;
-use crate::domain::package::rendering::travelling;
+use crate::domain::package::handed::travelling;
 use crate::domain::package::wire::{self, Item};
 use fault::Fault;
 use program::Ran;
