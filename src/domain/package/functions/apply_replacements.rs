@@ -2,7 +2,6 @@
 
 mod paths;
 
-use regex::Regex;
 use serde_json::Value;
 
 use super::scalar::guess;
@@ -11,9 +10,10 @@ use super::{
 };
 use crate::domain::krm::document::{Node, NodeKind};
 use crate::domain::krm::scope::is_cluster_scoped;
+use crate::domain::package::edits::bring;
 use crate::domain::package::resources::Place;
 
-use paths::{Step, resolve, split};
+use paths::{Step, grown, resolve, split};
 
 pub(super) const NATIVE: Native = Native {
     name: "apply-replacements",
@@ -36,7 +36,7 @@ pub(super) const NATIVE: Native = Native {
         Opt {
             name: "replacements[].targets[].select",
             required: true,
-            text: "patterns for group, version, kind, name, namespace; labelSelector, annotationSelector",
+            text: "group, version, kind, name, namespace; labelSelector, annotationSelector",
         },
         Opt {
             name: "replacements[].targets[].reject",
@@ -218,43 +218,32 @@ struct Target {
     create: bool,
 }
 
-/// Which resources are meant; patterns match all of a text.
+/// Which resources are meant.
+///
+/// Source: the catalogue's v0.1, which has kustomize 0.11 to 0.19: names and kinds are compared as they are. From 0.21 on
+/// kustomize itself takes them for patterns.
 struct Selector {
-    patterns: Vec<(&'static str, Regex)>,
+    fields: Vec<(&'static str, String)>,
     labels: Vec<(&'static str, String)>,
 }
 
 impl Selector {
     fn read(call: &Call<'_>, here: &[&str], selector: &Value) -> Result<Self, FunctionError> {
         call.only(here, &[SELECTOR, &["labelSelector", "annotationSelector"]].concat())?;
-        let mut patterns = Vec::new();
-        for field in SELECTOR {
-            let pattern = text_at(selector, &[field]);
-            if pattern.is_empty() {
-                continue;
-            }
-            let regex = Regex::new(&format!("^(?:{pattern})$")).map_err(|_| {
-                let path = [here, &[field]].concat();
-                call.wrong(
-                    &path,
-                    format!("{field} is {pattern:?}, which is no pattern"),
-                    "write a name or an RE2 pattern",
-                )
-            })?;
-            patterns.push((*field, regex));
-        }
+        let fields = SELECTOR.iter().map(|field| (*field, text_at(selector, &[field]).to_owned()));
+        let fields = fields.filter(|(_, wanted)| !wanted.is_empty()).collect();
         let labels = [("labels", "labelSelector"), ("annotations", "annotationSelector")];
         let labels = labels.map(|(map, field)| (map, text_at(selector, &[field]).to_owned()));
-        Ok(Self { patterns, labels: labels.into_iter().filter(|(_, text)| !text.is_empty()).collect() })
+        Ok(Self { fields, labels: labels.into_iter().filter(|(_, text)| !text.is_empty()).collect() })
     }
 
     fn is_empty(&self) -> bool {
-        self.patterns.is_empty() && self.labels.is_empty()
+        self.fields.is_empty() && self.labels.is_empty()
     }
 
     fn matches(&self, value: &Value) -> bool {
-        let by_pattern = self.patterns.iter().all(|(field, regex)| regex.is_match(part(value, field)));
-        by_pattern && self.labels.iter().all(|(map, text)| text.split(',').all(|term| has(value, map, term.trim())))
+        let is_it = self.fields.iter().all(|(field, wanted)| part(value, field) == wanted);
+        is_it && self.labels.iter().all(|(map, text)| text.split(',').all(|term| has(value, map, term.trim())))
     }
 }
 
@@ -318,14 +307,21 @@ impl Target {
         Ok(())
     }
 
+    /// Where a path leads in a resource; with `create`, once the items of lists that it names are there.
     fn paths(
         &self,
-        call: &Call<'_>,
+        call: &mut Call<'_>,
         here: &[&str],
         place: &Place,
         steps: &[Step],
     ) -> Result<Vec<Vec<String>>, FunctionError> {
-        let value = call.resources.value(place);
+        let mut value = call.resources.value(place);
+        // One item at most for each step: the next is below the last.
+        for _ in steps.iter().filter(|_| self.create) {
+            let Some(made) = grown(&value, steps) else { break };
+            call.edit(place, &[], |file, index| Ok(bring(file, index, &made, Value::clone)))?;
+            value = call.resources.value(place);
+        }
         let found = resolve(&value, steps, self.create).unwrap_or_default();
         if found.is_empty() {
             let field: Vec<String> = steps.iter().map(ToString::to_string).collect();

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::domain::package::functions::scalar::key_in;
 
@@ -84,23 +84,56 @@ pub(super) fn resolve(value: &Value, steps: &[Step], create: bool) -> Option<Vec
             Some(items.iter().enumerate().flat_map(|(index, item)| below(index.to_string(), item)).collect())
         }
         (Step::Item(field, wanted), Value::Array(items)) => {
-            let is_meant = |item: &Value| match item.get(field) {
-                Some(Value::String(text)) => text == wanted,
-                Some(Value::Bool(value)) => wanted == if *value { "true" } else { "false" },
-                Some(Value::Number(number)) => wanted == &number.to_string(),
-                _ => false,
-            };
-            let meant = items.iter().enumerate().filter(|(_, item)| is_meant(item));
+            let meant = items.iter().enumerate().filter(|(_, item)| is_meant(item, field, wanted));
             Some(meant.flat_map(|(index, item)| below(index.to_string(), item)).collect())
         }
         _ => None,
     }
 }
 
+/// The value with the item of a list, which is made too where there is none, that a path names first and that is not
+/// there; `None` when there is nothing to make. What is behind the item is not made.
+pub(super) fn grown(value: &Value, steps: &[Step]) -> Option<Value> {
+    let (first, rest) = steps.split_first()?;
+    match (first, value) {
+        (Step::Key(text), Value::Object(map)) => {
+            let key = key_in(map, text).unwrap_or(text);
+            let below = grown(map.get(key).unwrap_or(&Value::Null), rest)?;
+            let mut map = map.clone();
+            map.insert(key.to_owned(), below);
+            Some(Value::Object(map))
+        }
+        (Step::Key(key), Value::Null) => Some(json!({ key.as_str(): grown(value, rest)? })),
+        (Step::Key(key), Value::Array(items)) => {
+            let at = key.parse::<usize>().ok()?;
+            let mut items = items.clone();
+            *items.get_mut(at)? = grown(items.get(at)?, rest)?;
+            Some(Value::Array(items))
+        }
+        (Step::Item(field, wanted), Value::Array(_) | Value::Null) => {
+            let mut items = value.as_array().cloned().unwrap_or_default();
+            match items.iter_mut().find(|item| is_meant(item, field, wanted)) {
+                Some(item) => *item = grown(item, rest)?,
+                None => items.push(json!({ field.as_str(): wanted })),
+            }
+            Some(Value::Array(items))
+        }
+        _ => None,
+    }
+}
+
+fn is_meant(item: &Value, field: &str, wanted: &str) -> bool {
+    match item.get(field) {
+        Some(Value::String(text)) => text == wanted,
+        Some(Value::Bool(value)) => wanted == if *value { "true" } else { "false" },
+        Some(Value::Number(number)) => wanted == number.to_string(),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn paths_reach_what_they_say() {
@@ -116,5 +149,23 @@ mod tests {
         assert_eq!(shown("spec.none.deep", false), Vec::<String>::new());
         assert_eq!(shown("spec.none.deep", true), ["spec|none|deep"]);
         assert_eq!(shown("spec.none.[name=a]", true), Vec::<String>::new());
+    }
+
+    #[test]
+    fn items_that_are_named_and_not_there_are_made() {
+        let value = json!({"c": [{"name": "a", "env": [{"name": "x"}]}, {"name": "b"}], "n": null});
+        let made = |path: &str| grown(&value, &split(path));
+        let with = |at: &str, item: Value| {
+            let mut value = value.clone();
+            *value.pointer_mut(at).unwrap() = item;
+            Some(value)
+        };
+        assert_eq!(made("c.[name=a].env.[name=y].value"), with("/c/0/env", json!([{"name": "x"}, {"name": "y"}])));
+        assert_eq!(made("c.[name=b].env.[name=y].value"), with("/c/1", json!({"name": "b", "env": [{"name": "y"}]})));
+        assert_eq!(made("c.1.env.[name=y]"), with("/c/1", json!({"name": "b", "env": [{"name": "y"}]})));
+        assert_eq!(made("n.m.[k=v].z"), with("/n", json!({"m": [{"k": "v"}]})));
+        for nothing in ["c.[name=a].env.[name=x].value", "c.*.env.[name=y]", "c.name.[k=v]", "c.[name=a].name.[k=v]"] {
+            assert_eq!(made(nothing), None, "{nothing}");
+        }
     }
 }
