@@ -4,7 +4,7 @@
 //! or spaces between what must hold together, `=`, `!=`, `<`, `<=`, `>`, `>=`, `~`, `^`, `1.2 - 1.4` with both ends in
 //! it, and `x` or `*` for any number. A version without an operator is that version.
 
-use semver::{Version, VersionReq};
+use semver::{Comparator, Op, Prerelease, Version, VersionReq};
 
 /// A range of versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,17 +52,26 @@ impl Versions {
         if is_open || is_marked || is_joined { Self::parse(text) } else { None }
     }
 
-    /// Whether a version is in the range. One before a release (`1.2.0-rc.1`) is in those alone that name one of the
-    /// same numbers.
+    /// Whether a version is in the range. One before a release (`1.2.0-rc.1`) is in those alone that name such a one, be
+    /// it of other numbers: `>=1.0.0-0` holds all of them from there on.
     #[must_use]
     pub fn holds(&self, version: &Version) -> bool {
-        self.alternatives
-            .iter()
-            .any(|one| one.within.matches(version) && !one.without.iter().any(|without| without.matches(version)))
+        self.alternatives.iter().any(|one| one.holds(version))
     }
 }
 
 impl Together {
+    fn holds(&self, version: &Version) -> bool {
+        if version.pre.is_empty() {
+            return self.within.matches(version) && !self.without.iter().any(|without| without.matches(version));
+        }
+        let names_early = |range: &VersionReq| range.comparators.iter().any(|one| !one.pre.is_empty());
+        let is_in = |range: &VersionReq| range.comparators.iter().all(|one| reaches(one, version));
+        (names_early(&self.within) || self.without.iter().any(names_early))
+            && is_in(&self.within)
+            && !self.without.iter().any(is_in)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let words = words(text);
         let mut found = Self::default();
@@ -82,6 +91,30 @@ impl Together {
         let within: Vec<String> = within.into_iter().filter(|comparator| comparator != "*").collect();
         found.within = if within.is_empty() { VersionReq::STAR } else { VersionReq::parse(&within.join(", ")).ok()? };
         Some(found)
+    }
+}
+
+/// Whether a version before a release is where a comparator says, by the order of versions alone.
+fn reaches(one: &Comparator, version: &Version) -> bool {
+    let (Some(minor), Some(patch)) = (one.minor, one.patch) else {
+        return one.matches(&Version { pre: Prerelease::EMPTY, ..version.clone() });
+    };
+    let end = Version { pre: one.pre.clone(), ..Version::new(one.major, minor, patch) };
+    let order = version.cmp_precedence(&end);
+    let is_near = |same: usize| {
+        let [own, other] = [version, &end].map(|one| [one.major, one.minor, one.patch]);
+        order.is_ge() && own[..same] == other[..same]
+    };
+    match one.op {
+        Op::Exact => order.is_eq(),
+        Op::Greater => order.is_gt(),
+        Op::GreaterEq => order.is_ge(),
+        Op::Less => order.is_lt(),
+        Op::LessEq => order.is_le(),
+        Op::Tilde => is_near(2),
+        // The first number that is not 0 stays, and what is before it.
+        Op::Caret => is_near([one.major, minor, 1].iter().position(|number| *number != 0).unwrap_or(2) + 1),
+        _ => false,
     }
 }
 
@@ -147,6 +180,20 @@ mod tests {
             ("^1.2 || 3.x", &["1.9.0", "3.1.0"], &["2.0.0"]),
             ("*", &["0.0.1", "9.0.0"], &["9.0.0-rc.1"]),
             (">=2.0.0-rc.0", &["2.0.0-rc.1", "2.0.0"], &["1.0.0"]),
+            // What Masterminds/semver v3.4.0 answers.
+            (">=1.0.0-0", &["1.0.0-alpha", "1.2.0-rc.1", "2.0.0-rc.1", "1.5.0"], &["0.3.0-a"]),
+            ("^1.2.0-0", &["1.2.0-rc.1", "1.9.0-rc.1", "1.5.0"], &["1.0.0-alpha", "2.0.0-rc.1"]),
+            ("~1.2.0-0", &["1.2.0-rc.1", "1.2.5-rc.1"], &["1.3.0-rc.1", "1.5.0"]),
+            ("^0.2.0-0", &["0.2.1-a"], &["0.3.0-a", "0.0.4-b"]),
+            ("^0.0.3-0", &["0.0.3-b"], &["0.0.4-b", "0.2.1-a"]),
+            (">=1.0.0-0 <2.0.0", &["1.9.0-rc.1", "2.0.0-rc.1"], &["2.0.0", "0.3.0-a"]),
+            (">=1.0.0-0 <2.0.0-0", &["1.9.0-rc.1", "1.5.0"], &["2.0.0-rc.1"]),
+            ("1.0.0-0 - 2.0.0-0", &["1.0.0-alpha", "1.9.0-rc.1"], &["2.0.0-rc.1"]),
+            ("1.2.0-rc.1", &["1.2.0-rc.1"], &["1.2.5-rc.1", "1.2.0"]),
+            (">1.2.0-rc.1", &["1.2.5-rc.1", "2.0.0-rc.1"], &["1.2.0-rc.1", "1.0.0-alpha"]),
+            (">=1.0.0-0, !=1.5.0-rc.1", &["1.3.0-rc.1", "1.5.0"], &["1.5.0-rc.1"]),
+            (">=1.0.0-0, !=1.5.0", &["1.5.0-rc.1"], &["1.5.0"]),
+            ("!=1.2.0-rc.1", &["1.0.0-alpha", "0.3.0-a", "1.5.0"], &["1.2.0-rc.1"]),
         ];
         for (text, inside, outside) in table {
             let range = Versions::parse(text).unwrap_or_else(|| unreachable!("{text} is a range"));
