@@ -327,7 +327,8 @@ impl Running {
         move || progress.borrow().is_some_and(|at| Timestamp::now().duration_since(at) <= patience)
     }
 
-    /// Stops in order: functions that are not built in end, controllers finish their rounds, then the lease is released.
+    /// Stops in order: functions that are not built in end, controllers finish their rounds, then the lease is
+    /// released.
     pub async fn stop(self) {
         self.functions.end();
         self.workers.cancel();

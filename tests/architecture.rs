@@ -201,7 +201,8 @@ fn dependencies_point_inwards() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Modules beside the adapters that are none: what several of them need of this machine. They may name no adapter either.
+/// Modules beside the adapters that are none: what several of them need of this machine. They may name no adapter
+/// either.
 const SHARED: &[&str] = &["family", "keeper", "program", "reach", "scratch"];
 
 #[test]

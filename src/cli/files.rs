@@ -168,8 +168,8 @@ fn write(path: &Path, file: &File) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives a file the rights that the one before it had: who keeps a file for himself goes on to. Whether it may be run is
-/// the package's.
+/// Gives a file the rights that the one before it had: who keeps a file for himself goes on to. Whether it may be run
+/// is the package's.
 fn keep_rights(old: &Path, new: &Path, mode: FileMode) -> anyhow::Result<()> {
     let Some(before) = fs::symlink_metadata(old).ok().filter(fs::Metadata::is_file) else { return Ok(()) };
     let told = || format!("cannot write {}", new.display());

@@ -48,9 +48,9 @@ const FETCH_DEADLINE: Duration = Duration::from_mins(30);
 /// has, and lets the remote compare again while it moves all refs as one.
 ///
 /// *Guarantees*: but for ssh no program is run, and no git configuration, credential helper or prompt of the user is
-/// consulted; user and password come from the URL or from [`RemoteRepository::with_sign_ins`], are sent over https only,
-/// and appear in no error. Redirects are followed as git follows them, but not those of pushes and of requests that carry
-/// credentials from elsewhere than the URL.
+/// consulted; user and password come from the URL or from [`RemoteRepository::with_sign_ins`], are sent over https
+/// only, and appear in no error. Redirects are followed as git follows them, but not those of pushes and of requests
+/// that carry credentials from elsewhere than the URL.
 ///
 /// *Assumptions*: called outside async code (`spawn_blocking`). Whoever shares a cache folder shares what is in it.
 pub struct RemoteRepository {

@@ -1,4 +1,5 @@
-//! `fn`, with the arguments and flags of `kpt fn`. Of a flag that is given twice the last counts, as in kpt. A flag that is on or off may be followed by `=true` or `=false`.
+//! `fn`, with the arguments and flags of `kpt fn`. Of a flag that is given twice the last counts, as in kpt. A flag
+//! that is on or off may be followed by `=true` or `=false`.
 
 use std::path::PathBuf;
 use std::time::Duration;

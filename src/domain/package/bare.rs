@@ -1,4 +1,5 @@
-//! A file that is one list, between programs: below a key of its own, as kpt has it, so that it can say where it belongs.
+//! A file that is one list, between programs: below a key of its own, as kpt has it, so that it can say where it
+//! belongs.
 
 use serde_json::{Value, json};
 

@@ -36,8 +36,8 @@ pub struct Request {
 /// How a function that was run to its end answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Its standard output: a `ResourceList`, or a `List`, also where no resource is left. One that is empty is refused,
-    /// other than by kpt, which takes all resources away then.
+    /// Its standard output: a `ResourceList`, or a `List`, also where no resource is left. One that is empty is
+    /// refused, other than by kpt, which takes all resources away then.
     pub list: Vec<u8>,
     /// Its standard error.
     pub stderr: String,

@@ -121,8 +121,8 @@ pub fn render(tree: &FileTree, catalog: &Catalog) -> Result<Rendered, RenderErro
     render_with(tree, *catalog, PREFIX, &mut |_| None)
 }
 
-/// Renders a package with the functions that are built in, and with what `run` answers for others, `None` for those that
-/// it does not run; their short names stand for images behind `prefix`.
+/// Renders a package with the functions that are built in, and with what `run` answers for others, `None` for those
+/// that it does not run; their short names stand for images behind `prefix`.
 ///
 /// # Errors
 /// [`RenderError`]; nothing is kept then.
@@ -156,7 +156,8 @@ pub fn objects(tree: &FileTree) -> Result<Vec<DeclaredObject>, RenderError> {
     applied(&resources)
 }
 
-/// What is to be applied: everything but Kptfiles, kpt's inventories, local configuration and what configures kustomize.
+/// What is to be applied: everything but Kptfiles, kpt's inventories, local configuration and what configures
+/// kustomize.
 pub(super) fn applied(resources: &Resources) -> Result<Vec<DeclaredObject>, RenderError> {
     let (objects, problems) = declared(resources);
     if problems.is_empty() { Ok(objects) } else { Err(RenderError::Problems { problems }) }

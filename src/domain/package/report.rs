@@ -108,8 +108,8 @@ fn edited(tree: &FileTree, edit: impl FnOnce(&mut YamlFile) -> Result<(), EditEr
 }
 
 /// Writes how a rendering went into the status of the root Kptfile: the condition `Rendered`, and what each function
-/// said when `is_told`; what was told of it before goes otherwise. kpt up to 1.0.0-beta.56 knows the condition and reads
-/// no Kptfile with the other. A tree without a Kptfile stays as it is.
+/// said when `is_told`; what was told of it before goes otherwise. kpt up to 1.0.0-beta.56 knows the condition and
+/// reads no Kptfile with the other. A tree without a Kptfile stays as it is.
 ///
 /// # Errors
 /// [`RenderError::Problems`] when the Kptfile cannot be edited.

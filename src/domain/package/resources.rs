@@ -170,8 +170,8 @@ impl Resources {
         self.files.iter().flat_map(places_of).collect()
     }
 
-    /// All places that a pipeline of `directory` sees, in the order in which it does: those of its subpackages, then the
-    /// package's own, or as the last function that was not told to choose has left them.
+    /// All places that a pipeline of `directory` sees, in the order in which it does: those of its subpackages, then
+    /// the package's own, or as the last function that was not told to choose has left them.
     ///
     /// Source: kpt 1.0.0-beta.56, whose `fn render` hands on the list that a function answers with.
     pub(super) fn places(&self, directory: &str) -> Vec<Place> {

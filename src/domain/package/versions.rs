@@ -52,8 +52,8 @@ impl Versions {
         if is_open || is_marked || is_joined { Self::parse(text) } else { None }
     }
 
-    /// Whether a version is in the range. One before a release (`1.2.0-rc.1`) is in those alone that name such a one, be
-    /// it of other numbers: `>=1.0.0-0` holds all of them from there on.
+    /// Whether a version is in the range. One before a release (`1.2.0-rc.1`) is in those alone that name such a one,
+    /// be it of other numbers: `>=1.0.0-0` holds all of them from there on.
     #[must_use]
     pub fn holds(&self, version: &Version) -> bool {
         self.alternatives.iter().any(|one| one.holds(version))

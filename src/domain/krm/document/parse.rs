@@ -158,7 +158,8 @@ impl<'a> Builder<'a> {
         error(code, line, column, format!("{info}{hint}"))
     }
 
-    /// Line and column of the first quote behind what was read that is not closed before a place; comments are left out.
+    /// Line and column of the first quote behind what was read that is not closed before a place; comments are left
+    /// out.
     fn open_quote(&self, until: usize) -> Option<(usize, usize)> {
         let mut at = self.read;
         let mut last = ' ';

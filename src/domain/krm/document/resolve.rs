@@ -178,8 +178,8 @@ struct Reading {
     left: usize,
     /// Nodes that there may be.
     limit: usize,
-    /// Whether it is read as kpt reads it, for whom numbers that JSON has not, and `y`, `no`, `on` and their like, are the
-    /// texts that they are written as: a Kptfile, and what configures a function, is kpt's alone.
+    /// Whether it is read as kpt reads it, for whom numbers that JSON has not, and `y`, `no`, `on` and their like,
+    /// are the texts that they are written as: a Kptfile, and what configures a function, is kpt's alone.
     as_kpt: bool,
 }
 

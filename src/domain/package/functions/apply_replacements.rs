@@ -220,8 +220,8 @@ struct Target {
 
 /// Which resources are meant.
 ///
-/// Source: the catalogue's v0.1, which has kustomize 0.11 to 0.19: names and kinds are compared as they are. From 0.21 on
-/// kustomize itself takes them for patterns.
+/// Source: the catalogue's v0.1, which has kustomize 0.11 to 0.19: names and kinds are compared as they are. From
+/// 0.21 on kustomize itself takes them for patterns.
 struct Selector {
     fields: Vec<(&'static str, String)>,
     labels: Vec<(&'static str, String)>,
