@@ -178,8 +178,11 @@ impl RemoteRepository {
                 return Err(meter::lacking(name));
             }
         }
-        let committer = repo.committer().transpose()?;
-        repo.edit_references_as(leading("HEAD", head.as_deref().unwrap_or("refs/heads/main")), committer)?;
+        let head = head.unwrap_or_else(|| "refs/heads/main".to_owned());
+        if repo.head_name()?.is_none_or(|own| own.as_bstr() != head.as_str()) {
+            let committer = repo.committer().transpose()?;
+            repo.edit_references_as(leading("HEAD", &head), committer)?;
+        }
         Ok(there)
     }
 
