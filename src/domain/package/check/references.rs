@@ -98,7 +98,7 @@ fn owned(path: &[&str]) -> Vec<String> {
 }
 
 /// What is named in `field` of every map at a path, unless it is optional.
-fn named(object: &Value, path: &str, kind: &str, field: &str) -> Vec<(Reference, Value)> {
+fn named<'v>(object: &'v Value, path: &str, kind: &str, field: &str) -> Vec<(Reference, &'v Value)> {
     let is_optional = |holder: &Value| holder.get("optional") == Some(&Value::Bool(true));
     expanded(object, path)
         .into_iter()
@@ -106,7 +106,7 @@ fn named(object: &Value, path: &str, kind: &str, field: &str) -> Vec<(Reference,
         .filter_map(|(mut path, holder)| {
             let name = holder.get(field).and_then(Value::as_str).filter(|name| !name.is_empty())?.to_owned();
             path.push(field.to_owned());
-            Some((Reference { kind: kind.to_owned(), name, namespace: None, part: None, path }, holder.clone()))
+            Some((Reference { kind: kind.to_owned(), name, namespace: None, part: None, path }, holder))
         })
         .collect()
 }
@@ -142,7 +142,7 @@ fn of_ingress(object: &Value) -> Vec<Reference> {
     let backends = ["spec/defaultBackend/service", "spec/rules/*/http/paths/*/backend/service"];
     let services = backends.into_iter().flat_map(|path| named(object, path, "Service", "name"));
     let port = |service: &Value| ["name", "number"].iter().find_map(|field| service.get("port")?.get(field).cloned());
-    services.map(|(reference, holder)| Reference { part: port(&holder).map(Part::Port), ..reference }).collect()
+    services.map(|(reference, holder)| Reference { part: port(holder).map(Part::Port), ..reference }).collect()
 }
 
 /// A role that the cluster has by itself is not looked for, nor are accounts that every namespace has.
