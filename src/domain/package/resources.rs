@@ -177,7 +177,7 @@ impl Resources {
     pub(super) fn places(&self, directory: &str) -> Vec<Place> {
         let files = self.files.iter().filter(|(path, _)| is_below(path, directory));
         let mut places: Vec<Place> = files.flat_map(places_of).collect();
-        places.sort_by_key(|place| self.rank(place));
+        places.sort_by_cached_key(|place| self.rank(place));
         places
     }
 
