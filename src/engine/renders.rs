@@ -35,8 +35,7 @@ impl Default for OtherFunctions {
 
 impl OtherFunctions {
     fn run(&self, request: &Request) -> Option<Result<Answer, Failure>> {
-        let runner = self.runner.as_ref().filter(|runner| runner.runs(&request.program))?;
-        Some(runner.run(request).map_err(Failure::with_last_words))
+        self.runner.as_ref()?.answer(request)
     }
 }
 

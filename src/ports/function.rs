@@ -20,6 +20,12 @@ pub trait FunctionRunner: Send + Sync {
     /// `fn.memory_limit`, `fn.output_limit`, `fn.stopped` when this process was told to end, and
     /// `fn.failed` for a function that could not be started or ended with another code than 0.
     fn run(&self, request: &Request) -> Result<Answer, Failure>;
+
+    /// Runs a function where anything here does, for those who show nothing else of its standard error than what it said
+    /// last; `None` otherwise.
+    fn answer(&self, request: &Request) -> Option<Result<Answer, Failure>> {
+        self.runs(&request.program).then(|| self.run(request).map_err(Failure::with_last_words))
+    }
 }
 
 /// A WASM module as it was found.

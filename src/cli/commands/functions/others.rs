@@ -26,8 +26,7 @@ impl Others {
 
     /// Runs a function; `None` when no flag allows it.
     pub(crate) fn run(&self, request: &Request) -> Option<Result<Answer, Failure>> {
-        let runner = self.runner.as_ref().filter(|runner| runner.runs(&request.program))?;
-        Some(runner.run(request).map_err(Failure::with_last_words))
+        self.runner.as_ref()?.answer(request)
     }
 
     /// The signal that told this process to end.
